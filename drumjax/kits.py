@@ -1,0 +1,103 @@
+"""Drum maps: which MIDI pitches are which drum, and which pitch to write for each drum.
+
+Reading and writing are separate, because players' electronic kits send pitches that General MIDI does not define
+(22, 26 and 58 on a Roland TD-11) while what we write must sound right on any synthesizer.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """A partition of MIDI pitches into drum classes.
+
+    names       one name per class; class k is bit k of a `hits` token
+    symbols     one row label per class for drum tabs
+    pitches     per class, the MIDI pitches read as it
+    write       per class, the General MIDI pitch written for it
+    """
+
+    name: str
+    names: tuple[str, ...]
+    symbols: tuple[str, ...]
+    pitches: tuple[tuple[int, ...], ...]
+    write: tuple[int, ...]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.names)
+
+    def class_table(self) -> np.ndarray:
+        """[128] int32: the class of each MIDI pitch, -1 for pitches the kit does not know."""
+        table = np.full(128, -1, np.int32)
+        for k, pitches in enumerate(self.pitches):
+            table[list(pitches)] = k
+        return table
+
+    def pitch_table(self) -> np.ndarray:
+        """[num_classes] int32: the pitch to write for each class."""
+        return np.asarray(self.write, np.int32)
+
+
+_NINE = ("kick", "snare", "closed hi-hat", "open hi-hat", "low tom", "mid tom", "high tom", "crash", "ride")
+_NINE_SYMBOLS = ("BD", "SD", "HH", "OH", "LT", "MT", "HT", "CC", "RC")
+_NINE_WRITE = (36, 38, 42, 46, 43, 47, 50, 49, 51)
+
+# Gillick et al., "Learning to Groove with Inverse Sequence Transformations", ICML 2019, Table 5 (Roland TD-11).
+ROLAND_TD11 = Kit(
+    name="roland_td11",
+    names=_NINE,
+    symbols=_NINE_SYMBOLS,
+    pitches=(
+        (36,),
+        (38, 40, 37),
+        (42, 22, 44),
+        (46, 26),
+        (43, 58),
+        (47, 45),
+        (50, 48),
+        (49, 52, 55, 57),
+        (51, 53, 59),
+    ),
+    write=_NINE_WRITE,
+)
+
+# General MIDI level 1 percussion (pitches 35..81) folded into the same nine classes; hand percussion goes to the
+# drum whose role it takes. 48 is a mid tom and 45 a low tom here, unlike on the TD-11.
+GENERAL_MIDI = Kit(
+    name="general_midi",
+    names=_NINE,
+    symbols=_NINE_SYMBOLS,
+    pitches=(
+        (36, 35),
+        (38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85),
+        (42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22),
+        (46, 67, 72, 74, 79, 81, 26),
+        (45, 29, 41, 43, 61, 64, 84),
+        (48, 47, 60, 63, 77, 86, 87),
+        (50, 30, 62, 76, 83),
+        (49, 52, 55, 57, 58),
+        (51, 53, 59, 82),
+    ),
+    write=(36, 38, 42, 46, 45, 48, 50, 49, 51),
+)
+
+# Every pitch is the same drum: rhythm alone.
+ONE_DRUM = Kit(
+    name="one_drum",
+    names=("drum",),
+    symbols=("DR",),
+    pitches=(tuple(range(128)),),
+    write=(38,),
+)
+
+KITS = {kit.name: kit for kit in (ROLAND_TD11, GENERAL_MIDI, ONE_DRUM)}
+
+
+def get_kit(name: str) -> Kit:
+    """The kit of that name. Raises ValueError naming the ones there are."""
+    if name not in KITS:
+        raise ValueError(f"unknown kit {name!r}; there are: {', '.join(sorted(KITS))}")
+    return KITS[name]

@@ -1,0 +1,128 @@
+"""The currency of drumjax: notes, the song they form, and the window a model sees.
+
+Axes, here and everywhere else:
+
+    B batch    N notes of a window (padded)    T steps of a window    F token fields
+    H hidden   L lookback distances            K train steps per compiled call
+
+Units are in the names. A *beat* is a quarter note, whatever the metre; a bar of 6/8 has 3 beats.
+In every context `0` means "unknown", so a model can be trained with parts of the context dropped.
+"""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# jax.Array or numpy.ndarray: the same tuples travel on the host and on the device.
+Array = Any
+
+# Metres a context can name; the index is the id. 0 is unknown (or a metre not in this list).
+METRES = ((0, 0), (4, 4), (3, 4), (6, 8), (5, 4), (7, 8), (5, 8), (2, 4), (12, 8), (9, 8), (7, 4), (6, 4), (2, 2))
+
+FILL_UNKNOWN, FILL_NO, FILL_YES = 0, 1, 2
+
+
+class Notes(NamedTuple):
+    """Notes ordered by (onset, pitch).
+
+    onset_beat    [N] float32, beats from the start of the song (or of the window)
+    duration_beat [N] float32, beats, >= 0
+    pitch         [N] int32, MIDI pitch 0..127
+    velocity      [N] MIDI velocity 1..127; int32 in a song, float32 once augmented
+    mask          [N] bool, False for padding
+    """
+
+    onset_beat: Array
+    duration_beat: Array
+    pitch: Array
+    velocity: Array
+    mask: Array
+
+
+class Context(NamedTuple):
+    """What a window is played in; scalars, or [B] when batched.
+
+    tempo_bpm       float32, quarter notes per minute; 0 is unknown
+    beats_per_bar   float32, quarter notes per bar; always known, since positions need it
+    metre           int32, index into METRES; 0 is unknown
+    style           int32, index into the run's style vocabulary; 0 is unknown
+    fill            int32, FILL_UNKNOWN, FILL_NO or FILL_YES
+    start_beat      float32, where the window starts in its song, in beats from bar 0
+    """
+
+    tempo_bpm: Array
+    beats_per_bar: Array
+    metre: Array
+    style: Array
+    fill: Array
+    start_beat: Array
+
+
+class Window(NamedTuple):
+    """A stretch of one song: its notes, with onsets counted from the window's start, and their context.
+
+    num_beats (float32 scalar) is how much of the window lies inside the song; the rest is padding.
+    """
+
+    notes: Notes
+    context: Context
+    num_beats: Array
+
+
+def make_notes(onset_beat, duration_beat, pitch, velocity) -> Notes:
+    """Sorted, unpadded numpy Notes from four sequences of equal length [N]."""
+    onset = np.asarray(onset_beat, np.float32).reshape(-1)
+    pitch = np.asarray(pitch, np.int32).reshape(-1)
+    order = np.lexsort((pitch, onset))
+    return Notes(
+        onset_beat=onset[order],
+        duration_beat=np.asarray(duration_beat, np.float32).reshape(-1)[order],
+        pitch=pitch[order],
+        velocity=np.asarray(velocity, np.int32).reshape(-1)[order],
+        mask=np.ones(len(order), bool),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Song:
+    """One performance, whole: unpadded numpy notes, and what is known about it.
+
+    tempo_bpm       quarter notes per minute, > 0
+    time_signature  (numerator, denominator)
+    style           primary style, "" if unknown
+    fill            FILL_UNKNOWN, FILL_NO (a beat) or FILL_YES (a fill)
+    is_drums        True if the pitches are drums (MIDI channel 10)
+    name            where it came from: a path relative to its dataset, or a title
+    split           "train", "validation", "test", or "" if not assigned
+    drummer         who played it, "" if unknown
+    """
+
+    notes: Notes
+    tempo_bpm: float = 120.0
+    time_signature: tuple[int, int] = (4, 4)
+    style: str = ""
+    fill: int = FILL_UNKNOWN
+    is_drums: bool = True
+    name: str = ""
+    split: str = ""
+    drummer: str = ""
+
+    @property
+    def beats_per_bar(self) -> float:
+        numerator, denominator = self.time_signature
+        return 4.0 * numerator / denominator
+
+    @property
+    def num_bars(self) -> int:
+        """Bars from bar 0 to the end of the one that holds the last onset, rounded to the nearest 16th."""
+        if len(self.notes.onset_beat) == 0:
+            return 0
+        last_step = math.floor(float(self.notes.onset_beat.max()) * 4 + 0.5)
+        return int(last_step // (4 * self.beats_per_bar)) + 1
+
+    @property
+    def metre(self) -> int:
+        """Index of the time signature in METRES, 0 if it is not there."""
+        return METRES.index(self.time_signature) if self.time_signature in METRES else 0
