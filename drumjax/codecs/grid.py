@@ -1,0 +1,140 @@
+"""Drums on a grid: one step per 16th note (or finer), one token of which drums are hit, and how.
+
+The `hits` field is one of 2^9 drum-set chords, as in Magenta's Drums RNN. The expressive codec adds, for each drum that
+is hit, its `velocity` and its `offset` from the grid as distributions over bins, where GrooVAE (Gillick et al. 2019)
+regresses one number each.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from drumjax.codecs import ABSENT, Field, Place
+from drumjax.kits import Kit
+from drumjax.notes import Array, Context, Notes, Window
+
+# The longest bar a grid codec takes, in beats: 7/4 and 15/8 fit.
+MAX_BEATS_PER_BAR = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class GridCodec:
+    """Steps of 1/steps_per_beat beats; fields `hits`, then `velocity` and `offset` if expressive.
+
+    A note belongs to the nearest step, so a hit up to half a step early counts for the step it anticipates, across bar
+    lines too. Of several hits of one drum in a step the loudest is kept. velocity bins split 0..128 evenly; offset bins
+    split [-0.5, 0.5) of a step evenly; decoding gives bin centres.
+    """
+
+    kit: Kit
+    steps_per_beat: int = 4
+    expressive: bool = True
+    velocity_bins: int = 32
+    offset_bins: int = 32
+    lookback_bars: int = 4
+
+    @functools.cached_property
+    def fields(self) -> tuple[Field, ...]:
+        num = self.kit.num_classes
+        hits = Field("hits", 2**num, _chord_features(num))
+        if not self.expressive:
+            return (hits,)
+        velocity = Field("velocity", self.velocity_bins, _scale_features(self.velocity_bins), num)
+        offset = Field("offset", self.offset_bins, _scale_features(self.offset_bins), num)
+        return (hits, velocity, offset)
+
+    @property
+    def num_positions(self) -> int:
+        return MAX_BEATS_PER_BAR * self.steps_per_beat
+
+    @property
+    def max_distance(self) -> int:
+        return max(1, self.lookback_bars * self.num_positions)
+
+    def num_steps(self, num_beats: float) -> int:
+        return round(num_beats * self.steps_per_beat)
+
+    def place(self, context: Context, step: Array) -> Place:
+        steps_per_bar = jnp.maximum(jnp.round(context.beats_per_bar * self.steps_per_beat), 1).astype(jnp.int32)
+        start = jnp.round(context.start_beat * self.steps_per_beat).astype(jnp.int32)
+        now = start + step.astype(jnp.int32)
+        distance = jnp.arange(1, self.lookback_bars + 1, dtype=jnp.int32) * steps_per_bar
+        return Place(
+            position=now % steps_per_bar,
+            bar=now // steps_per_bar,
+            lookback=jnp.broadcast_to(distance, (*step.shape, self.lookback_bars)),
+        )
+
+    def encode(self, window: Window, num_steps: int) -> Array:
+        num = self.kit.num_classes
+        winner, is_hit = self._loudest(window.notes, num_steps)
+        inside = jnp.arange(num_steps) < jnp.round(window.num_beats * self.steps_per_beat)
+        chord = jnp.sum(jnp.where(is_hit, (1 << jnp.arange(num))[None], 0), axis=1)
+        columns = [jnp.where(inside, chord, ABSENT)[:, None]]
+        if self.expressive:
+            velocity = window.notes.velocity[winner] * (self.velocity_bins / 128)
+            exact = window.notes.onset_beat[winner] * self.steps_per_beat
+            offset = (exact - jnp.arange(num_steps, dtype=jnp.float32)[:, None] + 0.5) * self.offset_bins
+            for value, bins in ((velocity, self.velocity_bins), (offset, self.offset_bins)):
+                token = jnp.clip(jnp.floor(value).astype(jnp.int32), 0, bins - 1)
+                columns.append(jnp.where(is_hit & inside[:, None], token, ABSENT))
+        return jnp.concatenate(columns, axis=1).astype(jnp.int32)
+
+    def _loudest(self, notes: Notes, num_steps: int) -> tuple[Array, Array]:
+        """Per step and drum [T, C]: the index of the loudest note there (the earlier of equals), and if there is one."""
+        num, size = self.kit.num_classes, notes.mask.shape[0]
+        drum = jnp.asarray(self.kit.class_table())[jnp.clip(notes.pitch, 0, 127)]
+        step = jnp.floor(notes.onset_beat * self.steps_per_beat + 0.5).astype(jnp.int32)
+        usable = notes.mask & (drum >= 0) & (step >= 0) & (step < num_steps)
+        # Cells are claimed by the greatest of (loudness, earliness) packed into one integer; unusable notes go to a
+        # cell of their own. Velocities count to 1/8, so 2^31 is not reached before two million notes.
+        cell = jnp.where(usable, step * num + drum, num_steps * num)
+        loudness = jnp.round(notes.velocity * 8).astype(jnp.int32)
+        claim = loudness * size + (size - 1 - jnp.arange(size, dtype=jnp.int32))
+        best = jnp.full(num_steps * num + 1, -1, jnp.int32).at[cell].max(claim)[:-1].reshape(num_steps, num)
+        return jnp.where(best >= 0, size - 1 - best % size, 0), best >= 0
+
+    def decode(self, tokens: Array, context: Context) -> Notes:
+        """Notes [T * C], each a 32nd long; a plain codec plays on the grid at velocity 90."""
+        del context  # the grid is in beats, whatever the tempo
+        num_steps, num = tokens.shape[0], self.kit.num_classes
+        is_hit = self._bits(tokens[:, 0])
+        step = jnp.arange(num_steps, dtype=jnp.float32)[:, None]
+        velocity = jnp.full((num_steps, num), 90.0)
+        offset = jnp.zeros((num_steps, num))
+        if self.expressive:
+            velocity = jnp.round((tokens[:, 1 : 1 + num] + 0.5) * (128 / self.velocity_bins))
+            offset = (tokens[:, 1 + num :] + 0.5) / self.offset_bins - 0.5
+        onset = (step + offset) / self.steps_per_beat
+        return Notes(
+            onset_beat=onset.reshape(-1),
+            duration_beat=jnp.full(num_steps * num, 0.125),
+            pitch=jnp.broadcast_to(jnp.asarray(self.kit.pitch_table()), (num_steps, num)).reshape(-1),
+            velocity=jnp.clip(velocity, 1, 127).astype(jnp.int32).reshape(-1),
+            mask=is_hit.reshape(-1),
+        )
+
+    def present(self, field: int, tokens: Array) -> Array:
+        if field == 0:
+            return jnp.ones((*tokens.shape[:-1], 1), bool)
+        return self._bits(tokens[..., 0])
+
+    def _bits(self, chord: Array) -> Array:
+        """[..., C] bool: the drums of a chord; none for an absent one."""
+        chord = jnp.broadcast_to(chord[..., None], (*chord.shape, self.kit.num_classes))
+        bits = jax.lax.shift_right_logical(chord, jnp.broadcast_to(jnp.arange(self.kit.num_classes), chord.shape)) & 1
+        return (bits == 1) & (chord >= 0)
+
+
+def _chord_features(num: int) -> np.ndarray:
+    """[2^num, num] float32: the bits of each chord."""
+    return ((np.arange(2**num)[:, None] >> np.arange(num)) & 1).astype(np.float32)
+
+
+def _scale_features(size: int) -> np.ndarray:
+    """[size, 3] float32: presence, and the place on a scale from -1 to 1 and its square."""
+    x = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
+    return np.stack([np.ones_like(x), x, x * x], axis=1)

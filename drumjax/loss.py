@@ -1,0 +1,77 @@
+"""How well a model predicts tokens: negative log-likelihoods of every field, in nats."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from drumjax.codecs import ABSENT, Codec, Place, field_slices
+from drumjax.model import Carry, Model, Noise, Params
+from drumjax.notes import Array, Context
+
+
+class Example(NamedTuple):
+    """Sequences to learn from: tokens [B, T, F], and the place [B, T, ...] and context [B] of their steps."""
+
+    tokens: Array
+    place: Place
+    context: Context
+
+
+class Score(NamedTuple):
+    """Sums over the variables of one field that exist; divide by `count` for means, add up for more sequences."""
+
+    nll: Array  # nats
+    correct: Array  # variables whose most likely value is the true one
+    count: Array
+
+
+def score_tokens(
+    model: Model,
+    params: Params,
+    stats: Params,
+    example: Example,
+    carry: Carry,
+    noise: Noise | None = None,
+    train: bool = False,
+    first: Array | None = None,
+) -> tuple[tuple[Score, ...], Carry, Params]:
+    """Scores of every field, each summed over steps and variables: [B].
+
+    first [B, F] is the token before the first step; without it the sequences start here.
+    """
+    if first is None:
+        first = jnp.full_like(example.tokens[:, 0], ABSENT)
+    previous = jnp.concatenate([first[:, None], example.tokens[:, :-1]], axis=1)
+    hidden, carry, stats = model.apply(params, stats, previous, example.place, example.context, carry, noise, train)
+    scores = []
+    for i, where in enumerate(field_slices(model.fields)):
+        logits = model.head(params, i, hidden, example.tokens)
+        scores.append(_score(logits, example.tokens[..., where]))
+    return tuple(scores), carry, stats
+
+
+def _score(logits: Array, target: Array) -> Score:
+    """logits [B, T, count, size], target [B, T, count] -> sums [B]."""
+    exists = target != ABSENT
+    value = jnp.maximum(target, 0)
+    chosen = jnp.take_along_axis(logits, value[..., None], axis=-1)[..., 0]
+    nll = jax.nn.logsumexp(logits, axis=-1) - chosen
+    correct = exists & (jnp.argmax(logits, axis=-1) == value)
+    return Score(
+        nll=jnp.sum(jnp.where(exists, nll, 0.0), axis=(1, 2)),
+        correct=jnp.sum(correct, axis=(1, 2)),
+        count=jnp.sum(exists, axis=(1, 2)),
+    )
+
+
+def weighted_loss(scores: tuple[Score, ...], weights: Array) -> Array:
+    """The training loss: per field the nats per *step* of the batch, weighted by `weights` [fields] and added up."""
+    steps = jnp.maximum(jnp.sum(scores[0].count), 1)
+    return sum(weights[i] * jnp.sum(score.nll) / steps for i, score in enumerate(scores))
+
+
+def place_of(codec: Codec, context: Context, num_steps: int, first_step: Array) -> Place:
+    """Places of `num_steps` steps from first_step (scalar) on, for a batch of contexts [B]."""
+    step = first_step + jnp.arange(num_steps, dtype=jnp.int32)
+    return jax.vmap(lambda c: codec.place(c, step))(context)

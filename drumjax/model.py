@@ -1,0 +1,211 @@
+"""MusicLSTM: an LSTM stack over tokens that knows where it is in the bar and what was played there in earlier bars.
+
+The input of a step is a sum of linear maps: of the previous step's token, of the tokens 1..L bars ago (*lookback*), of the
+position in the bar and of the context. Heads predict the fields of the step one after another, each seeing the ones
+before it. The model knows fields, sizes and places; it does not know drums.
+
+One forward path serves training (T steps, fresh carry) and sampling (T = 1, its own carry).
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from drumjax.codecs import ABSENT, Field, Place, field_slices
+from drumjax.layers import ContextInput, FieldHead, FieldInput, Norm, dropout
+from drumjax.lstm import LSTMLayer, LSTMState, initial_state
+from drumjax.notes import Array, Context
+
+NORMS = ("none", "layer", "batch")
+# Bars are counted modulo this: phrases of drum music are 2, 4 or 8 bars long.
+PHRASE_BARS = 8
+
+Params = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """Sizes and parts of the model; every part can be left out to see what it is worth."""
+
+    hidden_size: int
+    num_layers: int
+    embed_size: int
+    norm: str  # after each layer: none, layer or batch
+    residual: bool  # add a layer's input to its output, from the second layer on
+    skip: bool  # show the heads the input of the stack beside its output
+    position: bool  # place in the bar, and bar in the phrase
+    lookback: bool  # tokens of the same place in earlier bars, as far as the codec looks back
+    copy: bool  # let the first field's head raise the tokens of the lookback directly
+    features: bool  # share between related values (drums of a chord) in inputs and outputs
+    style: bool  # the four parts of the context
+    tempo: bool
+    metre: bool
+    fill: bool
+
+    def __post_init__(self):
+        if self.norm not in NORMS:
+            raise ValueError(f"model.norm is {self.norm!r}; there are: {', '.join(NORMS)}")
+        for name in ("hidden_size", "num_layers", "embed_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"model.{name} is {getattr(self, name)}; it must be at least 1")
+
+
+class Carry(NamedTuple):
+    """All that the model remembers of a sequence.
+
+    layers   one LSTMState [B, H] per layer
+    history  [B, R, F] int32, the last R tokens, oldest first, ABSENT before the start; R = codec.max_distance
+    """
+
+    layers: tuple[LSTMState, ...]
+    history: Array
+
+
+class Hidden(NamedTuple):
+    """What the heads see of a step: the stack's output [B, T, D] and the lookback's tokens [B, T, L, F]."""
+
+    output: Array
+    lookback: Array
+
+
+class Noise(NamedTuple):
+    """Dropout of a training pass: its key and its rate (a traced scalar)."""
+
+    key: Array
+    rate: Array
+
+
+class MusicLSTM(nnx.Module):
+    """Describes the parameters and the forward pass; `Model` is how the rest of drumjax sees it."""
+
+    def __init__(self, settings: ModelSettings, fields: tuple[Field, ...], shape: "Shape", rngs: nnx.Rngs):
+        s, size = settings, settings.embed_size
+        self.settings, self.fields, self.shape = s, fields, shape
+        for field in fields:
+            setattr(self, f"previous_{field.name}", FieldInput(field, 1, size, s.features, rngs))
+            if self.num_lookbacks:
+                inputs = FieldInput(field, self.num_lookbacks, size, s.features, rngs)
+                setattr(self, f"lookback_{field.name}", inputs)
+        self.bias = nnx.Param(jnp.zeros(size))
+        if s.position:
+            self.position = nnx.Embed(shape.num_positions, size, rngs=rngs)
+            self.phrase = nnx.Embed(PHRASE_BARS, size, rngs=rngs)
+        num_styles = shape.num_styles if s.style else 0
+        self.context = ContextInput(num_styles, s.tempo, s.metre, s.fill, size, rngs)
+        width = size
+        for i in range(s.num_layers):
+            setattr(self, f"lstm_{i}", LSTMLayer(width, s.hidden_size, rngs))
+            setattr(self, f"norm_{i}", Norm(s.norm, s.hidden_size))
+            width = s.hidden_size
+        width += size if s.skip else 0
+        for i, field in enumerate(fields):
+            slots = self.num_lookbacks if s.copy and i == 0 else 0
+            setattr(self, f"head_{field.name}", FieldHead(fields, i, width, size, slots, s.features, rngs))
+
+    @property
+    def num_lookbacks(self) -> int:
+        return self.shape.num_lookbacks if self.settings.lookback else 0
+
+    def __call__(self, previous, place, context, carry, noise, train) -> tuple[Hidden, Carry]:
+        lookback, history = self._look_back(previous, place, carry.history)
+        x = self._embed(previous, lookback, place, context)
+        keys = jax.random.split(noise.key, self.settings.num_layers + 1) if noise else None
+        inputs = x = jnp.swapaxes(x, 0, 1)  # [T, B, E]: time-major inside
+        states = []
+        for i in range(self.settings.num_layers):
+            x = dropout(x, keys[i], noise.rate) if noise else x
+            out, state = getattr(self, f"lstm_{i}")(x, carry.layers[i])
+            out = getattr(self, f"norm_{i}")(out, train)
+            x = out + x if self.settings.residual and i > 0 else out
+            states.append(state)
+        if self.settings.skip:
+            x = jnp.concatenate([x, inputs], axis=-1)
+        x = dropout(x, keys[-1], noise.rate) if noise else x
+        return Hidden(jnp.swapaxes(x, 0, 1), lookback), Carry(tuple(states), history)
+
+    def _look_back(self, previous: Array, place: Place, history: Array) -> tuple[Array, Array]:
+        """Tokens of the lookback places [B, T, L, F], and the history that the next steps look back to."""
+        known = jnp.concatenate([history, previous], axis=1)  # token of step t - 1 stands at R + t
+        steps = jnp.arange(previous.shape[1], dtype=jnp.int32)[:, None]
+        index = history.shape[1] + 1 + steps[None] - place.lookback  # [B, T, L]
+        lookback = jax.vmap(lambda tokens, at: tokens[at])(known, index)
+        return lookback, known[:, previous.shape[1] :]
+
+    def _embed(self, previous: Array, lookback: Array, place: Place, context: Context) -> Array:
+        """The stack's input [B, T, E]."""
+        x = (self.context(context) + self.bias[...][None])[:, None]
+        for field, where in zip(self.fields, field_slices(self.fields), strict=True):
+            x = x + getattr(self, f"previous_{field.name}")(previous[:, :, None, where])
+            if self.num_lookbacks:
+                x = x + getattr(self, f"lookback_{field.name}")(lookback[..., where])
+        if self.settings.position:
+            x = x + self.position(place.position) + self.phrase(place.bar % PHRASE_BARS)
+        return x
+
+
+class Shape(NamedTuple):
+    """What the model must know of its data: places of a codec, and the size of the style vocabulary."""
+
+    num_positions: int
+    num_lookbacks: int
+    max_distance: int
+    num_styles: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The pure functions of a MusicLSTM over plain nested dicts; static, so it can be closed over by jit.
+
+    `params` are trained; `stats` are the running statistics of batch norm, {} without it.
+    """
+
+    settings: ModelSettings
+    fields: tuple[Field, ...]
+    shape: Shape
+
+    def init(self, key: Array) -> tuple[Params, Params]:
+        """Fresh (params, stats)."""
+        module = MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(key))
+        _, params, stats = nnx.split(module, nnx.Param, nnx.BatchStat)
+        return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
+
+    def _module(self, params: Params, stats: Params) -> MusicLSTM:
+        abstract = nnx.eval_shape(lambda: MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(0)))
+        graph, *states = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+        for state, values in zip(states, (params, stats), strict=True):
+            if values:
+                nnx.replace_by_pure_dict(state, values)
+        return nnx.merge(graph, *states)
+
+    def apply(
+        self,
+        params: Params,
+        stats: Params,
+        previous: Array,
+        place: Place,
+        context: Context,
+        carry: Carry,
+        noise: Noise | None = None,
+        train: bool = False,
+    ) -> tuple[Hidden, Carry, Params]:
+        """Runs the stack. previous [B, T, F] holds the token before each step, place and context are batched.
+
+        Returns what the heads of each step need, the carry after the last step, and the stats, updated if `train`.
+        """
+        module = self._module(params, stats)
+        hidden, carry = module(previous, place, context, carry, noise, train)
+        return hidden, carry, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+    def head(self, params: Params, field: int, hidden: Hidden, tokens: Array) -> Array:
+        """Logits [B, T, count, size] of a field, given the fields before it in the step's own tokens [B, T, F]."""
+        module = self._module(params, {})
+        return getattr(module, f"head_{self.fields[field].name}")(hidden.output, hidden.lookback, tokens)
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The carry before the first step of a sequence."""
+        layers = tuple(initial_state(batch, self.settings.hidden_size) for _ in range(self.settings.num_layers))
+        num_variables = sum(field.count for field in self.fields)
+        return Carry(layers, jnp.full((batch, self.shape.max_distance, num_variables), ABSENT, jnp.int32))

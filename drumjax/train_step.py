@@ -1,0 +1,137 @@
+"""One jitted call trains K steps: windows, encoding, forward, backward and update, all on the device."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import NamedSharding, PartitionSpec
+
+from drumjax.codecs import Codec
+from drumjax.corpus import Corpus, take_window
+from drumjax.loss import Example, place_of, score_tokens, weighted_loss
+from drumjax.model import Model, Noise, Params
+from drumjax.notes import Array, Context
+from drumjax.optimizer import Hyper, clip, descend
+
+
+class TrainState(NamedTuple):
+    """Everything a run is: restore it and the run goes on bit for bit.
+
+    step     int32, steps taken
+    key      typed PRNG key of the run; each step uses fold_in(key, step)
+    params   what is trained
+    average  exponential moving average of params, what is evaluated and sampled
+    stats    running statistics of batch norm, {} without it
+    opt      optax state
+    """
+
+    step: Array
+    key: Array
+    params: Params
+    average: Params
+    stats: Params
+    opt: optax.OptState
+
+
+class Metrics(NamedTuple):
+    """Of each step: scalars, or [K] of a call."""
+
+    loss: Array
+    nll: Array  # [fields], nats per step of the sequence
+    grad_norm: Array
+
+
+class WindowShape(NamedTuple):
+    """Static sizes of a batch of windows: windows, beats, tokens, notes (padded) of each."""
+
+    batch: int
+    num_beats: int
+    num_steps: int
+    num_notes: int
+
+
+def init_state(model: Model, tx: optax.GradientTransformation, key: Array) -> TrainState:
+    """Fresh parameters, step 0."""
+    key_init, key_run = jax.random.split(key)
+    params, stats = model.init(key_init)
+    average = jax.tree.map(jnp.copy, params)
+    return TrainState(jnp.int32(0), key_run, params, average, stats, tx.init(params))
+
+
+def drop_context(key: Array, context: Context, rate: Array) -> Context:
+    """Sets each part of one example's context to unknown with the odds `rate`, so that a model can play without it."""
+    keys = jax.random.split(key, 4)
+    parts = {
+        name: jnp.where(jax.random.bernoulli(k, rate), jnp.zeros_like(value), value)
+        for k, (name, value) in zip(
+            keys,
+            (("style", context.style), ("tempo_bpm", context.tempo_bpm), ("metre", context.metre), ("fill", context.fill)),
+            strict=True,
+        )
+    }
+    return context._replace(**parts)
+
+
+def take_tokens(corpus: Corpus, codec: Codec, shape: WindowShape, key: Array, rate: Array) -> tuple[Array, Context]:
+    """One random example: its tokens [T, F] and its context."""
+    key_window, key_context = jax.random.split(key)
+    window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
+    return codec.encode(window, shape.num_steps), drop_context(key_context, window.context, rate)
+
+
+def make_train_call(
+    model: Model,
+    codec: Codec,
+    tx: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    shape: WindowShape,
+    mesh: jax.sharding.Mesh,
+    max_steps: int,
+) -> Callable[[TrainState, Corpus, Hyper, Array], tuple[TrainState, Metrics]]:
+    """A compiled function (state, corpus, hyper, num_steps <= max_steps) -> (state, metrics [max_steps]).
+
+    The number of steps is traced, so that one program serves whatever stretch lies before the next evaluation, and a
+    run that stops and resumes anywhere repeats the same arithmetic. Metrics beyond num_steps are NaN.
+    """
+    by_example = NamedSharding(mesh, PartitionSpec("data"))
+
+    def loss_fn(params, state, tokens, context, hyper, key):
+        example = Example(tokens, jax.vmap(lambda c: codec.place(c, jnp.arange(shape.num_steps)))(context), context)
+        carry = model.initial_carry(shape.batch)
+        noise = Noise(key, hyper.dropout)
+        scores, _, stats = score_tokens(model, params, state.stats, example, carry, noise, train=True)
+        steps = jnp.maximum(jnp.sum(scores[0].count), 1)
+        nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
+        return weighted_loss(scores, hyper.field_weights), (nll, stats)
+
+    def step(corpus, hyper, state):
+        key_data, key_dropout = jax.random.split(jax.random.fold_in(state.key, state.step))
+        keys = jax.random.split(key_data, shape.batch)
+        tokens, context = jax.vmap(lambda k: take_tokens(corpus, codec, shape, k, hyper.context_dropout))(keys)
+        tokens, context = jax.lax.with_sharding_constraint((tokens, context), by_example)
+        grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+        (loss, (nll, stats)), grads = grad_fn(state.params, state, tokens, context, hyper, key_dropout)
+        norm = optax.global_norm(grads)
+        updates, opt = tx.update(clip(grads, norm, hyper.clip_norm), state.opt, state.params)
+        rate = hyper.learning_rate * schedule(state.step)
+        params = descend(state.params, updates, rate, hyper.weight_decay)
+        # Early on the average follows closely, so that it never remembers the random start.
+        decay = jnp.minimum(hyper.average_decay, (1.0 + state.step) / (10.0 + state.step))
+        average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)
+        return TrainState(state.step + 1, state.key, params, average, stats, opt), Metrics(loss, nll, norm)
+
+    @functools.partial(jax.jit, donate_argnums=(0,))
+    def train_call(state, corpus, hyper, num_steps):
+        empty = Metrics(*(jnp.full((max_steps, *s), jnp.nan) for s in ((), (len(model.fields),), ())))
+
+        def body(i, loop):
+            state, log = loop
+            state, metrics = step(corpus, hyper, state)
+            return state, jax.tree.map(lambda column, value: column.at[i].set(value), log, metrics)
+
+        return jax.lax.fori_loop(0, num_steps, body, (state, empty))
+
+    return train_call
