@@ -22,12 +22,12 @@ BATCH_SONGS = 16
 class SongBatch(NamedTuple):
     """Whole songs as tokens.
 
-    index    [n] which songs of the list given to encode_songs, n <= BATCH_SONGS
+    songs    [n] which songs of the list given to encode_songs, n <= BATCH_SONGS
     tokens   [chunks, BATCH_SONGS, T, F] int32, ABSENT beyond the end of a song
     context  Context [BATCH_SONGS]
     """
 
-    index: np.ndarray
+    songs: np.ndarray
     tokens: np.ndarray
     context: Context
 
@@ -76,7 +76,7 @@ def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
         return scores, carry
 
     def score(params: Params, stats: Params, batches: list[SongBatch]) -> tuple[Score, ...]:
-        num_songs = sum(len(batch.index) for batch in batches)
+        num_songs = sum(len(batch.songs) for batch in batches)
         totals = tuple(Score(*np.zeros((3, num_songs))) for _ in model.fields)
         for batch in batches:
             carry = model.initial_carry(batch.tokens.shape[1])
@@ -87,7 +87,7 @@ def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
                 first, step = tokens[:, -1], step + tokens.shape[1]
                 for total, now in zip(totals, scores, strict=True):
                     for sums, values in zip(total, now, strict=True):
-                        sums[batch.index] += np.asarray(values)[: len(batch.index)]
+                        sums[batch.songs] += np.asarray(values)[: len(batch.songs)]
         return totals
 
     return score

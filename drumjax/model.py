@@ -1,7 +1,7 @@
 """MusicLSTM: an LSTM stack over tokens that knows where it is in the bar and what was played there in earlier bars.
 
-The input of a step is a sum of linear maps: of the previous step's token, of the tokens 1..L bars ago (*lookback*), of the
-position in the bar and of the context. Heads predict the fields of the step one after another, each seeing the ones
+The input of a step is a sum of linear maps: of the previous step's token, of the tokens 1..L bars ago (*lookback*), of
+the position in the bar and of the context. Heads predict the fields of the step one after another, each seeing the ones
 before it. The model knows fields, sizes and places; it does not know drums.
 
 One forward path serves training (T steps, fresh carry) and sampling (T = 1, its own carry).
@@ -112,18 +112,18 @@ class MusicLSTM(nnx.Module):
     def __call__(self, previous, place, context, carry, noise, train) -> tuple[Hidden, Carry]:
         lookback, history = self._look_back(previous, place, carry.history)
         x = self._embed(previous, lookback, place, context)
-        keys = jax.random.split(noise.key, self.settings.num_layers + 1) if noise else None
+        keys = iter(jax.random.split(noise.key, self.settings.num_layers + 1) if noise else ())
         inputs = x = jnp.swapaxes(x, 0, 1)  # [T, B, E]: time-major inside
         states = []
         for i in range(self.settings.num_layers):
-            x = dropout(x, keys[i], noise.rate) if noise else x
+            x = dropout(x, next(keys), noise.rate) if noise else x
             out, state = getattr(self, f"lstm_{i}")(x, carry.layers[i])
             out = getattr(self, f"norm_{i}")(out, train)
             x = out + x if self.settings.residual and i > 0 else out
             states.append(state)
         if self.settings.skip:
             x = jnp.concatenate([x, inputs], axis=-1)
-        x = dropout(x, keys[-1], noise.rate) if noise else x
+        x = dropout(x, next(keys), noise.rate) if noise else x
         return Hidden(jnp.swapaxes(x, 0, 1), lookback), Carry(tuple(states), history)
 
     def _look_back(self, previous: Array, place: Place, history: Array) -> tuple[Array, Array]:
@@ -174,7 +174,8 @@ class Model:
 
     def _module(self, params: Params, stats: Params) -> MusicLSTM:
         abstract = nnx.eval_shape(lambda: MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(0)))
-        graph, *states = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+        graph, abstract_params, abstract_stats = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+        states = (abstract_params, abstract_stats)
         for state, values in zip(states, (params, stats), strict=True):
             if values:
                 nnx.replace_by_pure_dict(state, values)

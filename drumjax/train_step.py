@@ -11,7 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from drumjax.codecs import Codec
 from drumjax.corpus import Corpus, take_window
-from drumjax.loss import Example, place_of, score_tokens, weighted_loss
+from drumjax.loss import Example, score_tokens, weighted_loss
 from drumjax.model import Model, Noise, Params
 from drumjax.notes import Array, Context
 from drumjax.optimizer import Hyper, clip, descend
@@ -68,7 +68,12 @@ def drop_context(key: Array, context: Context, rate: Array) -> Context:
         name: jnp.where(jax.random.bernoulli(k, rate), jnp.zeros_like(value), value)
         for k, (name, value) in zip(
             keys,
-            (("style", context.style), ("tempo_bpm", context.tempo_bpm), ("metre", context.metre), ("fill", context.fill)),
+            (
+                ("style", context.style),
+                ("tempo_bpm", context.tempo_bpm),
+                ("metre", context.metre),
+                ("fill", context.fill),
+            ),
             strict=True,
         )
     }

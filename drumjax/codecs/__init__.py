@@ -45,9 +45,19 @@ class Place(NamedTuple):
 class Codec(Protocol):
     """Every method is for one example, pure and jittable."""
 
-    fields: tuple[Field, ...]
-    num_positions: int
-    max_distance: int  # the furthest lookback, in steps
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+
+    @property
+    def num_positions(self) -> int:
+        """How many places in a bar there can be."""
+
+    @property
+    def max_distance(self) -> int:
+        """The furthest lookback, in steps."""
+
+    def num_steps(self, num_beats: float) -> int:
+        """Steps of a window of so many beats."""
 
     def encode(self, window: Window, num_steps: int) -> Array:
         """Tokens [T, F] of the window's first `num_steps` steps."""

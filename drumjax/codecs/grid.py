@@ -84,7 +84,7 @@ class GridCodec:
         return jnp.concatenate(columns, axis=1).astype(jnp.int32)
 
     def _loudest(self, notes: Notes, num_steps: int) -> tuple[Array, Array]:
-        """Per step and drum [T, C]: the index of the loudest note there (the earlier of equals), and if there is one."""
+        """Per step and drum [T, C]: the index of the loudest note (the earlier of equals), and if there is one."""
         num, size = self.kit.num_classes, notes.mask.shape[0]
         drum = jnp.asarray(self.kit.class_table())[jnp.clip(notes.pitch, 0, 127)]
         step = jnp.floor(notes.onset_beat * self.steps_per_beat + 0.5).astype(jnp.int32)

@@ -1,0 +1,90 @@
+"""Every setting there is, with the value used where a config says nothing else.
+
+The other files in this folder start from here and hold only their differences. On the command line any field can be
+set with `--config.<group>.<field>=<value>` after `--config`.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+
+    # ---- Data: which songs to train on (their training split).
+    config.data = data = ml_collections.ConfigDict()
+    data.dataset = "groove"  # groove: the Groove MIDI Dataset; folder: any MIDI files; starter: bundled, synthetic
+    data.dir = ""  # where it is; "" lets groove look in $DRUMJAX_DATA/groove, the user cache, then download
+    data.fallback = True  # groove: train on the starter grooves if it cannot be downloaded; False fails instead
+    data.styles = ()  # primary styles such as ("rock", "funk"); () takes all
+    data.fill = "all"  # beat, fill or all
+    data.time_signatures = ()  # such as ("4/4", "6/8"); () takes all
+    data.drummers = ()  # such as ("drummer1",); () takes all
+    data.instrument = "drums"  # drums: channel 10 only; all: every note is a drum (files that use another channel)
+    data.validation_fraction = 0.1  # folder: share of the files held out
+    data.seed = 0  # starter: which variations
+
+    # ---- Validation: which songs of the validation split the model is judged by.
+    config.validation = validation = ml_collections.ConfigDict()
+    validation.styles = ()
+    validation.fill = "all"
+    validation.time_signatures = ("4/4",)
+    validation.drummers = ()
+
+    # ---- Codec: how notes become tokens.
+    config.codec = codec = ml_collections.ConfigDict()
+    codec.name = "grid"
+    codec.kit = "roland_td11"  # which pitches are which drum: roland_td11, general_midi, one_drum
+    codec.steps_per_beat = 4  # 4: 16ths; 12: also triplets; 24: nearly everything
+    codec.expressive = True  # learn velocity and timing of each hit, not only which drums
+    codec.velocity_bins = 32
+    codec.offset_bins = 32  # of one step
+    codec.lookback_bars = 4  # how many earlier bars the model sees at the same place
+
+    # ---- Model: sizes, and parts that can be left out.
+    config.model = model = ml_collections.ConfigDict()
+    model.hidden_size = 256
+    model.num_layers = 2
+    model.embed_size = 128
+    model.norm = "none"  # after each layer: none, layer, batch
+    model.residual = False  # add a layer's input to its output, from the second layer on
+    model.skip = True  # show the heads the input of the stack too
+    model.position = True  # place in the bar, bar in the phrase
+    model.lookback = True  # what was played 1..lookback_bars bars ago
+    model.copy = True  # let the head raise the lookback's chords directly
+    model.features = True  # chords that share drums share weights
+    model.style = True  # context: style, tempo, metre, beat or fill
+    model.tempo = True
+    model.metre = True
+    model.fill = True
+
+    # ---- Training.
+    config.train = train = ml_collections.ConfigDict()
+    train.seed = 0
+    train.num_steps = 1500
+    train.batch_size = 32  # windows
+    train.window_beats = 64  # 16 bars of 4/4
+    train.optimizer = "adamw"  # adamw, adam, rmsprop
+    train.schedule = "cosine"  # cosine (down to 1%) or constant, after the warm-up
+    train.learning_rate = 2e-3  # peak
+    train.warmup_steps = 100
+    train.weight_decay = 1e-2  # adamw: decoupled, on matrices
+    train.clip_norm = 1.0  # global gradient norm; 0 does not clip
+    train.dropout = 0.3
+    train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
+    train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
+    train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset (nats per step)
+    train.steps_per_call = 5  # train steps per compiled call; a signal is answered between calls
+    train.log_every_steps = 20
+    train.eval_every_steps = 100  # validate, sample a groove, save a checkpoint
+    train.patience_evals = 0  # stop after this many evaluations without a better one; 0 never stops early
+
+    # ---- Sampling: what is played unless run_sample.py is told otherwise.
+    config.sample = sample = ml_collections.ConfigDict()
+    sample.style = ""  # "" leaves the style unknown
+    sample.bpm = 120.0
+    sample.time_signature = "4/4"
+    sample.bars = 8
+    sample.temperature = 1.0
+    sample.top_k = 0  # 0 keeps all
+    sample.top_p = 1.0
+    return config

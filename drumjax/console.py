@@ -1,0 +1,51 @@
+"""What both programs do on a terminal: logging, and one clear line for a mistake."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from drumjax.checkpoint import CheckpointError
+from drumjax.datasets import DatasetError
+from drumjax.download import DownloadError
+from drumjax.grooves import RequestError
+from drumjax.lock import LockError
+from drumjax.midi import MidiError
+from drumjax.runs import RunError
+from drumjax.settings import SettingsError
+from drumjax.tab import TabError
+from drumjax.train import TrainError
+
+# Mistakes and mishaps that a user can mend; anything else is a bug of ours and keeps its traceback.
+EXPLAINED = (
+    CheckpointError,
+    DatasetError,
+    DownloadError,
+    LockError,
+    MidiError,
+    RequestError,
+    RunError,
+    SettingsError,
+    TabError,
+    TrainError,
+    OSError,
+)
+
+
+def set_up_logging() -> None:
+    """drumjax's own messages to standard error, without decoration; warnings of libraries with their name."""
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger("drumjax")
+    package.handlers, package.propagate = [handler], False
+    package.setLevel(logging.INFO)
+
+
+def run_or_explain(run: Callable[[], None]) -> int:
+    """Runs it; for an explained error prints its one line and returns 1, the exit status."""
+    try:
+        run()
+    except EXPLAINED as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0

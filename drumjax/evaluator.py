@@ -1,0 +1,65 @@
+"""What happens at each evaluation of a run: its validation songs are scored, and a groove is played."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from drumjax.codecs import Codec
+from drumjax.grooves import Groove, make_request, make_songs
+from drumjax.kits import get_kit
+from drumjax.likelihood import encode_songs, make_song_scorer
+from drumjax.midi import write_midi
+from drumjax.model import Model, Params
+from drumjax.notes import Song
+from drumjax.sample import Controls, make_sampler
+from drumjax.settings import Settings
+from drumjax.tab import write_tab
+from drumjax.training_data import TrainingData
+
+PREVIEW_BARS = 4
+
+
+class Evaluator:
+    """Holds the encoded validation songs and the compiled functions, so that an evaluation only computes."""
+
+    def __init__(self, settings: Settings, model: Model, codec: Codec, data: TrainingData):
+        self.model, self.codec, self.data, self.settings = model, codec, data, settings
+        self.batches = encode_songs(data.validation, codec, data.styles) if data.validation else []
+        self.score_songs = make_song_scorer(model, codec)
+        self.sampler = make_sampler(model, codec)
+        sample = settings.sample
+        known = sample.style in data.styles  # a fallback dataset may lack it
+        self.groove = Groove(PREVIEW_BARS, sample.bpm, sample.style if known else "", sample.time_signature)
+        self.controls = Controls((sample.temperature,) * len(codec.fields), sample.top_k, sample.top_p)
+
+    def score(self, params: Params, stats: Params) -> dict[str, float]:
+        """Figures of the validation songs, {} if there are none.
+
+        loss               weighted as in training
+        nll/<field>        nats per step
+        nll_each/<field>   nats per variable that exists: per hit for velocity and offset
+        accuracy/<field>   share of variables whose most likely value is right, at state carried from the song's start
+        """
+        if not self.batches:
+            return {}
+        scores = self.score_songs(params, stats, self.batches)
+        steps = scores[0].count.sum()
+        figures = {"loss": 0.0}
+        for field, score, weight in zip(self.codec.fields, scores, self.settings.train.field_weights, strict=False):
+            nll, count = float(score.nll.sum()), max(float(score.count.sum()), 1.0)
+            figures["loss"] += weight * nll / steps
+            figures[f"nll/{field.name}"] = nll / steps
+            figures[f"nll_each/{field.name}"] = nll / count
+            figures[f"accuracy/{field.name}"] = float(score.correct.sum()) / count
+        return {name: float(value) for name, value in figures.items()}
+
+    def play(self, params: Params, stats: Params, key: jax.Array, path: Path) -> str:
+        """Samples a groove, writes it as MIDI to `path`, and returns it as a tab."""
+        request = make_request(self.groove, self.codec, self.data.styles, self.controls, [0])
+        tokens = np.asarray(self.sampler(params, stats, key, request).tokens)
+        song: Song = make_songs(self.groove, self.codec, self.data.styles, tokens, path.name)[0]
+        path.parent.mkdir(exist_ok=True)
+        write_midi(song, path)
+        kit = get_kit(self.settings.codec.kit)
+        return write_tab(song, kit, self.settings.codec.steps_per_beat)

@@ -1,0 +1,148 @@
+"""Turns a run into MIDI files: a block of samples at a time, each written whole, and a manifest of them."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from drumjax.files import write_atomically
+from drumjax.grooves import Groove, RequestError, make_request, make_songs
+from drumjax.kits import get_kit
+from drumjax.midi import write_midi
+from drumjax.notes import Song
+from drumjax.runs import Run
+from drumjax.sample import Controls, make_sampler
+from drumjax.tab import write_tab
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.jsonl"
+# The largest batch sampled at once. Its size is part of what a sample is: in another block size logits may differ by
+# 1e-7, which can tip a close choice.
+BLOCK_SIZE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """num_samples grooves under one seed; sample i depends on the seed and i alone."""
+
+    groove: Groove
+    controls: Controls
+    num_samples: int
+    seed: int = 0
+    block_size: int = BLOCK_SIZE
+
+    def __post_init__(self):
+        if not 1 <= self.num_samples <= 999_999:
+            raise RequestError(f"num_samples is {self.num_samples}; it must be in 1..999999")
+        if not 0 <= self.seed < 2**32:
+            raise RequestError(f"seed is {self.seed}; it must be in 0..{2**32 - 1}")
+
+
+def sample_songs(run: Run, job: Job, first: int = 0) -> Iterator[tuple[int, Song, dict[str, float]]]:
+    """(index, song, nll in nats per field) of samples number `first` and on."""
+    sampler = make_sampler(run.model, run.codec)
+    params, stats = jax.device_put((run.params, run.stats))
+    key = jax.random.key(job.seed)
+    for start in range(first - first % job.block_size, job.num_samples, job.block_size):
+        request = make_request(job.groove, run.codec, run.styles, job.controls, range(start, start + job.block_size))
+        samples = jax.device_get(sampler(params, stats, key, request))
+        songs = make_songs(job.groove, run.codec, run.styles, samples.tokens, run.settings.codec.kit)
+        for row, song in enumerate(songs):
+            index = start + row
+            if first <= index < job.num_samples:
+                nll = {field.name: float(v) for field, v in zip(run.codec.fields, samples.nll[row], strict=True)}
+                yield index, song, nll
+
+
+def generate(run: Run, job: Job, out_dir: str | Path, *, overwrite: bool = False, show_tab: bool = False) -> int:
+    """Writes 000000.mid, 000001.mid, ... and manifest.jsonl to out_dir; returns how many files it wrote.
+
+    A job that was interrupted, or that now asks for more samples, goes on where the manifest ends. Samples of another
+    job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    identity = job_identity(run, job)
+    done = _read_manifest(out_dir, identity, overwrite)
+    if done:
+        logger.info("%s holds %d samples of this job already", out_dir, len(done))
+    rows, written = dict(done), 0
+    first = next((i for i in range(job.num_samples) if i not in done), job.num_samples)
+    bar = tqdm(total=job.num_samples, initial=first, unit="groove", disable=None)
+    try:
+        for index, song, nll in sample_songs(run, job, first):
+            if show_tab and index == first:
+                logger.info("%s", write_tab(song, get_kit(run.settings.codec.kit), run.settings.codec.steps_per_beat))
+            name = f"{index:06d}.mid"
+            write_midi(dataclasses.replace(song, name=name), out_dir / name)
+            rows[index] = _manifest_row(run, job, identity, index, name, nll)
+            written += 1
+            bar.update()
+            if (index + 1) % job.block_size == 0:
+                _write_manifest(out_dir, rows)
+    finally:
+        bar.close()
+        _write_manifest(out_dir, rows)
+    logger.info("%d grooves in %s (%d new)", len(rows), out_dir, written)
+    return written
+
+
+def job_identity(run: Run, job: Job) -> str:
+    """A name for all that decides what sample i is: model, step, request and block size; not how many are asked for."""
+    asked = dataclasses.asdict(job)
+    del asked["num_samples"]
+    digest = hashlib.sha256(json.dumps([asked, dataclasses.asdict(run.settings), run.step], sort_keys=True).encode())
+    for leaf in jax.tree.leaves((run.params, run.stats)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _manifest_row(run: Run, job: Job, identity: str, index: int, name: str, nll: dict[str, float]) -> dict[str, Any]:
+    controls = {"top_k": job.controls.top_k, "top_p": job.controls.top_p}
+    names = [field.name for field in run.codec.fields]
+    return {
+        "file": name,
+        "index": index,
+        "seed": job.seed,
+        "job": identity,
+        "step": run.step,
+        "context": dataclasses.asdict(job.groove),
+        "temperature": dict(zip(names, job.controls.temperature, strict=True)),
+        **controls,
+        "nll": {field: round(value, 4) for field, value in nll.items()},
+    }
+
+
+def _read_manifest(out_dir: Path, identity: str, overwrite: bool) -> dict[int, dict[str, Any]]:
+    """Rows of this job whose file is there, by index."""
+    path = out_dir / MANIFEST
+    if overwrite or not path.exists():
+        return {}
+    rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+            other = row["job"] != identity
+        except (ValueError, KeyError, TypeError):
+            raise RequestError(f"{path} is not a manifest of samples; choose another --out_dir") from None
+        if other:
+            raise RequestError(
+                f"{out_dir} holds the samples of another job (other model, seed or request): "
+                "choose another --out_dir, or replace them with --overwrite"
+            )
+        if (out_dir / row["file"]).is_file():
+            rows[row["index"]] = row
+    return rows
+
+
+def _write_manifest(out_dir: Path, rows: dict[int, dict[str, Any]]) -> None:
+    lines = "".join(json.dumps(rows[index]) + "\n" for index in sorted(rows))
+    write_atomically(out_dir / MANIFEST, lines.encode())

@@ -1,0 +1,77 @@
+"""A trained run as others see it: everything that playing and judging it need, read from its checkpoints alone."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from drumjax.checkpoint import Checkpoints, Which
+from drumjax.codecs import Codec
+from drumjax.model import Model, Params, Shape
+from drumjax.settings import Settings, make_codec, make_settings
+
+# Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
+FORMAT = 1
+
+
+class RunError(RuntimeError):
+    """A workdir that cannot be used; one line says what, where, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A model and its parameters.
+
+    styles  the style vocabulary; index 0 is the unknown style ""
+    step    train steps behind the parameters
+    """
+
+    settings: Settings
+    codec: Codec
+    model: Model
+    params: Params
+    stats: Params
+    styles: tuple[str, ...]
+    step: int
+
+
+def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
+    """The model that the settings describe."""
+    num_lookbacks = settings.codec.lookback_bars if settings.model.lookback else 0
+    shape = Shape(codec.num_positions, num_lookbacks, codec.max_distance, num_styles)
+    return Model(settings.model, codec.fields, shape)
+
+
+def make_metadata(config: dict[str, Any], styles: tuple[str, ...], data: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of itself, as JSON. `data` says what was trained on."""
+    return {"format": FORMAT, "config": config, "styles": list(styles), "data": data}
+
+
+def load_run(workdir: str | Path, which: Which = "best") -> Run:
+    """The best (by validation) or "latest" model of a workdir. Changes nothing in it.
+
+    Raises RunError or CheckpointError with what is wrong and what to do.
+    """
+    workdir = Path(workdir)
+    if not workdir.is_dir():
+        raise RunError(f"{workdir} is not a directory; train first: python run_train.py --workdir {workdir}")
+    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
+        tree, metadata = checkpoints.restore_params(which)
+    if metadata.get("format") != FORMAT:
+        raise RunError(f"{workdir}: checkpoint format {metadata.get('format')!r}, this drumjax reads {FORMAT}")
+    settings = make_settings(metadata["config"])
+    styles = tuple(metadata["styles"])
+    codec = make_codec(settings.codec)
+    model = make_model(settings, codec, len(styles))
+    return Run(settings, codec, model, tree["params"], tree.get("stats", {}), styles, metadata["step"])
+
+
+def read_config(workdir: Path) -> dict[str, Any] | None:
+    """What config.json of a workdir says, None if there is none yet."""
+    path = workdir / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: {error}; repair it or use another --workdir") from error

@@ -1,0 +1,181 @@
+"""The settings of a run: frozen dataclasses, made at the border from the nested dict that a config file gives.
+
+A field that does not exist, or has the wrong type, dies here with its name. The same dict, as JSON, is stored in every
+checkpoint, and is all that is needed to build the model again.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from typing import Any
+
+from drumjax.codecs import Codec
+from drumjax.codecs.grid import GridCodec
+from drumjax.datasets import DataSettings
+from drumjax.kits import get_kit
+from drumjax.model import ModelSettings
+from drumjax.optimizer import OPTIMIZERS, SCHEDULES
+
+
+class SettingsError(ValueError):
+    """A config that cannot be run; the message names the field, its value and what it may be."""
+
+
+def _require(condition: bool, name: str, value: Any, must: str) -> None:
+    if not condition:
+        raise SettingsError(f"config.{name} is {value!r}; it must be {must}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectionSettings:
+    """Which of the dataset's songs, beyond their split; see datasets.select."""
+
+    styles: tuple[str, ...]
+    fill: str
+    time_signatures: tuple[str, ...]
+    drummers: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CodecSettings:
+    """The codec, by name, and its numbers."""
+
+    name: str
+    kit: str
+    steps_per_beat: int
+    expressive: bool
+    velocity_bins: int
+    offset_bins: int
+    lookback_bars: int
+
+    def __post_init__(self):
+        _require(self.name == "grid", "codec.name", self.name, "'grid'")
+        _require(1 <= self.steps_per_beat <= 48, "codec.steps_per_beat", self.steps_per_beat, "1..48")
+        for name in ("velocity_bins", "offset_bins"):
+            _require(2 <= getattr(self, name) <= 128, f"codec.{name}", getattr(self, name), "2..128")
+        _require(0 <= self.lookback_bars <= 16, "codec.lookback_bars", self.lookback_bars, "0..16")
+        try:
+            get_kit(self.kit)
+        except ValueError as error:
+            raise SettingsError(f"config.codec.kit: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """How to train; see configs/default.py for what each is."""
+
+    seed: int
+    num_steps: int
+    batch_size: int
+    window_beats: int
+    optimizer: str
+    schedule: str
+    learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    clip_norm: float
+    dropout: float
+    context_dropout: float
+    average_decay: float
+    field_weights: tuple[float, ...]
+    steps_per_call: int
+    log_every_steps: int
+    eval_every_steps: int
+    patience_evals: int
+
+    def __post_init__(self):
+        for name in (
+            "num_steps", "batch_size", "window_beats", "steps_per_call", "log_every_steps", "eval_every_steps"
+        ):  # fmt: skip
+            _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
+        for name in ("warmup_steps", "patience_evals", "weight_decay", "clip_norm"):
+            _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
+        for name in ("dropout", "context_dropout", "average_decay"):
+            _require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
+        _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
+        _require(self.optimizer in OPTIMIZERS, "train.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        _require(self.schedule in SCHEDULES, "train.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleSettings:
+    """What is played unless run_sample.py is told otherwise."""
+
+    style: str
+    bpm: float
+    time_signature: str
+    bars: int
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """All settings of a run."""
+
+    data: DataSettings
+    validation: SelectionSettings
+    codec: CodecSettings
+    model: ModelSettings
+    train: TrainSettings
+    sample: SampleSettings
+
+
+def make_settings(config: dict[str, Any]) -> Settings:
+    """Settings from a nested dict (a config file's, or the one stored in a checkpoint). Raises SettingsError."""
+    return _make(Settings, config, "config")
+
+
+def make_codec(settings: CodecSettings) -> Codec:
+    """The codec that the settings name."""
+    return GridCodec(
+        kit=get_kit(settings.kit),
+        steps_per_beat=settings.steps_per_beat,
+        expressive=settings.expressive,
+        velocity_bins=settings.velocity_bins,
+        offset_bins=settings.offset_bins,
+        lookback_bars=settings.lookback_bars,
+    )
+
+
+def _make(cls: type, values: Any, path: str) -> Any:
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} is {values!r}; it must be a group of fields")
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    for name in values:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            raise SettingsError(
+                f"{path}.{name} does not exist" + (f"; did you mean {path}.{close[0]}?" if close else "")
+            )
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise SettingsError(f"{path} lacks {', '.join(missing)}; start from configs/default.py")
+    try:
+        return cls(**{name: _convert(hints[name], values[name], f"{path}.{name}") for name in names})
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    """The value as its type wants it: JSON knows no tuples, and an int will do for a float."""
+    if dataclasses.is_dataclass(hint):
+        return _make(typing.cast(type, hint), value, path)
+    if isinstance(hint, types.GenericAlias):
+        item = typing.get_args(hint)[0]
+        if isinstance(value, tuple | list):
+            return tuple(_convert(item, v, path) for v in value)
+        raise SettingsError(
+            f"{path} is {value!r}; it must be a tuple such as ({'1.0' if item is float else repr('a')},)"
+        )
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if type(value) is not hint:
+        raise SettingsError(f"{path} is {value!r}; it must be of type {hint.__name__}")
+    return value

@@ -1,0 +1,82 @@
+"""The songs that a run learns from and those it is judged by."""
+
+import dataclasses
+import hashlib
+import logging
+from typing import Any
+
+import jax
+import numpy as np
+
+from drumjax.corpus import Corpus, pack
+from drumjax.datasets import DatasetError, load_dataset, select
+from drumjax.notes import Song
+from drumjax.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """corpus holds the training songs; validation may be empty; styles[0] is the unknown style "".
+
+    description says, as JSON, what the songs are and where they came from; its fingerprint changes with any note.
+    """
+
+    corpus: Corpus
+    validation: list[Song]
+    styles: tuple[str, ...]
+    description: dict[str, Any]
+
+
+def load_training_data(settings: Settings) -> TrainingData:
+    """Reads the dataset. Raises DatasetError or SettingsError if there is nothing, or not enough, to learn from."""
+    dataset = load_dataset(settings.data)
+    logger.info("%s", dataset.summary())
+    songs = select(dataset.songs, split="train")
+    if not songs:
+        raise DatasetError(f"no training song in {dataset.source}")
+    styles = ("", *sorted({song.style for song in songs} - {""}))
+    corpus = pack(songs, styles)
+    longest = float(corpus.end_beat.max())
+    if settings.train.window_beats > longest:
+        raise SettingsError(
+            f"config.train.window_beats is {settings.train.window_beats}, "
+            f"but the longest training song has {longest:g} beats; make it smaller"
+        )
+    validation = _select_validation(dataset, settings)
+    minutes = sum(song.num_bars * song.beats_per_bar / song.tempo_bpm for song in songs)
+    description = {
+        "source": dataset.source,
+        "train_songs": len(songs),
+        "train_minutes": round(minutes, 1),
+        "validation_songs": len(validation),
+        "fingerprint": _fingerprint(corpus),
+    }
+    logger.info("training on %d songs (%.0f minutes), judged by %d", len(songs), minutes, len(validation))
+    return TrainingData(corpus, validation, styles, description)
+
+
+def _select_validation(dataset, settings: Settings) -> list[Song]:
+    songs = select(dataset.songs, split="validation")
+    if not songs:
+        logger.warning(
+            "no validation song in %s: nothing judges this run; its newest checkpoint counts", dataset.source
+        )
+        return []
+    try:
+        chosen = select(songs, **dataclasses.asdict(settings.validation))
+    except ValueError as error:
+        if not dataset.is_fallback:
+            raise DatasetError(f"config.validation: {error}") from error
+        chosen = []
+    if not chosen and not dataset.is_fallback:
+        raise DatasetError("no validation song passes the filters of config.validation together")
+    return chosen or songs
+
+
+def _fingerprint(corpus: Corpus) -> str:
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(corpus):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""Trains a model: `python run_train.py --config configs/rock.py [--workdir runs/rock] [--config.train.num_steps=500]`.
+
+Only flags are parsed here; everything else is in drumjax, importable from a notebook. Starting again with the same
+workdir resumes.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+from absl import app, flags
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file("config", "configs/default.py", "The run's settings, a Python file.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Where the run is kept; default runs/<name of the config file>.")
+_NUM_DEVICES = flags.DEFINE_integer("num_devices", 0, "How many devices share a batch; 0 takes all.", lower_bound=0)
+_DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "This is one of several processes of a cluster.")
+
+
+def main(argv: list[str]) -> int:
+    # Imported here, so that worker processes that parse MIDI files do not start JAX.
+    import jax
+
+    from drumjax.console import run_or_explain, set_up_logging
+    from drumjax.device import use_compile_cache
+    from drumjax.train import train
+
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
+    set_up_logging()
+    if _DISTRIBUTED.value:
+        jax.distributed.initialize()
+    use_compile_cache()
+    name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    workdir = Path(_WORKDIR.value or Path("runs") / name)
+    config = json.loads(_CONFIG.value.to_json())
+    log = logging.getLogger("drumjax")
+
+    def run() -> None:
+        result = train(config, workdir, num_devices=_NUM_DEVICES.value)
+        why = f", stopped by {result.stopped_by}" if result.stopped_by else ""
+        log.info("%s: step %d%s", workdir, result.step, why)
+        log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
+        if result.stopped_by.startswith("SIG"):
+            log.info("the same command goes on from here")
+        log.info("play it: python run_sample.py --workdir %s --num_samples 16 --out_dir samples", workdir)
+
+    return run_or_explain(run)
+
+
+if __name__ == "__main__":
+    app.run(main)
