@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drumjax import files
 from drumjax import midi as midi_module
 from drumjax.midi import MAX_BEATS, TICKS_PER_BEAT, MidiError, read_midi, write_midi
 from drumjax.notes import Song, make_notes
@@ -241,7 +242,7 @@ def test_the_latest_onset_still_reads_to_the_tick(tmp_path):
 def test_songs_that_cannot_be_written_are_refused(tmp_path, row, fields, message):
     with pytest.raises(ValueError, match=f"x.mid: .*{message}"):
         write_midi(make_song([row], **fields), tmp_path / "x.mid")
-    velocity = make_song([(0, 1, 36, 100)]).notes._replace(velocity=np.float32([np.nan]))
+    velocity = make_song([(0, 1, 36, 100)]).notes._replace(velocity=np.full(1, np.nan))
     with pytest.raises(ValueError, match="finite"):
         write_midi(Song(velocity), tmp_path / "x.mid")
     assert list(tmp_path.iterdir()) == []
@@ -285,7 +286,7 @@ def test_a_failed_write_leaves_everything_as_it_was(tmp_path, monkeypatch, exist
 def test_a_disk_that_fills_up_while_writing(tmp_path, monkeypatch):
     path = tmp_path / "song.mid"
     path.write_bytes(b"precious")
-    monkeypatch.setattr(midi_module, "open", Full, raising=False)
+    monkeypatch.setattr(files, "open", Full, raising=False)
     with pytest.raises(OSError, match=r"No space left on device: '.*song.mid'"):
         write_midi(GROOVE, path)
     assert [p.name for p in tmp_path.iterdir()] == ["song.mid"]
@@ -556,9 +557,9 @@ def test_hostile_files_take_little_memory(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def mutate(data: bytes, chance: random.Random) -> bytes:
-    """Some bytes changed, removed, repeated or inserted."""
-    data = bytearray(data)
+def mutate(good: bytes, chance: random.Random) -> bytes:
+    """Some bytes changed, removed or repeated, or the end cut off."""
+    data = bytearray(good)
     for _ in range(chance.randint(1, 6)):
         at = chance.randrange(len(data))
         match chance.randrange(5):
@@ -595,7 +596,8 @@ def check_song_or_midi_error(path: Path, outcomes: set[str]) -> None:
 
 def test_mutated_files_give_a_song_or_a_midi_error(tmp_path):
     write_midi(GROOVE, tmp_path / "good.mid")
-    good, chance, outcomes = (tmp_path / "good.mid").read_bytes(), random.Random(1), set()
+    good, chance = (tmp_path / "good.mid").read_bytes(), random.Random(1)
+    outcomes: set[str] = set()
     for _ in range(200):
         (tmp_path / "bad.mid").write_bytes(mutate(good, chance))
         check_song_or_midi_error(tmp_path / "bad.mid", outcomes)
@@ -662,7 +664,8 @@ def test_groove_files_keep_every_hit(shared_data, tmp_path):
 
 
 def test_mutated_groove_files_give_a_song_or_a_midi_error(shared_data, tmp_path):
-    chance, outcomes = random.Random(2), set()
+    chance = random.Random(2)
+    outcomes: set[str] = set()
     paths = [path for path in sorted((shared_data / "groove").rglob("*.mid")) if path.stat().st_size < 3000]
     for path in chance.sample(paths, 50):
         (tmp_path / "bad.mid").write_bytes(mutate(path.read_bytes(), chance))
