@@ -29,10 +29,13 @@ def play() -> None:
     from drumjax.device import use_compile_cache
     from drumjax.generate import Job, generate
     from drumjax.grooves import make_controls, make_groove
+    from drumjax.kits import get_kit
+    from drumjax.notes import Song
     from drumjax.runs import load_run
+    from drumjax.tab import write_tab
 
     use_compile_cache()
-    run = load_run(_WORKDIR.value, _CHECKPOINT.value)
+    run = load_run(_WORKDIR.value, "best" if _CHECKPOINT.value == "best" else "latest")
     defaults = run.settings.sample
     groove = make_groove(
         defaults, bars=_BARS.value, bpm=_BPM.value, style=_STYLE.value, time_signature=_TIME_SIGNATURE.value
@@ -41,7 +44,13 @@ def play() -> None:
         defaults, run.codec.fields, temperature=_TEMPERATURE.value, top_k=_TOP_K.value, top_p=_TOP_P.value
     )
     job = Job(groove, controls, _NUM_SAMPLES.value, _SEED.value)
-    generate(run, job, _OUT_DIR.value, overwrite=_OVERWRITE.value, show_tab=_TAB.value)
+
+    def show(song: Song) -> None:
+        if _TAB.value:
+            kit = get_kit(run.settings.codec.kit)
+            print(write_tab(song, kit, run.settings.codec.steps_per_beat))
+
+    generate(run, job, _OUT_DIR.value, overwrite=_OVERWRITE.value, show=show)
 
 
 def main(argv: list[str]) -> int:

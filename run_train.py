@@ -6,6 +6,7 @@ workdir resumes.
 
 import json
 import logging
+import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -19,28 +20,27 @@ _DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "This is one of severa
 
 def main(argv: list[str]) -> int:
     # Imported here, so that worker processes that parse MIDI files do not start JAX.
-    import jax
-
     from drumjax.console import run_or_explain, set_up_logging
-    from drumjax.device import use_compile_cache
+    from drumjax.device import join_cluster, use_compile_cache
     from drumjax.train import train
 
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
     set_up_logging()
-    if _DISTRIBUTED.value:
-        jax.distributed.initialize()
-    use_compile_cache()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     workdir = Path(_WORKDIR.value or Path("runs") / name)
     config = json.loads(_CONFIG.value.to_json())
     log = logging.getLogger("drumjax")
 
     def run() -> None:
+        if _DISTRIBUTED.value:
+            join_cluster()
+        use_compile_cache()
         result = train(config, workdir, num_devices=_NUM_DEVICES.value)
         why = f", stopped by {result.stopped_by}" if result.stopped_by else ""
         log.info("%s: step %d%s", workdir, result.step, why)
-        log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
+        if result.best_step:
+            log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
         if result.stopped_by.startswith("SIG"):
             log.info("the same command goes on from here")
         log.info("play it: python run_sample.py --workdir %s --num_samples 16 --out_dir samples", workdir)
@@ -48,5 +48,18 @@ def main(argv: list[str]) -> int:
     return run_or_explain(run)
 
 
+def parse_flags(argv: list[str]) -> list[str]:
+    """absl's parser, and one line for what ml_collections raises over a config file or an override."""
+    try:
+        rest = app.parse_flags_with_usage(argv)
+        _CONFIG.value.to_json()  # a file that cannot be read is an error only when the config is used
+        return rest
+    except Exception as error:  # KeyError, AttributeError, OSError, and whatever a config file may raise
+        while error.args and isinstance(error.args[0], Exception):
+            error = error.args[0]
+        text = str(error.args[0]) if isinstance(error, KeyError | AttributeError) and error.args else str(error)
+        sys.exit(f"error: --config: {type(error).__name__}: {' '.join(text.split())}")
+
+
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from drumjax.checkpoint import CheckpointError
 from drumjax.datasets import DatasetError
+from drumjax.device import DeviceError
 from drumjax.download import DownloadError
 from drumjax.grooves import RequestError
 from drumjax.lock import LockError
@@ -19,6 +20,7 @@ from drumjax.train import TrainError
 EXPLAINED = (
     CheckpointError,
     DatasetError,
+    DeviceError,
     DownloadError,
     LockError,
     MidiError,
@@ -42,10 +44,13 @@ def set_up_logging() -> None:
 
 
 def run_or_explain(run: Callable[[], None]) -> int:
-    """Runs it; for an explained error prints its one line and returns 1, the exit status."""
+    """Runs it and returns the exit status: 1 for an explained error, whose one line it prints."""
     try:
         run()
     except EXPLAINED as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before or after training, which answers it by itself
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0

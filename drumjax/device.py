@@ -1,12 +1,44 @@
 """The devices a run uses: the mesh of all of them, and the cache of what was compiled for them."""
 
 import logging
+import os
 from pathlib import Path
 
 import jax
+import numpy as np
 import platformdirs
+from jax.experimental import multihost_utils
 
 logger = logging.getLogger(__name__)
+
+
+class DeviceError(RuntimeError):
+    """Devices or processes that were asked for cannot be had; one line says which, and what to do."""
+
+
+def join_cluster() -> None:
+    """Makes this process one of several; to be called before JAX looks at a device.
+
+    Slurm, Open MPI, Kubernetes and TPU pods say who is who. Elsewhere JAX_COORDINATOR_ADDRESS (host:port of process 0,
+    the same everywhere), JAX_NUM_PROCESSES and JAX_PROCESS_ID must: JAX itself reads only the first of the three.
+    """
+    try:
+        num_processes, process_id = (
+            int(os.environ[name]) if name in os.environ else None for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+        )
+        jax.distributed.initialize(num_processes=num_processes, process_id=process_id)
+    except (ValueError, RuntimeError) as error:
+        raise DeviceError(
+            f"cannot join the cluster: {error}; --distributed wants JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
+            "JAX_PROCESS_ID in the environment, or a cluster that JAX knows"
+        ) from error
+
+
+def agree(text: str) -> str:
+    """The text of the first process that has any, the same in all of them. Up to 32 bytes; waits for the devices."""
+    padded = np.frombuffer(text.encode().ljust(32, b"\0"), np.uint8)
+    texts = [bytes(row).rstrip(b"\0").decode() for row in np.asarray(multihost_utils.process_allgather(padded))]
+    return next(filter(None, texts), "")
 
 
 def use_compile_cache(directory: Path | None = None) -> None:
@@ -27,6 +59,8 @@ def use_compile_cache(directory: Path | None = None) -> None:
 
 def make_data_mesh(num_devices: int = 0) -> jax.sharding.Mesh:
     """A mesh with one axis, `data`, over the first num_devices devices of all processes; 0 takes all."""
+    if num_devices > jax.device_count():
+        raise DeviceError(f"num_devices is {num_devices}; there are {jax.device_count()}")
     devices = jax.devices()[: num_devices or None]
     return jax.make_mesh((len(devices),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
 

@@ -1,21 +1,26 @@
 """What happens at each evaluation of a run: its validation songs are scored, and a groove is played."""
 
+import dataclasses
+import logging
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from drumjax.codecs import Codec
-from drumjax.grooves import Groove, make_request, make_songs
+from drumjax.grooves import make_controls, make_groove, make_request, make_songs
 from drumjax.kits import get_kit
 from drumjax.likelihood import encode_songs, make_song_scorer
 from drumjax.midi import write_midi
 from drumjax.model import Model, Params
 from drumjax.notes import Song
-from drumjax.sample import Controls, make_sampler
+from drumjax.runs import known_style
+from drumjax.sample import make_sampler
 from drumjax.settings import Settings
 from drumjax.tab import write_tab
 from drumjax.training_data import TrainingData
+
+logger = logging.getLogger(__name__)
 
 PREVIEW_BARS = 4
 
@@ -29,9 +34,12 @@ class Evaluator:
         self.score_songs = make_song_scorer(model, codec)
         self.sampler = make_sampler(model, codec)
         sample = settings.sample
-        known = sample.style in data.styles  # a fallback dataset may lack it
-        self.groove = Groove(PREVIEW_BARS, sample.bpm, sample.style if known else "", sample.time_signature)
-        self.controls = Controls((sample.temperature,) * len(codec.fields), sample.top_k, sample.top_p)
+        if sample.style not in data.styles:  # a folder or a fallback dataset may lack it
+            known = ", ".join(filter(None, data.styles)) or "none"
+            logger.warning("config.sample.style is %r, which no training song has (there are: %s); it is left open",
+                           sample.style, known)  # fmt: skip
+        self.groove = dataclasses.replace(make_groove(known_style(sample, data.styles)), bars=PREVIEW_BARS)
+        self.controls = make_controls(sample, codec.fields)
 
     def score(self, params: Params, stats: Params) -> dict[str, float]:
         """Figures of the validation songs, {} if there are none.

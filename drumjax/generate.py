@@ -1,10 +1,11 @@
 """Turns a run into MIDI files: a block of samples at a time, each written whole, and a manifest of them."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,10 @@ from tqdm import tqdm
 
 from drumjax.files import write_atomically
 from drumjax.grooves import Groove, RequestError, make_request, make_songs
-from drumjax.kits import get_kit
 from drumjax.midi import write_midi
 from drumjax.notes import Song
 from drumjax.runs import Run
 from drumjax.sample import Controls, make_sampler
-from drumjax.tab import write_tab
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +39,8 @@ class Job:
     block_size: int = BLOCK_SIZE
 
     def __post_init__(self):
-        if not 1 <= self.num_samples <= 999_999:
-            raise RequestError(f"num_samples is {self.num_samples}; it must be in 1..999999")
+        if not 1 <= self.num_samples <= 10_000_000:
+            raise RequestError(f"num_samples is {self.num_samples}; it must be in 1..10000000")
         if not 0 <= self.seed < 2**32:
             raise RequestError(f"seed is {self.seed}; it must be in 0..{2**32 - 1}")
 
@@ -62,36 +61,38 @@ def sample_songs(run: Run, job: Job, first: int = 0) -> Iterator[tuple[int, Song
                 yield index, song, nll
 
 
-def generate(run: Run, job: Job, out_dir: str | Path, *, overwrite: bool = False, show_tab: bool = False) -> int:
+def generate(
+    run: Run, job: Job, out_dir: str | Path, *, overwrite: bool = False, show: Callable[[Song], None] | None = None
+) -> int:
     """Writes 000000.mid, 000001.mid, ... and manifest.jsonl to out_dir; returns how many files it wrote.
 
     A job that was interrupted, or that now asks for more samples, goes on where the manifest ends. Samples of another
     job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
+    `show` is called with the first song.
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     identity = job_identity(run, job)
-    done = _read_manifest(out_dir, identity, overwrite)
-    if done:
-        logger.info("%s holds %d samples of this job already", out_dir, len(done))
-    rows, written = dict(done), 0
-    first = next((i for i in range(job.num_samples) if i not in done), job.num_samples)
+    rows = {} if overwrite else _read_manifest(out_dir, identity)
+    # Rewritten first, so that it lists what is there and nothing else, whatever a killed job left behind.
+    _write_manifest(out_dir, rows)
+    first = next((i for i in range(job.num_samples) if i not in rows), job.num_samples)
+    written = 0
     bar = tqdm(total=job.num_samples, initial=first, unit="groove", disable=None)
-    try:
+    with (out_dir / MANIFEST).open("a", encoding="utf-8") as manifest, contextlib.closing(bar):
         for index, song, nll in sample_songs(run, job, first):
-            if show_tab and index == first:
-                logger.info("%s", write_tab(song, get_kit(run.settings.codec.kit), run.settings.codec.steps_per_beat))
+            if show and index == first:
+                show(song)
+            if index in rows:
+                continue
             name = f"{index:06d}.mid"
             write_midi(dataclasses.replace(song, name=name), out_dir / name)
-            rows[index] = _manifest_row(run, job, identity, index, name, nll)
+            # One line per file, after it: a line that a kill cuts off is dropped, and its file written again.
+            manifest.write(json.dumps(_manifest_row(run, job, identity, index, name, nll)) + "\n")
+            manifest.flush()
             written += 1
             bar.update()
-            if (index + 1) % job.block_size == 0:
-                _write_manifest(out_dir, rows)
-    finally:
-        bar.close()
-        _write_manifest(out_dir, rows)
-    logger.info("%d grooves in %s (%d new)", len(rows), out_dir, written)
+    logger.info("%d grooves in %s, %d of them new", max(len(rows), job.num_samples), out_dir, written)
     return written
 
 
@@ -121,25 +122,28 @@ def _manifest_row(run: Run, job: Job, identity: str, index: int, name: str, nll:
     }
 
 
-def _read_manifest(out_dir: Path, identity: str, overwrite: bool) -> dict[int, dict[str, Any]]:
-    """Rows of this job whose file is there, by index."""
+def _read_manifest(out_dir: Path, identity: str) -> dict[int, dict[str, Any]]:
+    """Rows of this job whose file is there, by index. Raises RequestError if they are of another job."""
     path = out_dir / MANIFEST
-    if overwrite or not path.exists():
+    if not path.exists():
         return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            other = row["job"] != identity
+            index, name, other = int(row["index"]), str(row["file"]), row["job"] != identity
         except (ValueError, KeyError, TypeError):
-            raise RequestError(f"{path} is not a manifest of samples; choose another --out_dir") from None
+            if number == len(lines):  # cut off by a kill
+                continue
+            raise RequestError(f"{path}, line {number}: not a manifest of samples; choose another --out_dir") from None
         if other:
             raise RequestError(
                 f"{out_dir} holds the samples of another job (other model, seed or request): "
                 "choose another --out_dir, or replace them with --overwrite"
             )
-        if (out_dir / row["file"]).is_file():
-            rows[row["index"]] = row
+        if (out_dir / name).is_file():
+            rows[index] = row
     return rows
 
 

@@ -1,13 +1,17 @@
 """Where figures of a run go: metrics.jsonl (exactly one row per logged step), TensorBoard, and the terminal."""
 
+import contextlib
 import json
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 from tqdm import tqdm
 
 from drumjax.files import write_atomically
@@ -29,25 +33,60 @@ class MetricsLog:
         rows = [row for row in read_metrics(workdir) if row["step"] <= step]
         write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
         self._file = self.path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1 if step else None)
+        self._board = _Board(workdir / "tensorboard", step)
 
     def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self.enabled:
-            self._file.close()
-            self._board.close()
+            # All was flushed as it was written: what fails now has failed before, and was said then.
+            with contextlib.suppress(OSError):
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self._board.close()
 
     def write(self, step: int, split: str, values: dict[str, float]) -> None:
-        """One row; on disk when this returns."""
+        """One row; on disk when this returns. Raises OSError naming the file."""
         if not self.enabled:
             return
-        self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        for name, value in values.items():
-            self._board.add_scalar(f"{split}/{name}", value, step)
+        try:
+            self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:  # it names no file
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        self._board.write(step, {f"{split}/{name}": value for name, value in values.items()})
+
+
+class _Board:
+    """An event file of TensorBoard, written at once and by the caller.
+
+    tensorboardX's SummaryWriter writes in a thread, which dies when the disk is full; then the run hangs.
+    """
+
+    def __init__(self, directory: Path, step: int):
+        directory.mkdir(exist_ok=True)
+        self.directory = directory
+        self._writer = EventsWriter(str(directory / "events"), f".{step}")
+        # Hides the scalars that an earlier run wrote after this step.
+        start = SessionLog(status=SessionLog.START)
+        self._write(Event(step=step + 1, file_version="brain.Event:2"), Event(step=step + 1, session_log=start))
+
+    def write(self, step: int, scalars: dict[str, float]) -> None:
+        self._write(*(Event(step=step, summary=scalar(name, value)) for name, value in scalars.items()))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _write(self, *events: Event) -> None:
+        try:
+            for event in events:
+                event.wall_time = time.time()
+                self._writer.write_event(event)
+            self._writer.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.directory)) from error
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
@@ -58,7 +97,9 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
-                rows.append(row) if isinstance(row["step"], int) else None
+                if not isinstance(row["step"], int):
+                    raise TypeError("a step is a whole number")
+                rows.append(row)
             except (ValueError, KeyError, TypeError):
                 logger.warning("%s: dropped a damaged line", path)
     return rows
@@ -71,6 +112,7 @@ class Progress:
         terminal = sys.stderr.isatty()
         self.num_steps = num_steps
         self.bar = tqdm(total=num_steps, initial=first_step, unit="step", disable=not (terminal and enabled))
+        self.enabled = enabled
         self.log = logger.info if enabled and not terminal else logger.debug
 
     def __enter__(self) -> "Progress":
@@ -95,4 +137,4 @@ class Progress:
     def say(self, text: str) -> None:
         """Text for the log that leaves the bar whole."""
         with tqdm.external_write_mode():
-            logger.info("%s", text)
+            (logger.info if self.enabled else logger.debug)("%s", text)

@@ -1,32 +1,22 @@
 """Read and write MIDI files: the only module that knows miditoolkit.
 
 Files in the wild are damaged in every way there is, and miditoolkit (over mido) answers with eight kinds of exception,
-with silence, or with gigabytes. So a file is first *washed*: one bounded walk over its bytes keeps the notes, tempos
-and time signatures, checked, and drops the rest (pedals, key signatures, sysex, lyrics). miditoolkit reads the result.
+with silence, or with gigabytes. So it reads only what midi_bytes.py has washed.
 """
 
 import io
 import os
-import stat
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import miditoolkit
 import numpy as np
 
 from drumjax.files import write_atomically
+from drumjax.midi_bytes import MAX_BEATS, DamageError, is_time_signature, load_bytes, wash_bytes
 from drumjax.notes import Song, make_notes
 
 TICKS_PER_BEAT = 480  # of the files we write; also that of the Groove MIDI Dataset
-MAX_FILE_BYTES = 4_000_000  # the largest Groove file has 155,615
-MAX_NOTES = 100_000  # the largest Groove file has 11,513
-MAX_BEATS = 20_000  # almost three hours at 120 bpm; float32 onsets are still exact to half a tick
 MIN_TEMPO_BPM, MAX_TEMPO_BPM = 10.0, 1000.0
-_MAX_CHANGES = 50_000  # tempos and time signatures; a rubato piano piece has 6,641
-_MAX_OVERLAP = 256  # sounding notes of one pitch; miditoolkit copies the list of them at every note off
-_MAX_TRACKS = 1000
-_END_OF_TRACK, _TEMPO, _TIME_SIGNATURE = 0x2F, 0x51, 0x58  # types of meta event, Standard MIDI Files 1.0
 
 
 class MidiError(ValueError):
@@ -38,15 +28,6 @@ class MidiError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
-
-
-class _DamageError(Exception):
-    """The reason and detail of a MidiError, where the path is not known."""
-
-
-def _require(condition: object, reason: str, detail: str = "") -> None:
-    if not condition:
-        raise _DamageError(reason, detail)
 
 
 def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums") -> Song:
@@ -63,9 +44,9 @@ def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums") -> Son
     if instrument not in ("drums", "all"):
         raise ValueError(f'unknown instrument {instrument!r}; there are: "drums", "all"')
     try:
-        clean = _wash(_load(path), drums_only=instrument == "drums")
+        clean = wash_bytes(load_bytes(path), drums_only=instrument == "drums")
         midi = miditoolkit.MidiFile(file=io.BytesIO(clean))
-    except _DamageError as damage:
+    except DamageError as damage:
         raise MidiError(path, *damage.args) from None
     except OSError as error:
         raise MidiError(path, error.strerror or type(error).__name__) from error
@@ -117,7 +98,7 @@ def _encode(song: Song) -> bytes:
         raise ValueError(f"longer than {MAX_BEATS} beats")
     if not MIN_TEMPO_BPM <= song.tempo_bpm <= MAX_TEMPO_BPM:
         raise ValueError(f"tempo of {song.tempo_bpm} bpm is not in {MIN_TEMPO_BPM:g}..{MAX_TEMPO_BPM:g}")
-    if not _is_time_signature(*song.time_signature):
+    if not is_time_signature(*song.time_signature):
         raise ValueError(f"bad time signature {song.time_signature}")
 
     scaled = (
@@ -146,10 +127,6 @@ def _encode(song: Song) -> bytes:
     return file.getvalue()
 
 
-def _is_time_signature(numerator: int, denominator: int) -> bool:
-    return 1 <= numerator <= 64 and denominator in (1, 2, 4, 8, 16, 32, 64)
-
-
 def _keep_loudest(tick, pitch, velocity, duration) -> list[np.ndarray]:
     """Notes [N] in order of (tick, pitch), only the loudest, then longest, of each such pair."""
     order = np.lexsort((-duration, -velocity, pitch, tick))
@@ -167,144 +144,3 @@ def _longest_tempo(midi: miditoolkit.MidiFile, first_tick: int, last_tick: int) 
         ticks = max(0, min(end, last_tick + 1) - max(change.time, first_tick))
         minutes[change.tempo] = minutes.get(change.tempo, 0.0) + ticks / change.tempo
     return float(max(minutes, key=minutes.__getitem__))
-
-
-def _load(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file, no more than MAX_FILE_BYTES."""
-    _require(stat.S_ISREG(os.stat(path).st_mode), "not a regular file")  # opening a named pipe waits for ever
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    _require(len(data) <= MAX_FILE_BYTES, "file too large", f"more than {MAX_FILE_BYTES} bytes")
-    return data
-
-
-def _wash(data: bytes, *, drums_only: bool) -> bytes:
-    """A MIDI file with only the (drum) notes, tempos and time signatures of this one; at least one note starts."""
-    start = data.find(b"MThd", 0, 1024) if data[:4] == b"RIFF" else 0  # .rmi: the same file in a RIFF container
-    header = data[start : start + 14] if start >= 0 else b""
-    _require(data, "empty file")
-    _require(header[:4] == b"MThd", "not a MIDI file")
-    _require(len(header) == 14, "truncated", "in the header")
-    size, form, num_tracks, division = struct.unpack(">LHHH", header[4:])
-    _require(form != 2, "type 2 (independent sequences)")
-    _require(division < 0x8000, "SMPTE time division")
-    _require(size >= 6 and form < 2 and division > 0, "malformed header", f"format {form}, {division} ticks per beat")
-    _require(num_tracks <= _MAX_TRACKS, "too many tracks", f"more than {_MAX_TRACKS}")
-
-    tracks: list[list[tuple[int, bytes]]] = []
-    changes: list[tuple[int, bytes]] = []
-    position, num_messages, others = start + 8 + size, 0, 0
-    while num_tracks > 0:
-        chunk = data[position : position + 8]
-        _require(len(chunk) == 8, "truncated", "fewer tracks than announced")
-        size = int.from_bytes(chunk[4:], "big")
-        if chunk[:4] == b"MTrk":  # the standard says to skip chunks of other types
-            num_tracks -= 1
-            events = _iterate_events(data[position + 8 : position + 8 + size], size)
-            notes, num_others = _keep_notes(events, drums_only, MAX_BEATS * division, changes)
-            others += num_others
-            num_messages += len(notes)
-            _require(num_messages <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
-            if notes:
-                tracks.append(notes)
-        position += 8 + size
-    _require(tracks, "no drum track" if others else "no notes")
-    changes.sort(key=lambda event: event[0])  # in one track: miditoolkit forgets tempos if there are several
-    chunks = [_encode_track(events) for events in (changes, *tracks)]
-    return struct.pack(">4sLHHH", b"MThd", 6, 1, len(chunks), division) + b"".join(chunks)
-
-
-def _keep_notes(events: Iterator[tuple[int, int, bytes]], drums_only: bool, last_tick: int, changes: list):
-    """The note messages of a track, [(tick, message)], and the number of notes not kept, being of other channels.
-
-    Tempos and time signatures are appended to changes in the same form.
-    """
-    notes: list[tuple[int, bytes]] = []
-    sounding = [0] * 2048  # by channel and pitch
-    others = 0
-    for tick, kind, data in events:
-        if kind in (_TEMPO, _TIME_SIGNATURE) and tick < last_tick:
-            changes.append((tick, _clean_change(kind, data)))
-            _require(len(changes) <= _MAX_CHANGES, "too many tempo changes", f"more than {_MAX_CHANGES}")
-        elif 0x80 <= kind < 0xA0:
-            key = (kind & 0x0F) << 7 | data[0]
-            if kind >= 0x90 and data[1] > 0:
-                if drums_only and kind & 0x0F != 9:
-                    others += 1
-                    continue
-                _require(tick < last_tick, "too long", f"more than {MAX_BEATS} beats")
-                sounding[key] += 1
-            elif sounding[key]:
-                _require(sounding[key] <= _MAX_OVERLAP, "too many overlapping notes", "of one pitch")
-                sounding[key] -= 1
-            else:
-                continue
-            notes.append((tick, bytes((kind, *data))))
-            _require(len(notes) <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
-    return notes, others
-
-
-def _iterate_events(track: bytes, size: int) -> Iterator[tuple[int, int, bytes]]:
-    """Tick, kind (status of a channel message, type of a meta event, 0xF0 for sysex) and data of each event.
-
-    size is what the track says it has, which is more than len(track) if the file is cut off.
-    """
-    position = tick = running = 0
-    try:
-        while position < size:
-            delta, position = _read_varint(track, position)
-            tick += delta
-            status = track[position]
-            if status >= 0x80:
-                position += 1
-            else:  # one more message of the same status
-                status = running
-            if 0x80 <= status < 0xF0:
-                kind = running = status
-                end = position + (1 if 0xC0 <= status < 0xE0 else 2)
-                _require((track[position] | track[end - 1]) < 0x80, "malformed track", "a data byte above 127")
-            else:
-                _require(status in (0xF0, 0xF7, 0xFF), "malformed track", "an undefined status byte, or none")
-                kind = track[position] if status == 0xFF else 0xF0
-                length, position = _read_varint(track, position + (status == 0xFF))
-                end = position + length
-            if kind == _END_OF_TRACK:
-                return
-            if end > len(track):
-                raise IndexError
-            yield tick, kind, track[position:end]
-            position = end
-    except IndexError:
-        raise _DamageError("truncated", "in an event") from None
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number of one to four bytes of seven bits, and the position after it."""
-    value = 0
-    for i in range(position, position + 4):
-        value = value << 7 | data[i] & 0x7F
-        if data[i] < 0x80:
-            return value, i + 1
-    raise _DamageError("malformed track", "a number of more than four bytes")
-
-
-def _clean_change(kind: int, data: bytes) -> bytes:
-    """A tempo or time signature event of the right length; what is not needed of it is replaced."""
-    size = 3 if kind == _TEMPO else 2
-    _require(len(data) >= size, "malformed track", "a tempo or time signature that is too short")
-    _require(kind != _TEMPO or any(data[:3]), "tempo out of range", "no time for a beat")
-    if kind == _TEMPO:
-        return bytes((0xFF, kind, 3, *data[:3]))
-    _require(_is_time_signature(data[0], 2 ** data[1]), "bad time signature", f"{data[0]}/2^{data[1]}")
-    return bytes((0xFF, kind, 4, *data[:2], 24, 8))
-
-
-def _encode_track(events: list[tuple[int, bytes]]) -> bytes:
-    """A track chunk of (tick, message) in order of time."""
-    body, last = bytearray(), 0
-    for tick, message in events:
-        delta, last = tick - last, tick
-        body += bytes(0x80 | delta >> shift & 0x7F for shift in (42, 35, 28, 21, 14, 7) if delta >> shift)
-        body += bytes((delta & 0x7F,)) + message
-    body += b"\x00\xff\x2f\x00"
-    return struct.pack(">4sL", b"MTrk", len(body)) + body

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from drumjax.midi import MAX_FILE_BYTES
+from drumjax.midi_bytes import MAX_FILE_BYTES
 from drumjax.notes import Song
 from drumjax.song_reader import SongFile
 

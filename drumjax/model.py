@@ -169,13 +169,14 @@ class Model:
     def init(self, key: Array) -> tuple[Params, Params]:
         """Fresh (params, stats)."""
         module = MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(key))
-        _, params, stats = nnx.split(module, nnx.Param, nnx.BatchStat)
+        parts: Any = nnx.split(module, nnx.Param, nnx.BatchStat)
+        _, params, stats = parts
         return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 
     def _module(self, params: Params, stats: Params) -> MusicLSTM:
         abstract = nnx.eval_shape(lambda: MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(0)))
-        graph, abstract_params, abstract_stats = nnx.split(abstract, nnx.Param, nnx.BatchStat)
-        states = (abstract_params, abstract_stats)
+        parts: Any = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+        graph, *states = parts
         for state, values in zip(states, (params, stats), strict=True):
             if values:
                 nnx.replace_by_pure_dict(state, values)

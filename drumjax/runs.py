@@ -8,7 +8,7 @@ from typing import Any
 from drumjax.checkpoint import Checkpoints, Which
 from drumjax.codecs import Codec
 from drumjax.model import Model, Params, Shape
-from drumjax.settings import Settings, make_codec, make_settings
+from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
 FORMAT = 1
@@ -47,6 +47,11 @@ def make_metadata(config: dict[str, Any], styles: tuple[str, ...], data: dict[st
     return {"format": FORMAT, "config": config, "styles": list(styles), "data": data}
 
 
+def known_style(sample: SampleSettings, styles: tuple[str, ...]) -> SampleSettings:
+    """The defaults, with a style that the training songs lacked (a folder's, a fallback's) left open."""
+    return sample if sample.style in styles else dataclasses.replace(sample, style="")
+
+
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
     """The best (by validation) or "latest" model of a workdir. Changes nothing in it.
 
@@ -61,6 +66,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         raise RunError(f"{workdir}: checkpoint format {metadata.get('format')!r}, this drumjax reads {FORMAT}")
     settings = make_settings(metadata["config"])
     styles = tuple(metadata["styles"])
+    settings = dataclasses.replace(settings, sample=known_style(settings.sample, styles))
     codec = make_codec(settings.codec)
     model = make_model(settings, codec, len(styles))
     return Run(settings, codec, model, tree["params"], tree.get("stats", {}), styles, metadata["step"])
@@ -70,8 +76,11 @@ def read_config(workdir: Path) -> dict[str, Any] | None:
     """What config.json of a workdir says, None if there is none yet."""
     path = workdir / "config.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(group, dict) for group in saved["config"].values()):
+            raise TypeError("config is not made of groups of fields")
+        return saved
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path}: {error}; repair it or use another --workdir") from error

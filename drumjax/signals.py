@@ -4,9 +4,12 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -16,21 +19,40 @@ def catch_stop_signals() -> Iterator[Callable[[], str]]:
     Only the main thread can catch signals; elsewhere (a notebook's worker) they are left alone.
     """
     caught: list[str] = []
-
-    def handle(number, frame):
-        if caught:
-            os._exit(128 + number)
-        caught.append(signal.Signals(number).name)
-        logger.warning("%s: saving a checkpoint, then stopping (once more stops at once)", caught[0])
-
-    previous = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, handle)
-    except ValueError:  # not the main thread
+    if threading.current_thread() is not threading.main_thread():
         logger.info("signals are not caught outside the main thread")
+        yield lambda: ""
+        return
+    # Python runs a handler only between two bytecodes, which a compilation may delay by a minute. The number of a
+    # signal reaches this pipe at once, and a thread that waits for it.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
+    watcher.start()
+    old_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    old_handlers = {
+        number: signal.signal(number, lambda number, frame: caught.append(signal.Signals(number).name))
+        for number in _STOP_SIGNALS
+    }
     try:
         yield lambda: caught[0] if caught else ""
     finally:
-        for number, handler in previous.items():
+        for number, handler in old_handlers.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(old_fd)
+        os.close(writer)
+        watcher.join()
+
+
+def _watch(reader: int) -> None:
+    """Announces the first signal whose number comes down the pipe; at the second, ends the process."""
+    first = True
+    with open(reader, "rb", buffering=0) as pipe:
+        while number := pipe.read(1):
+            if number[0] not in _STOP_SIGNALS:
+                continue
+            if not first:
+                os._exit(128 + number[0])
+            first = False
+            name = signal.Signals(number[0]).name
+            logger.warning("%s: saving a checkpoint, then stopping (once more stops at once)", name)

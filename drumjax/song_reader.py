@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from drumjax import midi
+from drumjax import midi, midi_bytes
 from drumjax.midi import MidiError, read_midi
 from drumjax.notes import Song
 from drumjax.song_cache import CACHE_VERSION, load_songs, pack_songs, store_songs, unpack_songs
@@ -65,7 +65,7 @@ def read_songs(
 def _cache_key(files: Sequence[SongFile], kind: str, instrument: str) -> str:
     """SHA-256 over everything the songs depend on, the source of the reader included."""
     try:
-        reader = inspect.getsource(midi)
+        reader = inspect.getsource(midi) + inspect.getsource(midi_bytes)
     except OSError:  # installed without sources
         reader = ""
     identity = [CACHE_VERSION, reader, kind, instrument, [[file.name, file.fingerprint] for file in files]]

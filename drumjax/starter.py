@@ -8,18 +8,15 @@ Both splits are made of the same grooves, in other variations. So validation fig
 learns, not how well it generalises, and cannot be compared with those of real performances.
 """
 
-import functools
-import importlib.resources
-import re
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from drumjax.kits import ROLAND_TD11
 from drumjax.notes import FILL_NO, Song, make_notes
-from drumjax.tab import ACCENT, GHOST, NORMAL, read_tab
+from drumjax.starter_tabs import Bar, Groove, Hit, fills_for, read_grooves
+from drumjax.tab import ACCENT, GHOST, NORMAL
 
 # One song in seven is for validation; 7 has no factor in common with the songs per groove, so all grooves take turns.
 VALIDATION_EVERY = 7
@@ -33,35 +30,6 @@ _LATE_MS = {KICK: -2.0, SNARE: 3.0, CLOSED: -4.0, OPEN: -4.0, RIDE: -4.0, CRASH:
 _LOUDER = {KICK: 2, SNARE: 4, CLOSED: -8, OPEN: -4, RIDE: -6, CRASH: 0, LOW: 2, MID: 2, HIGH: 2}
 _CRASH_CHANCE = {"jazz": 0.3, "hiphop": 0.3, "latin": 0.5, "reggae": 0.5, "afrocuban": 0.4}
 _RIDES = ("rock", "pop", "punk", "country", "soul")  # styles that may swap the hi-hat for the ride, or thin it out
-
-
-class Hit(NamedTuple):
-    beat: float  # from the start of the bar
-    pitch: int
-    velocity: int
-
-
-Bar = tuple[Hit, ...]
-
-
-class Groove(NamedTuple):
-    """A groove or fill as written.
-
-    name      <file>/<title>, spaces in the title replaced by hyphens
-    song      what the tab says, unplayed
-    bars      its hits, bar by bar
-    grid      where the cells of a bar are, in beats, swung if the groove is
-    triplet   True if the cells divide a beat by three
-    text      the tab, and `swing` its swing header, if any
-    """
-
-    name: str
-    song: Song
-    bars: tuple[Bar, ...]
-    grid: tuple[float, ...]
-    triplet: bool
-    text: str
-    swing: str
 
 
 class _Dice:
@@ -102,73 +70,10 @@ def starter_songs(seed: int = 0, songs_per_groove: int = 4) -> list[Song]:
     return songs
 
 
-@functools.cache
-def read_grooves() -> tuple[Groove, ...]:
-    """The grooves, by file and then in the order written. Raises TabError for one that cannot be read."""
-    return tuple(groove for groove in _read_all() if not groove.name.startswith("fills/"))
-
-
-@functools.cache
-def read_fills() -> tuple[Groove, ...]:
-    """The fills, one bar each. Raises TabError for one that cannot be read."""
-    return tuple(groove for groove in _read_all() if groove.name.startswith("fills/"))
-
-
-@functools.cache
-def _read_all() -> tuple[Groove, ...]:
-    folder = importlib.resources.files("drumjax").joinpath("starter_grooves")
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".tab")), key=lambda file: file.name)
-    grooves = []
-    for file in files:
-        for text in re.split(r"(?m)^(?=title:)", file.read_text("utf-8"))[1:]:
-            grooves.append(_read_groove(text, file.name.removesuffix(".tab")))
-    return tuple(grooves)
-
-
-def _read_groove(text: str, file: str) -> Groove:
-    title = text.partition("\n")[0].partition(":")[2].strip()
-    name = f"{file}/{title.replace(' ', '-')}"
-    song = read_tab(text, name=name)
-    swing = "".join(re.findall(r"(?m)^swing.*\n", text))
-    cells = len(re.findall(r"(?m)^\w+\|([^|]+)\|", text)[0])
-    # A bar with a hit in every cell has the grid's swung positions as its onsets.
-    numerator, denominator = song.time_signature
-    full = read_tab(f"time: {numerator}/{denominator}\n{swing}HH|{'x' * cells}|")
-    return Groove(
-        name=name,
-        song=song,
-        bars=_bars(song),
-        grid=tuple(full.notes.onset_beat.tolist()),
-        triplet=cells / song.beats_per_bar % 3 == 0,
-        text=text,
-        swing=swing,
-    )
-
-
-def _bars(song: Song) -> tuple[Bar, ...]:
-    bars: list[list[Hit]] = [[] for _ in range(song.num_bars)]
-    columns = (song.notes.onset_beat, song.notes.pitch, song.notes.velocity)
-    for onset, pitch, velocity in zip(*(column.tolist() for column in columns), strict=True):
-        bar = int((onset + 1e-4) // song.beats_per_bar)
-        bars[bar].append(Hit(onset - bar * song.beats_per_bar, pitch, velocity))
-    return tuple(map(tuple, bars))
-
-
-@functools.cache
-def _fills_for(time_signature: tuple[int, int], triplet: bool, style: str, swing: str) -> tuple[Bar, ...]:
-    """Fills of this metre and feel, swung like the groove; of its style, else of a common one, else of any."""
-    fits = [fill for fill in read_fills() if (fill.song.time_signature, fill.triplet) == (time_signature, triplet)]
-    for styles in ((style,), ("rock", "funk", "soul")):
-        if chosen := [fill for fill in fits if fill.song.style in styles]:
-            fits = chosen
-            break
-    return tuple(_bars(read_tab(swing + fill.text, name=fill.name))[0] for fill in fits)
-
-
 def _arrange(groove: Groove, dice: _Dice) -> list[Bar]:
     """16 to 32 bars: phrases of the groove that end with a fill, a crash after each."""
     bars = [_vary(bar, groove.grid, dice) if dice.chance(0.5) else bar for bar in groove.bars]
-    fits = _fills_for(groove.song.time_signature, groove.triplet, groove.song.style, groove.swing)
+    fits = fills_for(groove.song.time_signature, groove.triplet, groove.song.style, groove.swing)
     fills = [dice.pick(fits) for _ in range(2)] if fits else []
     crash_chance = _CRASH_CHANCE.get(groove.song.style, 0.9)
     num_bars, phrase = dice.pick((16, 24, 32)), dice.pick((4, 8))

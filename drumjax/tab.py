@@ -11,9 +11,9 @@
 
 Header lines come first, all optional: title, style, tempo (bpm), time (4/4 if not given), fill (yes or no) and swing.
 `swing: 0.66` is where in its beat an off-beat eighth is played (0.5 is straight), `swing16: 0.6` where in its eighth
-an off-beat sixteenth is. Rows follow in blocks set apart by blank lines; each block continues the song. The cells of a
-bar share it evenly, so a 4/4 bar may have 8, 12, 16, 24 or 32, as long as all its rows have as many. Lines that begin
-with # are comments.
+an off-beat sixteenth is. Rows follow in blocks set apart by blank lines; each block continues the song, and a drum
+without a row in it rests. The cells of a bar share it evenly, so a 4/4 bar may have 8, 12, 16, 24 or 32, as long as all
+its rows have as many. Lines that begin with # are comments.
 
 Marks: `-` or `.` rest; `x` or `o` a hit; `X` or `O` an accent; `g` a ghost note; `f` a flam (a grace note just before);
 `d` a double (a second stroke half a cell later). On the hi-hat row `o` and `O` are an open hi-hat.
@@ -21,14 +21,13 @@ Marks: `-` or `.` rest; `x` or `o` a hit; `X` or `O` an accent; `g` a ghost note
 
 import dataclasses
 import math
-import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from drumjax.kits import ROLAND_TD11, Kit
 from drumjax.notes import FILL_NO, FILL_UNKNOWN, FILL_YES, Song, make_notes
+from drumjax.tab_lines import Row, TabError, check_block, parse_lines
 
 GHOST, NORMAL, ACCENT = 40, 90, 118  # MIDI velocities of the three loudnesses a tab can tell apart
 GHOST_BELOW, ACCENT_FROM = 65, 104  # written as a ghost note below, as an accent from: half way between the three
@@ -51,26 +50,7 @@ _ALIASES = {
 }
 _TOP_TO_BOTTOM = ("CC", "RC", "HH", "OH", "HT", "MT", "LT", "SD", "BD")
 _CYMBALS = ("CC", "RC", "HH", "OH")
-_SWING = (r"0?\.[5-8]\d*", float, "where the off-beat falls, 0.5 (straight) to 0.89; 0.667 is a triplet")
-_HEADERS: dict[str, tuple[str, Callable[[str], Any], str]] = {  # what a value looks like, what it means, what to say
-    "title": (".*", str, ""),
-    "style": (".*", str, ""),
-    "tempo": (r"[1-9]\d{0,3}(\.\d*)?", float, "quarter notes per minute, such as 120"),
-    "time": (r"[1-9]\d?/([1248]|16|32)", lambda v: tuple(map(int, v.split("/"))), "a metre such as 4/4 or 6/8"),
-    "fill": ("yes|no", {"yes": FILL_YES, "no": FILL_NO}.get, "yes or no"),
-    "swing": _SWING,
-    "swing16": _SWING,
-}
-
-
-class TabError(ValueError):
-    """A tab that cannot be read: where (name and line) and what to do about it."""
-
-
-class _Row(NamedTuple):
-    line: int
-    label: str
-    bars: list[str]
+_ALWAYS_WRITTEN = ("HH", "SD", "BD")  # rows that a block keeps when they rest, if the song has them
 
 
 def read_tab(text: str, kit: Kit = ROLAND_TD11, name: str = "") -> Song:
@@ -80,13 +60,13 @@ def read_tab(text: str, kit: Kit = ROLAND_TD11, name: str = "") -> Song:
     two hits of one drum at the same time the louder one is kept. Raises TabError for anything it does not understand.
     """
     try:
-        header, systems = _parse(text)
-        return _make_song(header, systems, kit, name)
+        header, blocks = parse_lines(text)
+        return _make_song(header, blocks, kit, name)
     except TabError as error:
         raise TabError(f"{name}: {error}" if name else str(error)) from None
 
 
-def _make_song(header: dict[str, Any], systems: list[list[_Row]], kit: Kit, name: str) -> Song:
+def _make_song(header: dict[str, Any], blocks: list[list[Row]], kit: Kit, name: str) -> Song:
     labels = _labels(kit)
     song = Song(
         notes=make_notes([], [], [], []),
@@ -98,20 +78,20 @@ def _make_song(header: dict[str, Any], systems: list[list[_Row]], kit: Kit, name
     )
     hits: dict[tuple[float, int], int] = {}  # (onset_beat, class) -> velocity
     first_bar = 0
-    for system in systems:
-        _check_system(system)
-        for row in system:
+    for block in blocks:
+        check_block(block)
+        for row in block:
             for i, cells in enumerate(row.bars):
                 for onset, drum, velocity in _bar_hits(row, cells, first_bar + i, song, header, kit, labels):
                     hits[onset, drum] = max(velocity, hits.get((onset, drum), 0))
-        first_bar += len(system[0].bars)
+        first_bar += len(block[0].bars)
     onsets = [onset for onset, _ in hits]
     pitches = [kit.write[drum] for _, drum in hits]
     notes = make_notes(onsets, [DURATION_BEAT] * len(hits), pitches, list(hits.values()))
     return dataclasses.replace(song, notes=notes)
 
 
-def _bar_hits(row: _Row, cells: str, bar: int, song: Song, header: dict, kit: Kit, labels: dict[str, int]):
+def _bar_hits(row: Row, cells: str, bar: int, song: Song, header: dict, kit: Kit, labels: dict[str, int]):
     """The (onset_beat, class, velocity) of one bar of one row."""
     if row.label.upper() not in labels:
         raise TabError(f"line {row.line}: unknown drum {row.label!r}; rows can be {', '.join(kit.symbols)}")
@@ -147,64 +127,6 @@ def _delay_beat(beat: float, header: dict[str, Any]) -> float:
     return delay
 
 
-def _parse(text: str) -> tuple[dict[str, Any], list[list[_Row]]]:
-    """Header values, and the rows of each block."""
-    header: dict[str, Any] = {}
-    systems: list[list[_Row]] = []
-    after_blank = True
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
-        if line.startswith("#"):
-            continue
-        match = re.match(r"([^|:]*):(.*)", line)
-        if match:
-            if systems:
-                raise TabError(f"line {number}: a header after the rows; move it above the first row")
-            key, value = match[1].strip().lower(), match[2].strip()
-            header[key] = _header_value(key, value, number)
-        elif "|" in line:
-            label, _, rest = line.partition("|")
-            if after_blank or not systems:
-                systems.append([])
-            systems[-1].append(_Row(number, label.strip(), rest.strip().strip("|").split("|")))
-        elif line:
-            raise TabError(f"line {number}: neither a header (key: value) nor a row (HH|x-x-|); comments start with #")
-        after_blank = not line
-    if not systems:
-        raise TabError("no rows; write at least one, such as SD|----o-------o---|")
-    if "swing" in header and "swing16" in header:
-        raise TabError("both swing and swing16; give one of them")
-    return header, systems
-
-
-def _header_value(key: str, value: str, number: int) -> Any:
-    if key not in _HEADERS:
-        raise TabError(f"line {number}: unknown header {key!r}; there are: {', '.join(_HEADERS)}")
-    pattern, convert, hint = _HEADERS[key]
-    if not re.fullmatch(pattern, value):
-        raise TabError(f"line {number}: bad {key} {value!r}; give {hint}")
-    return convert(value)
-
-
-def _check_system(system: list[_Row]) -> None:
-    """Raise TabError unless the rows of a block have the same bars of the same lengths, all different drums."""
-    first = system[0]
-    for row in system:
-        if row.label.upper() in (other.label.upper() for other in system if other.line < row.line):
-            raise TabError(f"line {row.line}: a second {row.label} row; put a blank line before each new block of rows")
-        if len(row.bars) != len(first.bars):
-            raise TabError(
-                f"line {row.line}: {len(row.bars)} bars, line {first.line} has {len(first.bars)}; give the rows of a "
-                "block the same bars, and put a blank line between blocks"
-            )
-        for bar, (cells, expected) in enumerate(zip(row.bars, first.bars, strict=True), start=1):
-            if not cells or len(cells) != len(expected):
-                raise TabError(
-                    f"line {row.line}: {len(cells)} cells in bar {bar}, line {first.line} has {len(expected)}; "
-                    "give all rows of a bar the same number, with - for rests"
-                )
-
-
 def _labels(kit: Kit) -> dict[str, int]:
     """Class by upper-case row label: the kit's own symbols, and what drummers write for them where that is free."""
     labels = {symbol.upper(): k for k, symbol in enumerate(kit.symbols)}
@@ -214,12 +136,16 @@ def _labels(kit: Kit) -> dict[str, int]:
     return labels
 
 
-def write_tab(song: Song, kit: Kit = ROLAND_TD11, steps_per_beat: int = 4, bars_per_line: int = 2) -> str:
+def write_tab(
+    song: Song, kit: Kit = ROLAND_TD11, steps_per_beat: int = 4, bars_per_line: int = 2, *, header: bool = True
+) -> str:
     """The tab of a song, each hit at the nearest of `steps_per_beat` steps; of a cell's hits on a drum the loudest.
 
-    Rows go from cymbals to kick; drums that are not played, pitches the kit does not know and unknown context are left
-    out. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot say it all: if one meets a
-    closed one in a cell, or is a ghost note. Raises ValueError if a bar is not a whole number of steps.
+    Rows go from cymbals to kick. Drums that a block of `bars_per_line` bars does not play are left out of it, except
+    hi-hat, snare and kick if the song has them; pitches the kit does not know and unknown context are left out, too,
+    and the header lines unless `header`. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot
+    say it all: if one meets a closed one in a cell, or is a ghost note. Raises ValueError if a bar is not a whole
+    number of steps.
     """
     steps_per_bar = round(song.beats_per_bar * steps_per_beat)
     if steps_per_bar < 1 or steps_per_bar != song.beats_per_bar * steps_per_beat or bars_per_line < 1:
@@ -231,12 +157,20 @@ def write_tab(song: Song, kit: Kit = ROLAND_TD11, steps_per_beat: int = 4, bars_
     rows = _write_rows(_loudest(song, kit, steps_per_beat, steps_per_bar), kit)
     width = max(len(symbol) for symbol in rows)
     num_steps = len(next(iter(rows.values())))
-    lines = _write_header(song)
+    lines = _write_header(song) if header else []
     for start in range(0, num_steps, bars_per_line * steps_per_bar):
-        bars = [slice(s, s + steps_per_bar) for s in range(start, num_steps, steps_per_bar)][:bars_per_line]
+        block = {symbol: row[start : start + bars_per_line * steps_per_bar] for symbol, row in rows.items()}
         lines.append("")
-        lines += [f"{symbol:<{width}}|{'|'.join(row[bar] for bar in bars)}|" for symbol, row in rows.items()]
+        for symbol in _drums_to_write(block):
+            bars = (block[symbol][i : i + steps_per_bar] for i in range(0, len(block[symbol]), steps_per_bar))
+            lines.append(f"{symbol:<{width}}|{'|'.join(bars)}|")
     return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _drums_to_write(block: dict[str, str]) -> list[str]:
+    """The symbols of the rows with a hit and of those that are always written; at least one, so that time passes."""
+    written = [symbol for symbol, row in block.items() if symbol in _ALWAYS_WRITTEN or row.strip("-")]
+    return written or [*block][-1:]
 
 
 def _loudest(song: Song, kit: Kit, steps_per_beat: int, steps_per_bar: int) -> np.ndarray:

@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from drumjax.checkpoint import Checkpoints, check_compatible
+from drumjax.checkpoint import CheckpointError, Checkpoints, check_compatible
 from drumjax.corpus import max_notes
-from drumjax.device import make_data_mesh, replicate, to_local
+from drumjax.device import agree, make_data_mesh, replicate, to_local
 from drumjax.evaluator import Evaluator
 from drumjax.files import write_atomically
 from drumjax.lock import lock_workdir
@@ -55,7 +55,8 @@ def train(config: dict[str, Any], workdir: str | Path, *, num_devices: int = 0) 
     """Trains as `config` (a nested dict, see configs/default.py) says, or resumes the run that is in `workdir`.
 
     num_devices is how many devices share each batch; 0 takes all, of all processes. Whatever cannot be run raises an
-    error of one clear line: SettingsError, DatasetError, RunError, CheckpointError, LockError, TrainError or OSError.
+    error of one clear line: SettingsError, DatasetError, RequestError (what to play at evaluations), DeviceError,
+    RunError, CheckpointError, LockError, TrainError or OSError.
     """
     settings, workdir = make_settings(config), Path(workdir)
     is_main = jax.process_index() == 0
@@ -94,7 +95,7 @@ class _Loop:
         self.best_step, self.best_loss, self.evals_since_best = 0, math.inf, 0
         self.pending: list[tuple[int, int, Metrics]] = []  # dispatched calls not looked at: last step, steps, metrics
         self.window: list[Metrics] = []  # looked at, not yet logged
-        self.window_start = time.perf_counter()
+        self.window_step, self.window_start = 0, time.perf_counter()  # where and when it began
 
     def build(self, model, codec, data, mesh) -> None:
         """Compiles nothing yet; puts corpus, numbers and a fresh state on every device."""
@@ -114,41 +115,54 @@ class _Loop:
 
     def restore(self) -> None:
         """Goes back to the newest good checkpoint, if there is one."""
+        if self.checkpoints.steps():  # settings and data first: they explain a difference better than shapes do
+            self._check_metadata(self.checkpoints.read_metadata())
         params, rest = _to_items(self.state)
         restored = self.checkpoints.restore_latest(params=params, state=rest)
         if restored is None:
             return
-        was = restored.metadata["data"]["fingerprint"]
-        now = self.metadata["data"]["fingerprint"]
+        self.state = _from_items(restored.params, restored.state)
+        self.step = self.saved_step = self.window_step = restored.step
+        progress = restored.metadata["progress"]
+        self.best_step, self.evals_since_best = progress["best_step"], progress["evals_since_best"]
+        self.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]
+        if progress["window"]:
+            self.window = [Metrics(*(np.asarray(column, np.float32) for column in progress["window"]))]
+        logger.info("resuming %s at step %d", self.workdir, self.step)
+
+    def _check_metadata(self, saved: dict[str, Any]) -> None:
+        """Refuses a checkpoint of other settings or data, also where config.json is gone."""
+        _check_same_config(saved["config"], self.metadata["config"], f"the checkpoint in {self.workdir}")
+        was, now = saved["data"]["fingerprint"], self.metadata["data"]["fingerprint"]
         if was != now:
             raise RunError(
                 f"{self.workdir} was trained on other data (fingerprint {was}, now {now}: "
                 f"{self.metadata['data']['source']}); use another --workdir"
             )
-        self.state = _from_items(restored.params, restored.state)
-        self.step = self.saved_step = restored.step
-        progress = restored.metadata["progress"]
-        self.best_step, self.evals_since_best = progress["best_step"], progress["evals_since_best"]
-        self.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]
-        logger.info("resuming %s at step %d", self.workdir, self.step)
 
     def run(self) -> Result:
         """Trains to the last step, or until it is asked to stop."""
         t = self.settings.train
         stopped_by = ""
         with catch_stop_signals() as stop:
-            while self.step < t.num_steps and not stopped_by:
+            while self.step < t.num_steps and not (stopped_by := self._why_stop(stop())):
                 boundary = min(_next(self.step, t.log_every_steps), _next(self.step, t.eval_every_steps), t.num_steps)
                 self._dispatch(min(t.steps_per_call, boundary - self.step))
                 if self.step % t.log_every_steps == 0 or self.step == t.num_steps:
                     self._log_training()
                 if self.step % t.eval_every_steps == 0 or self.step == t.num_steps:
                     self._evaluate()
-                stopped_by = stop() or ("patience" if 0 < t.patience_evals <= self.evals_since_best else "")
             self._look(keep=0)
             if self.step != self.saved_step:
                 self._save(metric=None)
         return Result(self.step, self.best_step, self.best_loss, stopped_by)
+
+    def _why_stop(self, asked: str) -> str:
+        """ "" to go on. Several processes decide together, at steps where the host waits for the device anyway."""
+        t = self.settings.train
+        if jax.process_count() > 1:
+            asked = agree(asked) if self.step % t.log_every_steps == 0 else ""
+        return asked or ("patience" if 0 < t.patience_evals <= self.evals_since_best else "")
 
     def _dispatch(self, num_steps: int) -> None:
         """Starts a call of num_steps steps, then looks at the one before it, so that the device never waits."""
@@ -164,16 +178,16 @@ class _Loop:
             metrics = Metrics(*(np.asarray(column)[:count] for column in device_metrics))
             finite = np.isfinite(metrics.loss) & np.isfinite(metrics.grad_norm)
             if not finite.all():
-                self._fail([last - count + 1 + int(i) for i in np.flatnonzero(~finite)])
+                self._fail("loss or gradient", [last - count + 1 + int(i) for i in np.flatnonzero(~finite)])
             self.window.append(metrics)
             self.progress.advance(last, float(metrics.loss[-1]))
 
-    def _fail(self, steps: list[int]) -> None:
+    def _fail(self, what: str, steps: list[int]) -> None:
         kept = (
             f"the last good checkpoint is step {self.saved_step}" if self.saved_step >= 0 else "there is no checkpoint"
         )
         raise TrainError(
-            f"loss or gradient is not finite at step {', '.join(map(str, steps[:5]))}; {kept} in {self.workdir}, "
+            f"{what} is not finite at step {', '.join(map(str, steps[:5]))}; {kept} in {self.workdir}, "
             "nothing was overwritten; try a smaller config.train.learning_rate or clip_norm"
         )
 
@@ -181,13 +195,13 @@ class _Loop:
         self._look(keep=0)
         window = Metrics(*(np.concatenate(columns) for columns in zip(*self.window, strict=True)))
         seconds = time.perf_counter() - self.window_start
-        rate = len(window.loss) / max(seconds, 1e-9)
+        rate = (self.step - self.window_step) / max(seconds, 1e-9)
         nll = {f"nll/{name}": float(v) for name, v in zip(self.field_names, window.nll.mean(axis=0), strict=True)}
         loss = float(window.loss.mean())
         figures = {"loss": loss, **nll, "grad_norm": float(window.grad_norm.mean()), "steps_per_second": rate}
         self.log.write(self.step, "train", figures)
         self.progress.report(self.step, loss, rate)
-        self.window, self.window_start = [], time.perf_counter()
+        self.window, self.window_step, self.window_start = [], self.step, time.perf_counter()
 
     def _evaluate(self) -> None:
         """Scores the validation songs, plays a groove, and saves a checkpoint."""
@@ -196,6 +210,8 @@ class _Loop:
         params, stats = to_local((self.state.average, self.state.stats))
         figures = self.evaluator.score(params, stats)
         loss = figures.get("loss", math.nan)
+        if figures and not math.isfinite(loss):  # the last update broke the weights: do not save them
+            self._fail("validation loss", [self.step])
         self.evals_since_best += 1
         if loss < self.best_loss:
             self.best_step, self.best_loss, self.evals_since_best = self.step, loss, 0
@@ -212,7 +228,13 @@ class _Loop:
     def _save(self, metric: float | None) -> None:
         params, rest = _to_items(self.state)
         best_loss = self.best_loss if math.isfinite(self.best_loss) else None
-        progress = {"best_step": self.best_step, "best_loss": best_loss, "evals_since_best": self.evals_since_best}
+        progress = {
+            "best_step": self.best_step,
+            "best_loss": best_loss,
+            "evals_since_best": self.evals_since_best,
+            # What is not logged yet, so that the next row is the same as without a stop.
+            "window": [np.concatenate(columns).tolist() for columns in zip(*self.window, strict=True)],
+        }
         metadata = {**self.metadata, "progress": progress}
         self.checkpoints.save(self.step, params=params, state=rest, metadata=metadata, metric=metric)
         self.saved_step = self.step
@@ -257,10 +279,14 @@ def _check_same_run(workdir: Path, config: dict[str, Any]) -> None:
     """Refuses a workdir that holds a run of another config, showing the difference."""
     saved = read_config(workdir)
     if saved is not None:
-        try:
-            check_compatible(_fixed(saved["config"]), _fixed(config), where=f"the run in {workdir}")
-        except RuntimeError as error:
-            raise RunError(f"{error}; use another --workdir, or this config as it was") from None
+        _check_same_config(saved["config"], config, f"the run in {workdir}")
+
+
+def _check_same_config(saved: dict[str, Any], config: dict[str, Any], where: str) -> None:
+    try:
+        check_compatible(_fixed(saved), _fixed(config), where=where)
+    except CheckpointError as error:
+        raise RunError(f"{error}; use another --workdir, or this config as it was") from None
 
 
 def _fixed(config: dict[str, Any]) -> dict[str, Any]:

@@ -468,7 +468,7 @@ def test_junk_does_not_count(two_steps):
 # ---- failures to write
 
 
-@pytest.mark.parametrize("failing", ["save", "_read_content", "_read_arrays"])
+@pytest.mark.parametrize("failing", ["save", "read_content", "_read_arrays"])
 def test_a_failed_save_is_an_error_and_the_older_ones_stay(two_steps, monkeypatch, failing):
     def fail(*args, **kwargs):
         raise OSError(5, "Input/output error")
@@ -476,7 +476,8 @@ def test_a_failed_save_is_an_error_and_the_older_ones_stay(two_steps, monkeypatc
     before = tree_of(two_steps / "2")
     with Checkpoints(two_steps) as checkpoints:
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoints._checkpointer if failing == "save" else checkpoints, failing, fail)
+            owner = {"save": checkpoints._checkpointer, "read_content": checkpoints._folder}.get(failing, checkpoints)
+            patch.setattr(owner, failing, fail)
             with pytest.raises(CheckpointError, match=r"cannot save .*/3: .*Input/output error"):
                 save(checkpoints, 3, metric=0.5)
         assert checkpoints.steps() == [1, 2]
@@ -567,7 +568,7 @@ def test_a_step_pruned_while_it_is_read_is_no_damage(two_steps, monkeypatch, cap
 
     def prune_then_read(self, step, content, *items):
         if step == 2:
-            shutil.rmtree(self._path(2))
+            shutil.rmtree(two_steps / "2")
         return original(self, step, content, *items)
 
     monkeypatch.setattr(Checkpoints, "_read_arrays", prune_then_read)

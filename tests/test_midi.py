@@ -20,8 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumjax import files
-from drumjax import midi as midi_module
+from drumjax import files, midi_bytes
 from drumjax.midi import MAX_BEATS, TICKS_PER_BEAT, MidiError, read_midi, write_midi
 from drumjax.notes import Song, make_notes
 
@@ -493,7 +492,7 @@ def test_nothing_at_a_path(tmp_path):
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     (tmp_path / "x.mid").write_bytes(smf(HIT))
     denied = raiser(PermissionError(errno.EACCES, "Permission denied"))  # root may read anything: no chmod
-    monkeypatch.setattr(midi_module, "open", denied, raising=False)
+    monkeypatch.setattr(midi_bytes, "open", denied, raising=False)
     with pytest.raises(MidiError, match=r"x.mid: Permission denied$"):
         read_midi(tmp_path / "x.mid")
 
@@ -552,7 +551,7 @@ def test_hostile_files_take_little_memory(tmp_path):
             except MidiError as error:
                 assert error.reason == path.stem, error
     """
-    root = Path(midi_module.__file__).parents[1]
+    root = Path(midi_bytes.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,5 +1,6 @@
 """Reading many files: errors, worker processes."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -38,6 +39,16 @@ def test_an_unexpected_error_of_the_reader_stops_nothing(tmp_path, monkeypatch):
     dataset = load_groove(directory, tmp_path)
     assert len(dataset.songs) == 2
     assert dataset.skipped["unexpected RecursionError"] == ["drummer1/1.mid"]
+
+
+@pytest.mark.parametrize("changed", ["drumjax.midi", "drumjax.midi_bytes"])
+def test_another_reader_is_another_cache_file(monkeypatch, changed):
+    def get_key() -> str:
+        return song_reader._cache_key([song_reader.SongFile("a.mid", "a.mid", "1")], "folder", "drums")
+
+    key, getsource = get_key(), inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda m: getsource(m) + "#" * (m.__name__ == changed))
+    assert get_key() != key
 
 
 def read_with_two_workers(directory: Path, tmp_path: Path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from drumjax.notes import FILL_NO, FILL_YES
-from drumjax.starter import CRASH, KICK, SNARE, TEMPO_SPREAD, read_fills, read_grooves, starter_songs
+from drumjax.starter import CRASH, KICK, SNARE, TEMPO_SPREAD, starter_songs
+from drumjax.starter_tabs import read_fills, read_grooves
 from drumjax.tab import ACCENT, NORMAL
 
 # The primary styles of the Groove MIDI Dataset that the starter grooves have, too.

@@ -227,6 +227,31 @@ def test_bars_per_line():
     assert text.endswith("\n\nSD|o---|o---|\n\nSD|o---|\n")
 
 
+def test_a_block_leaves_out_what_rests_in_it_but_hi_hat_snare_and_kick():
+    tab = "CC|X---|----|----|\nHH|x-x-|----|x-x-|\nLT|----|----|---g|\nSD|--o-|----|----|\nBD|o---|----|o---|\n"
+    text = write_tab(read_tab(tab), steps_per_beat=1, bars_per_line=1, header=False)
+    assert text == (
+        "CC|X---|\nHH|x-x-|\nSD|--o-|\nBD|o---|\n"
+        "\nHH|----|\nSD|----|\nBD|----|\n"
+        "\nHH|x-x-|\nLT|---g|\nSD|----|\nBD|o---|\n"
+    )
+    assert hits(read_tab(text)) == hits(read_tab(tab))
+
+
+def test_a_block_in_which_nothing_plays_still_takes_its_time():
+    tab = "RC|x---|----|----|----|--X-|\nLT|-o--|----|----|----|----|\n"
+    text = write_tab(read_tab(tab), steps_per_beat=1, header=False)
+    assert text == "RC|x---|----|\nLT|-o--|----|\n\nLT|----|----|\n\nRC|--X-|\n"
+    assert hits(read_tab(text)) == hits(read_tab(tab)) == [(0, 51, NORMAL), (1, 43, NORMAL), (18, 51, ACCENT)]
+
+
+def test_the_header_can_be_left_out():
+    song = read_tab("title: a\nstyle: rock\ntempo: 90\ntime: 3/4\nfill: yes\nHH|x-x-x-|\nSD|--o-o-|")
+    text = write_tab(song, steps_per_beat=2)
+    assert text == "title: a\nstyle: rock\ntempo: 90\ntime: 3/4\nfill: yes\n\nHH|x-x-x-|\nSD|--o-o-|\n"
+    assert write_tab(song, steps_per_beat=2, header=False) == "HH|x-x-x-|\nSD|--o-o-|\n"
+
+
 @pytest.mark.parametrize(("time", "steps"), [((7, 8), 1), ((4, 4), 0), ((5, 16), 2)])
 def test_a_bar_must_be_a_whole_number_of_steps(time, steps):
     with pytest.raises(ValueError, match="whole steps per bar"):

@@ -1,0 +1,14 @@
+"""All styles, with the style as a condition, judged on every 4/4 file of the validation split.
+
+Command:  python run_train.py --config configs/groove.py
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = default.get_config()
+    config.train.num_steps = 2500
+    return config

@@ -1,0 +1,316 @@
+"""run_train.py and run_sample.py as a user starts them: processes that are killed, signalled, or asked for nonsense."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from tiny_run import ROOT, Programs, digest_of_state, make_flags, read_rows, tree_of, write_songs
+
+from drumjax.checkpoint import Checkpoints
+from drumjax.lock import lock_workdir
+from drumjax.midi import read_midi
+
+NUM_STEPS = 60
+CHANGES = {
+    "codec.expressive": True,
+    "train.num_steps": NUM_STEPS,
+    "train.log_every_steps": 4,  # not a divisor of the next one: rows reach over checkpoints
+    "train.eval_every_steps": 10,
+}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    return Programs(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    return write_songs(tmp_path_factory.mktemp("data") / "songs")
+
+
+@pytest.fixture(scope="module")
+def finished(programs, songs):
+    """The workdir of an undisturbed run, and what the program said."""
+    workdir = programs.folder / "finished"
+    status, output = programs.run("run_train.py", *make_flags(songs, CHANGES), f"--workdir={workdir}")
+    assert status == 0, output
+    return workdir, output
+
+
+def best_step(workdir):
+    rows = [row for row in read_rows(workdir) if row["split"] == "validation"]
+    return min(rows, key=lambda row: row["loss"])["step"]
+
+
+# ---- a run that nobody disturbs
+
+
+def test_says_how_it_goes(finished):
+    workdir, output = finished
+    assert re.search(r"^training on \d+ songs \(\d+ minutes\), judged by \d+$", output, re.M)
+    steps = re.findall(r"^step (\d+)/60  loss \d\.\d+  [\d.]+ steps/s  \d+:\d\d left$", output, re.M)
+    assert [int(step) for step in steps] == list(range(4, 61, 4))
+    assert re.search(rf"^best validation loss \d\.\d{{4}} at step {best_step(workdir)}$", output, re.M)
+    assert f"play it: python run_sample.py --workdir {workdir} --num_samples 16 --out_dir samples" in output
+    assert "BD|" in output
+
+
+def test_every_field_has_a_row_and_a_weight(finished):
+    rows = read_rows(finished[0])
+    expected = {(step, "train") for step in range(4, 61, 4)} | {(step, "validation") for step in range(10, 61, 10)}
+    assert [(row["step"], row["split"]) for row in rows] == sorted(expected)
+    for row in rows:
+        weighted = row["nll/hits"] + 0.1 * row["nll/velocity"] + 0.1 * row["nll/offset"]
+        assert row["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
+    workdir, _ = finished
+    before = tree_of(workdir)
+    out_dir = programs.folder / "samples"
+    flags = [f"--workdir={workdir}", "--num_samples=3", f"--out_dir={out_dir}", "--bars=2", "--bpm=90"]
+    status, output = programs.run("run_sample.py", *flags)
+    assert status == 0, output
+    assert tree_of(workdir) == before
+    rows = [json.loads(line) for line in (out_dir / "manifest.jsonl").read_text().splitlines()]
+    assert [(row["file"], row["step"]) for row in rows] == [(f"{i:06d}.mid", best_step(workdir)) for i in range(3)]
+    songs = [read_midi(out_dir / row["file"]) for row in rows]
+    assert all(song.tempo_bpm == pytest.approx(90) and song.num_bars <= 2 for song in songs)
+    assert any(len(song.notes.pitch) for song in songs)
+
+
+# ---- a run that is killed
+
+
+def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished):
+    """The same command again and again: each array and each row is that of the undisturbed run."""
+    generator = random.Random(1)
+    workdir = programs.folder / "killed"
+    flags = [*make_flags(songs, CHANGES), f"--workdir={workdir}"]
+    ends = []
+    for ending in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL):
+        with programs.start("run_train.py", *flags) as process:
+            waits = generator.randrange(1, 4)
+            for line in process.stdout:
+                waits -= line.startswith("step ")
+                if not waits:
+                    break
+            time.sleep(generator.uniform(0, 0.2))
+            process.send_signal(ending)
+            output = process.communicate()[0]
+        ends.append((process.returncode, ending))
+        if (process.returncode, ending) == (0, signal.SIGTERM) and "stopped by" in output:
+            assert "SIGTERM: saving a checkpoint, then stopping (once more stops at once)" in output
+            assert "the same command goes on from here" in output
+            step = int(re.search(r"step (\d+), stopped by SIGTERM", output)[1])
+            assert digest_of_state(workdir)[0] == step
+    assert all(status in (-ending, 0) for status, ending in ends)
+    assert sum(status == -signal.SIGKILL for status, _ in ends) >= 3, f"the run ended before the kills: {ends}"
+    status, output = programs.run("run_train.py", *flags)
+    assert status == 0, output
+    assert digest_of_state(workdir) == digest_of_state(finished[0])
+    assert digest_of_state(workdir)[0] == NUM_STEPS
+    assert read_rows(workdir) == read_rows(finished[0])
+
+
+def test_a_second_signal_ends_it_at_once(programs, songs, tmp_path):
+    flags = [*make_flags(songs, CHANGES | {"train.num_steps": 10**6, "train.eval_every_steps": 10**6})]
+    with programs.start("run_train.py", *flags, f"--workdir={tmp_path}") as process:
+        for line in process.stdout:
+            if line.startswith("step "):
+                break
+        process.send_signal(signal.SIGINT)
+        while "once more stops at once" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    # The first may have been answered before the second came.
+    assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT, 0)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert bool(checkpoints.steps()) == (process.returncode == 0)
+
+
+# ---- several processes
+
+
+def test_two_processes_train_together_and_one_goes_on(programs, songs, finished):
+    workdir = programs.folder / "together"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    flags = [*make_flags(songs, CHANGES | {"train.num_steps": 10}), f"--workdir={workdir}", "--distributed"]
+    processes = [
+        programs.start(
+            "run_train.py",
+            *flags,
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(number),
+        )
+        for number in range(2)
+    ]
+    try:
+        outputs = [process.communicate(timeout=200)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+    expected = [row for row in read_rows(finished[0]) if row["step"] <= 8 or row["step"] == 10]
+    rows = [row for row in read_rows(workdir) if (row["step"], row["split"]) != (10, "train")]
+    assert [(row["step"], row["split"]) for row in rows] == [(row["step"], row["split"]) for row in expected]
+    np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in expected], rtol=1e-4)
+    assert len(list((workdir / "tensorboard").iterdir())) == 1
+    assert "validation loss" not in outputs[1]
+
+    flags = [*make_flags(songs, CHANGES | {"train.num_steps": 20}), f"--workdir={workdir}"]
+    status, output = programs.run("run_train.py", *flags)
+    assert status == 0, output
+    assert "at step 10\n" in output  # resuming
+    last, expected = read_rows(workdir)[-1], next(row for row in read_rows(finished[0]) if row["step"] == 20)
+    assert last["step"] == 20
+    assert last["nll/hits"] == pytest.approx(
+        next(r for r in read_rows(finished[0]) if (r["step"], r["split"]) == (20, "validation"))["nll/hits"], rel=1e-3
+    )
+
+
+# ---- what users get wrong
+
+
+def explains(result, *patterns):
+    """One line begins with error:, or is absl's; it says what matters; no traceback."""
+    status, output = result
+    lines = [line for line in output.splitlines() if line.startswith(("error:", "FATAL Flags parsing error:"))]
+    assert status == 1, output
+    assert len(lines) == 1, output
+    assert "Traceback" not in output
+    text = output if lines[0].startswith("FATAL") else lines[0]
+    for pattern in patterns:
+        assert re.search(pattern, text), (pattern, text)
+
+
+def test_flags_that_are_wrong(programs, songs, tmp_path):
+    (tmp_path / "broken.py").write_text("def get_config(:\n")
+    (tmp_path / "empty.py").write_text("")
+    config = f"--config={ROOT / 'configs/tiny.py'}"
+    cases = {
+        ("run_train.py", config, "--config.modle.x=1"): ("modle", 'Did you mean "model"'),
+        ("run_train.py", config, "--config.model.hiden_size=1"): ("hiden_size", 'Did you mean "hidden_size"'),
+        ("run_train.py", config, "--config.train.num_steps=abc"): ("num_steps=abc", "invalid literal"),
+        ("run_train.py", config, "--config.train=3"): ("config.train=3", "not a dict"),
+        ("run_train.py", "--config=missing.py"): ("missing.py", "No such file"),
+        ("run_train.py", f"--config={tmp_path / 'broken.py'}"): ("SyntaxError", "broken.py"),
+        ("run_train.py", f"--config={tmp_path / 'empty.py'}"): ("get_config",),
+        ("run_train.py", config, "--nonsense=1"): ("Unknown command line flag 'nonsense'",),
+        ("run_train.py", config, "--num_devices=-1"): ("num_devices=-1",),
+        ("run_train.py", config, "surplus"): ("unexpected argument 'surplus'",),
+        ("run_sample.py",): ("--workdir",),
+        ("run_sample.py", "--workdir=x", "--bars=many"): ("bars=many",),
+        ("run_sample.py", "--workdir=x", "--checkpoint=newest"): ("newest", "best|latest"),
+        ("run_sample.py", "--workdir=x", "surplus"): ("unexpected argument 'surplus'",),
+    }
+    for patterns, result in zip(cases.values(), programs.run_all([list(case) for case in cases]), strict=True):
+        explains(result, *patterns)
+
+
+def test_a_mistake_in_a_process_of_its_own(programs):
+    """Nothing is imported beforehand here: what the program itself imports must come in time to explain."""
+    explains(programs.run("run_train.py", f"--config={ROOT / 'configs/tiny.py'}", "--config.modle.x=1"), "modle")
+    explains(programs.run("run_sample.py", "--workdir=missing"), "missing is not a directory; train first")
+
+
+def test_runs_that_cannot_be_trained(programs, songs, finished, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    def command(changes, workdir=tmp_path / "run"):
+        return ["run_train.py", *make_flags(songs, CHANGES | changes), f"--workdir={workdir}"]
+
+    cases = [
+        (command({"train.window_beats": 40}), "window_beats is 40, but the longest training song has 16 beats"),
+        (command({"data.styles": "('polka',)"}), "unknown style 'polka'"),
+        (command({"sample.temperature": 11.0}), "temperature"),
+        (command({"data.dir": "/nowhere"}), "/nowhere is not a folder"),
+        (command({"model.hidden_size": 16}, finished[0]), "model.hidden_size: saved 8, wanted 16"),
+        (command({}, tmp_path / "file"), "file"),
+        (command({}, tmp_path / "file" / "run"), "cannot make .*file/run: Not a directory"),
+        (command({}, "/proc/run"), "cannot make /proc/run"),
+        ([*command({}), "--num_devices=64"], "num_devices is 64; there are 1"),
+        ([*command({}), "--distributed"], "cannot join the cluster: .*JAX_COORDINATOR_ADDRESS"),
+    ]
+    for (_, pattern), result in zip(cases, programs.run_all([case for case, _ in cases]), strict=True):
+        explains(result, pattern)
+    assert not (tmp_path / "run" / "checkpoints").exists() or not os.listdir(tmp_path / "run" / "checkpoints")
+
+
+def test_samples_that_cannot_be_played(programs, finished, tmp_path):
+    workdir = finished[0]
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
+    half = tmp_path / "half" / "checkpoints"
+    (half / "10.orbax-checkpoint-tmp").mkdir(parents=True)  # killed in its first save
+    (half / "10").mkdir()
+    damaged = shutil.copytree(workdir, tmp_path / "damaged")
+    for path in (damaged / "checkpoints").glob("*/metadata/metadata"):
+        path.write_bytes(path.read_bytes()[:100])
+
+    def command(*flags, workdir=workdir):
+        return ["run_sample.py", f"--workdir={workdir}", f"--out_dir={tmp_path / 'out'}", "--num_samples=1", *flags]
+
+    cases = [
+        (command(workdir=tmp_path / "missing"), "missing is not a directory; train first"),
+        (command(workdir=tmp_path / "file"), "file is not a directory"),
+        (command(workdir=tmp_path), "no checkpoint in"),
+        (command(workdir=tmp_path / "empty"), "no checkpoint in .*train first"),
+        (command(workdir=tmp_path / "half"), "checkpoint in .*half"),
+        (command(workdir=damaged), "no good checkpoint in .*damaged"),
+        (command("--temperature=11"), "temperature"),
+        (command("--temperature=warm"), "temperature is 'warm'"),
+        (command("--temperature=hats=1"), "hats.*the fields are hits, velocity, offset"),
+        (command("--top_p=0"), "top_p"),
+        (command("--top_k=-1"), "top_k"),
+        (command("--bars=0"), "bars is 0; it must be in 1..1000"),
+        (command("--bars=1001"), "bars is 1001"),
+        (command("--bpm=5"), "bpm is 5; it must be in 20..400"),
+        (command("--bpm=nan"), "bpm is nan"),
+        (command("--style=polka"), "does not know the style 'polka'; it knows: none"),
+        (command("--time_signature=four"), "time signature is 'four'"),
+        (command("--num_samples=0"), "num_samples is 0"),
+        (command("--seed=-1"), "seed is -1"),
+        (command(f"--out_dir={tmp_path / 'file'}"), "file"),
+    ]
+    for (_, pattern), result in zip(cases, programs.run_all([case for case, _ in cases]), strict=True):
+        explains(result, pattern)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_workdir_in_use_is_refused_by_name(programs, songs, finished):
+    with lock_workdir(finished[0]):
+        result = programs.run("run_train.py", *make_flags(songs, CHANGES), f"--workdir={finished[0]}")
+    explains(result, f"{finished[0]} is in use by pid {os.getpid()} on {socket.gethostname()}")
+
+
+def test_a_full_disk(programs, songs, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        commands = []
+        for number, room in enumerate((0, 8, 40)):  # kB: for nothing, for the metrics, for half of a checkpoint
+            folder = disk / str(number)
+            folder.mkdir()
+            commands.append(["run_train.py", *make_flags(songs, CHANGES), f"--workdir={folder}"])
+            del room
+        (disk / "ballast").write_bytes(bytes(300_000))
+        results = programs.run_all(commands[:1])
+        explains(results[0], rf"({disk}|No space|cannot save)")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

@@ -1,0 +1,124 @@
+"""Scores of whole songs: chunks with carried state are one piece, and every song keeps its own sums."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import CODEC, STYLES, THREE_DRUMS, make_model, make_params, make_song, make_teacher, zero_params
+
+from drumjax import likelihood
+from drumjax.codecs import ABSENT, field_slices
+from drumjax.codecs.grid import GridCodec
+from drumjax.corpus import max_notes, pack, window_at
+from drumjax.kits import ROLAND_TD11
+from drumjax.likelihood import encode_songs, make_song_scorer, mean_nll
+from drumjax.loss import Score, weighted_loss
+from drumjax.notes import Song, make_notes
+
+# Of one to three chunks, in no order; bars that do not fill a chunk, and one that is no whole number of beats.
+SONGS = [
+    make_song(0, 21, (3, 4), style="jazz"),
+    make_song(1, 2),
+    make_song(2, 19, (7, 8), style="rock"),
+    make_song(3, 17),
+    make_song(4, 8, style="unheard of"),
+]
+LENGTHS = [63, 8, 66.5, 68, 32]
+
+
+@pytest.fixture(scope="module")
+def batches():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(likelihood, "BATCH_SONGS", 3)  # two batches, the second not full
+        return encode_songs(SONGS, CODEC, STYLES)
+
+
+@pytest.fixture(scope="module")
+def scores(batches):
+    return make_song_scorer(make_model(), CODEC)(*make_params(make_model()), batches)
+
+
+@pytest.fixture(scope="module")
+def whole_songs():
+    """Tokens [S, T, F] and contexts of the songs, each encoded in one piece."""
+    corpus = pack(SONGS, STYLES)
+    num_notes = max_notes(corpus, 72)
+    encode = jax.vmap(lambda s: CODEC.encode(window_at(corpus, s, jnp.int32(0), 72, num_notes), 144))
+    corpus = jax.device_put(corpus)
+    return np.asarray(jax.jit(encode)(jnp.arange(len(SONGS)))), corpus.context
+
+
+def test_every_song_is_encoded_once_and_whole(batches, whole_songs):
+    assert sorted(np.concatenate([batch.songs for batch in batches])) == list(range(len(SONGS)))
+    for batch in batches:
+        tokens = np.concatenate(batch.tokens, axis=1)
+        for row, song in enumerate(batch.songs):
+            steps = int(2 * LENGTHS[song])
+            np.testing.assert_array_equal(tokens[row, :steps], whole_songs[0][song, :steps])
+            assert (tokens[row, :steps, 0] >= 0).all()
+            assert (tokens[row, steps:] == ABSENT).all()
+        assert (tokens[len(batch.songs) :] == ABSENT).all()
+    context = batches[0].context
+    assert [STYLES[style] for style in context.style] == [
+        {"unheard of": ""}.get(SONGS[song].style, SONGS[song].style) for song in batches[0].songs
+    ]
+
+
+def test_chunks_with_carried_state_are_one_piece(scores, whole_songs):
+    tokens, context = whole_songs
+    logits = make_teacher(make_model())(*make_params(make_model()), tokens, context)
+    inside = np.arange(tokens.shape[1]) < 2 * np.asarray(LENGTHS)[:, None]
+    for score, values, where in zip(scores, logits, field_slices(CODEC.fields), strict=True):
+        target = tokens[..., where]
+        exists = inside[..., None] & (target != ABSENT)
+        log_p = np.asarray(jax.nn.log_softmax(values))
+        chosen = np.take_along_axis(log_p, np.maximum(target, 0)[..., None], axis=-1)[..., 0]
+        np.testing.assert_allclose(score.nll, -(chosen * exists).sum((1, 2)), rtol=2e-5)
+        correct = exists & (log_p.argmax(-1) == target)
+        np.testing.assert_allclose(score.correct, correct.sum((1, 2)), atol=1)  # of two equals either may win
+
+
+def test_what_is_counted(scores, whole_songs):
+    np.testing.assert_array_equal(scores[0].count, 2 * np.asarray(LENGTHS))
+    num_hits = (whole_songs[0][:, :, 1:4] != ABSENT).sum((1, 2))
+    for score in scores[1:]:
+        np.testing.assert_array_equal(score.count, num_hits)
+
+
+def test_a_model_that_knows_nothing_pays_for_every_value():
+    """log(512) nats per 16th, log(32) per velocity and log(16) per offset of a hit."""
+    codec = GridCodec(ROLAND_TD11, 4, True, 32, 16, 1)
+    model = make_model(codec, num_layers=1, copy=False)
+    songs = [make_song(0, 2), make_song(1, 4, (6, 8))]
+    scores = make_song_scorer(model, codec)(*zero_params(model), encode_songs(songs, codec, STYLES))
+    assert mean_nll(scores) == pytest.approx([math.log(512), math.log(32), math.log(16)], rel=1e-5)
+    np.testing.assert_array_equal(scores[0].count, [32, 48])
+
+
+def test_means_over_chosen_songs():
+    scores = (Score(np.array([2.0, 9.0]), np.zeros(2), np.array([4.0, 3.0])), Score(*np.zeros((3, 2))))
+    assert mean_nll(scores) == [11 / 7, 0]
+    assert mean_nll(scores, np.array([1])) == [3, 0]
+
+
+def test_the_training_loss_is_per_step_and_weighted():
+    def score(nll, count):
+        return Score(jnp.array(nll), jnp.zeros(2), jnp.array(count))
+
+    scores = (score([6.0, 2.0], [3, 1]), score([4.0, 8.0], [1, 1]))
+    assert weighted_loss(scores, jnp.array([1.0, 0.5])) == pytest.approx(8 / 4 + 0.5 * 12 / 4)
+
+
+def test_bars_longer_than_the_tables_are_refused_or_scored():
+    """16/4 has twice the places of the longest bar that the codec provides for."""
+    codec = GridCodec(THREE_DRUMS, 2, False, lookback_bars=1)
+    model = make_model(codec, num_layers=1)
+    song = Song(make_notes([0, 1, 15, 17, 40], np.zeros(5), [36] * 5, [90] * 5), time_signature=(16, 4))
+    try:
+        batches = encode_songs([song], codec, STYLES)
+    except ValueError as error:
+        assert "16/4" in str(error)
+    else:
+        assert np.isfinite(mean_nll(make_song_scorer(model, codec)(*make_params(model), batches)))

@@ -1,0 +1,290 @@
+"""One forward path, no look into the future, and parts that do what they say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import (
+    CODEC,
+    NUM_VARIABLES,
+    make_context,
+    make_model,
+    make_model_settings,
+    make_params,
+    make_teacher,
+    random_tokens,
+    stack,
+    zero_params,
+)
+
+from drumjax.codecs import ABSENT, Place, field_slices
+from drumjax.layers import BATCH_NORM_MOMENTUM, dropout
+from drumjax.loss import Example, place_of, score_tokens
+from drumjax.model import Hidden, Noise
+
+# One shape for most tests, so that they share what is compiled.
+NUM_ROWS, NUM_STEPS = 10, 28  # more than two bars of 5/4
+FIELD_OF = np.repeat(np.arange(3), [field.count for field in CODEC.fields])  # of each token variable
+PARTS = ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill")
+EVERYTHING_OFF = dict.fromkeys(PARTS, False)
+
+
+def bar_steps(time_signature):
+    return 2 * 4 * time_signature[0] // time_signature[1]
+
+
+def test_no_step_sees_the_future_nor_a_field_the_later_ones():
+    """Each row of the batch has one variable of one token changed; row 0 has none."""
+    model = make_model()
+    changes = [(t, f) for t in (0, 5, 13) for f in (0, 2, 5)]
+    tokens = random_tokens(0, NUM_STEPS)
+    tokens[:, 1:] = np.maximum(tokens[:, 1:], 0)  # everything exists, so everything can be seen
+    batch = np.stack([tokens] * NUM_ROWS)
+    assert len(changes) == NUM_ROWS - 1
+    for row, (t, f) in enumerate(changes, 1):
+        batch[row, t, f] = (batch[row, t, f] + 1) % 4
+    context = stack([make_context(time_signature=(3, 4))] * len(batch))
+    logits = make_teacher(model)(*make_params(model), batch, context)
+    for field, values in enumerate(logits):
+        differs = np.asarray(jnp.abs(values - values[:1]).max((2, 3)) > 0)  # [B, T]
+        assert not differs[0].any()
+        for row, (t, f) in enumerate(changes, 1):
+            assert not differs[row, :t].any()
+            assert differs[row, t] == (field > FIELD_OF[f])
+            assert differs[row, t + 1 :].all()
+
+
+def test_the_lookback_is_the_same_place_in_earlier_bars_of_the_own_metre():
+    model = make_model()
+    time_signatures = [(4, 4), (3, 4), (6, 8), (5, 4), (7, 8)]
+    context = stack([make_context(time_signature=metre) for metre in time_signatures])
+    tokens = random_tokens(0, len(time_signatures), NUM_STEPS)
+    previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
+
+    @jax.jit
+    def look_back(params, stats, context, previous):
+        place = place_of(CODEC, context, NUM_STEPS, jnp.int32(0))
+        return model.apply(params, stats, previous, place, context, model.initial_carry(5))[0].lookback
+
+    lookback = look_back(*make_params(model), context, previous)
+    assert lookback.shape == (5, NUM_STEPS, 2, NUM_VARIABLES)
+    for row, metre in enumerate(time_signatures):
+        for bars in (1, 2):
+            distance = bars * bar_steps(metre)
+            expected = np.full((NUM_STEPS, NUM_VARIABLES), ABSENT)
+            expected[distance:] = tokens[row, : max(NUM_STEPS - distance, 0)]
+            np.testing.assert_array_equal(lookback[row, :, bars - 1], expected)
+
+
+def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
+    """The carry holds all that later steps need: the LSTM's state, and the tokens they look back to."""
+    model = make_model(norm="layer", residual=True)
+    params, stats = make_params(model)
+    context = stack([make_context(time_signature=metre) for metre in ((3, 4), (4, 4), (7, 8))])
+    tokens = random_tokens(1, 3, NUM_STEPS)
+    previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
+
+    @jax.jit
+    def run(previous, first_step, carry):
+        place = place_of(CODEC, context, previous.shape[1], first_step)
+        return model.apply(params, stats, previous, place, context, carry)[:2]
+
+    expected, last = run(previous, jnp.int32(0), model.initial_carry(3))
+    for size in (NUM_STEPS // 2, 1):
+        carry, pieces = model.initial_carry(3), []
+        for step in range(0, NUM_STEPS, size):
+            hidden, carry = run(previous[:, step : step + size], jnp.int32(step), carry)
+            pieces.append(hidden)
+        for actual, whole in zip(Hidden(*(np.concatenate(c, 1) for c in zip(*pieces, strict=True))), expected, strict=True):
+            np.testing.assert_allclose(actual, whole, atol=2e-6)
+        for actual, whole in zip(jax.tree.leaves(carry), jax.tree.leaves(last), strict=True):
+            np.testing.assert_allclose(actual, whole, atol=2e-6)
+
+
+@pytest.mark.parametrize("parts", [{}, EVERYTHING_OFF], ids=["everything on", "everything off"])
+def test_parts_are_seen_if_they_are_on_and_only_then(parts):
+    """Row by row one thing about the place or the context is another; row 0 is the base."""
+    model = make_model(num_layers=1, **parts)
+    base = make_context(tempo_bpm=100)
+    rows = {
+        "style": base._replace(style=np.int32(1)),
+        "tempo": base._replace(tempo_bpm=np.float32(101)),
+        "metre": base._replace(metre=np.int32(2)),
+        "fill": base._replace(fill=np.int32(2)),
+        "style unknown": base._replace(style=np.int32(0)),
+        "tempo unknown": base._replace(tempo_bpm=np.float32(0)),
+        "metre unknown": base._replace(metre=np.int32(0)),
+        "fill unknown": base._replace(fill=np.int32(0)),
+        "position": base,
+        "bar": base,
+        "lookback": base,
+    }
+    names = ["base", *rows]
+    context = stack([base, *rows.values()])
+    place = stack([CODEC.place(base, np.arange(24))] * len(names))
+    place.position[names.index("position")] += 1
+    place.bar[names.index("bar")] += 1
+    place.lookback[names.index("lookback")] -= 1
+    tokens = np.stack([random_tokens(2, 24)] * len(names))
+
+    @jax.jit
+    def run(params, stats):
+        hidden = model.apply(params, stats, tokens, Place(*place), context, model.initial_carry(len(names)))[0]
+        return model.head(params, 0, hidden, tokens)
+
+    logits = np.asarray(run(*make_params(model)))
+    assert np.isfinite(logits).all()  # at an unknown tempo too
+    for row, name in enumerate(names):
+        assert np.array_equal(logits[row], logits[0]) == (name == "base" or bool(parts)), name
+
+
+def scores_of(model, params, stats, tokens, *, train=False, noise=None):
+    context = stack([make_context()] * len(tokens))
+    example = Example(tokens, place_of(CODEC, context, tokens.shape[1], jnp.int32(0)), context)
+    scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, train)
+    return sum(jnp.sum(score.nll) for score in scores), stats
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"residual": True, "norm": "layer"},
+        {"skip": False, "copy": False, "norm": "batch"},
+        {"features": False, "num_layers": 1},
+    ],
+    ids=["residual, layer norm", "no skip, no copy, batch norm", "no features"],
+)
+def test_every_parameter_learns_in_every_variant(changes):
+    model = make_model(**changes)
+    params, stats = make_params(model)
+    tokens = random_tokens(3, 4, 20)
+    loss, grads = jax.jit(jax.value_and_grad(lambda p: scores_of(model, p, stats, tokens, train=True)[0]))(params)
+    assert np.isfinite(loss)
+    for path, grad in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.isfinite(grad).all(), path
+        assert np.any(grad), path
+
+
+def parameter_names(**changes) -> set[str]:
+    params, _ = jax.eval_shape(make_model(**changes).init, jax.random.key(0))
+    return {"/".join(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(params)}
+
+
+@pytest.mark.parametrize(
+    ("off", "gone"),
+    [
+        ("position", {"position/embedding", "phrase/embedding"}),
+        ("lookback", {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")}),
+        ("copy", {"head_hits/gates/kernel", "head_hits/gates/bias"}),
+        ("style", {"context/style/embedding"}),
+        ("metre", {"context/metre/embedding"}),
+        ("fill", {"context/fill/embedding"}),
+        ("tempo", {"context/tempo/kernel", "context/tempo/bias"}),
+        ("skip", set()),
+    ],
+)
+def test_a_part_that_is_off_takes_its_own_parameters_with_it_and_no_others(off, gone):
+    if off == "lookback":
+        gone = gone | {"head_hits/gates/kernel", "head_hits/gates/bias"}  # nothing to copy from
+    assert parameter_names() - parameter_names(**{off: False}) == gone
+    assert parameter_names(**{off: False}) <= parameter_names()
+
+
+def test_the_heads_see_the_input_of_the_stack_only_if_skip_is_on():
+    widths = [make_params(make_model(skip=skip))[0]["head_hits"]["outer"]["kernel"].shape[0] for skip in (True, False)]
+    assert widths == [8 + 6, 8]
+
+
+def test_parameters_are_plain_nested_dicts():
+    def check(tree):
+        if isinstance(tree, jax.Array):
+            assert tree.dtype == jnp.float32
+        else:
+            assert type(tree) is dict
+            for name, value in tree.items():
+                assert type(name) is str
+                check(value)
+
+    params, stats = make_params(make_model())
+    check(params)
+    assert stats == {}
+    check(make_params(make_model(skip=False, copy=False, norm="batch"))[1])
+
+
+def test_copying_raises_the_values_found_in_the_lookback():
+    """With the gates of one and two bars ago at 2 and 3 and all else zero, the logits are these gates."""
+    model = make_model()
+    params, stats = zero_params(model)
+    params = jax.tree.map(lambda p: p, params)
+    params["head_hits"]["gates"]["bias"] = jnp.asarray([2.0, 3.0])
+    tokens = random_tokens(4, NUM_ROWS, NUM_STEPS)
+    context = stack([make_context(time_signature=(5, 4))] * NUM_ROWS)
+    logits = make_teacher(model)(params, stats, tokens, context)[0][0, :, 0]
+    expected = np.zeros((NUM_STEPS, 8))
+    for step in range(NUM_STEPS):
+        for gate, distance in ((2, 10), (3, 20)):
+            if step >= distance:
+                expected[step, tokens[0, step - distance, 0]] += gate
+    np.testing.assert_array_equal(logits, expected)
+
+
+@jax.jit
+def noisy_nll(params, tokens, key, rate):
+    return scores_of(make_model(), params, {}, tokens, noise=Noise(key, rate))[0]
+
+
+def test_what_lies_beyond_the_end_has_no_part_in_the_loss():
+    """The negative log-likelihood of 20 steps, from the logits of all 28 given something in the last 8."""
+    params, stats = make_params(make_model())
+    tokens = random_tokens(5, NUM_ROWS, NUM_STEPS)
+    logits = make_teacher(make_model())(params, stats, tokens, stack([make_context()] * NUM_ROWS))
+    expected = 0.0
+    for values, where in zip(logits, field_slices(CODEC.fields), strict=True):
+        target = tokens[:, :20, where]
+        log_p = np.asarray(jax.nn.log_softmax(values))[:, :20]
+        chosen = np.take_along_axis(log_p, np.maximum(target, 0)[..., None], axis=-1)[..., 0]
+        expected -= chosen[target != ABSENT].sum()
+    padded = tokens.copy()
+    padded[:, 20:] = ABSENT
+    assert float(noisy_nll(params, padded, jax.random.key(0), 0.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_makes_a_difference_and_none_at_rate_zero():
+    params, tokens = make_params(make_model())[0], random_tokens(7, NUM_ROWS, NUM_STEPS)
+    key, other = jax.random.split(jax.random.key(0))
+    nll = [float(noisy_nll(params, tokens, *noise)) for noise in ((key, 0.0), (other, 0.0), (key, 0.5), (other, 0.5))]
+    assert nll[0] == nll[1]
+    assert len(set(nll)) == 3
+
+
+def test_batch_norm_learns_its_statistics_in_training_only():
+    model = make_model(skip=False, copy=False, norm="batch")
+    params, stats = make_params(model)
+    assert stats.keys() == {"norm_0", "norm_1"}
+    tokens = random_tokens(6, 4, 20)
+    train, evaluate = (jax.jit(lambda s, t=t: scores_of(model, params, s, tokens, train=t)) for t in (True, False))
+    (first, after), (start, same) = train(stats), evaluate(stats)
+    assert jax.tree.all(jax.tree.map(np.array_equal, same, stats))
+    assert after["norm_0"]["mean"] == pytest.approx(np.zeros(8), abs=0.01)  # from 0, one hundredth of the way
+    assert np.all(after["norm_0"]["mean"] != 0)
+    assert not np.isclose(start, first)
+    for _ in range(1500):  # the statistics of one batch, over and over
+        _, after = train(after)
+    assert BATCH_NORM_MOMENTUM**1500 < 1e-6
+    assert evaluate(after)[0] == pytest.approx(float(first), rel=1e-2)
+
+
+def test_dropout_drops_whole_features():
+    x = jnp.ones((5, 40, 50))
+    dropped = np.asarray(dropout(x, jax.random.key(0), 0.25))
+    assert set(np.unique(dropped)) == {0, np.float32(1 / 0.75)}
+    assert (dropped == dropped[:1]).all()  # the same at all steps
+    assert dropped.mean() == pytest.approx(1, abs=0.05)
+    assert not (dropped[0] == dropped[0, :1]).all()  # not the same for all sequences
+    np.testing.assert_array_equal(dropout(x, jax.random.key(0), 0.0), x)
+
+
+@pytest.mark.parametrize("changes", [{"norm": "group"}, {"hidden_size": 0}, {"num_layers": 0}, {"embed_size": -1}])
+def test_settings_that_cannot_be_are_refused(changes):
+    with pytest.raises(ValueError, match=rf"model\.{next(iter(changes))}"):
+        make_model_settings(**changes)

@@ -1,0 +1,223 @@
+"""The sampler: every sample its own, given tokens kept, and odds as asked for."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import CODEC, STYLES, make_model, make_params, make_teacher, random_tokens
+
+from drumjax.codecs import ABSENT, field_slices
+from drumjax.grooves import Groove, make_request
+from drumjax.sample import FREE, Controls, choose, free_clamp, make_sampler
+
+NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
+BATCH = 4
+
+
+@functools.cache
+def sampler():
+    return make_sampler(make_model(num_layers=1), CODEC)
+
+
+@functools.cache
+def params():
+    """Sharpened, so that the model has an opinion."""
+    values, stats = make_params(make_model(num_layers=1))
+    return jax.tree.map(lambda p: 2 * p, values), stats
+
+
+def sample(key=0, groove=None, clamp=None, number=range(BATCH), **controls):
+    """(tokens, nll), and the request."""
+    controls = Controls(**({"temperature": (1.0, 1.0, 1.0)} | controls))
+    request = make_request(groove or Groove(8, 120, "rock", "4/4"), CODEC, STYLES, controls, number)
+    if clamp is not None:
+        request = request._replace(clamp=clamp)
+    return jax.tree.map(np.asarray, sampler()(*params(), jax.random.key(key), request)), request
+
+
+def teacher_logits(tokens, context):
+    return [np.asarray(x) for x in make_teacher(make_model(num_layers=1))(*params(), tokens, context)]
+
+
+def test_a_sample_is_the_same_whatever_its_place_and_neighbours():
+    base, _ = sample()
+    for number in ([3, 2, 1, 0], [0, 900, 2, 17], [5, 5, 0, 5]):
+        other, _ = sample(number=number)
+        for row, i in enumerate(number):
+            if i < BATCH:
+                np.testing.assert_array_equal(other.tokens[row], base.tokens[i])
+                np.testing.assert_allclose(other.nll[row], base.nll[i], rtol=1e-6)
+    assert len({tokens.tobytes() for tokens in base.tokens}) == BATCH
+
+
+def test_a_sample_is_the_same_on_one_device_and_on_four():
+    base, request = sample()
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    rows, whole = (jax.NamedSharding(mesh, jax.P(*axes)) for axes in (("data",), ()))
+    split = jax.tree.map(lambda x: jax.device_put(x, rows if x.shape[:1] == (BATCH,) else whole), request)
+    # Of another compiled program: make_sampler anew, so that counting compilations below stays simple.
+    spread = make_sampler(make_model(num_layers=1), CODEC)
+    key, weights = jax.device_put((jax.random.key(0), params()), whole)
+    samples = spread(*weights, key, split)
+    assert len(samples.tokens.sharding.device_set) == 4
+    np.testing.assert_array_equal(samples.tokens, base.tokens)
+
+
+def test_keys_decide():
+    np.testing.assert_array_equal(sample(key=3)[0].tokens, sample(key=3)[0].tokens)
+    assert not np.array_equal(sample(key=3)[0].tokens, sample(key=4)[0].tokens)
+
+
+def test_the_likelihood_of_a_sample_is_that_of_its_tokens_under_a_teacher():
+    samples, request = sample(temperature=(0.7, 1.5, 1.0))  # the nll is at temperature 1 all the same
+    logits = teacher_logits(samples.tokens, request.context)
+    for i, where in enumerate(field_slices(CODEC.fields)):
+        target = samples.tokens[..., where]
+        log_p = np.take_along_axis(np.asarray(jax.nn.log_softmax(logits[i])), np.maximum(target, 0)[..., None], -1)
+        nll = -np.where(target != ABSENT, log_p[..., 0], 0).sum((1, 2))
+        np.testing.assert_allclose(samples.nll[:, i], nll, rtol=1e-4)
+
+
+@pytest.mark.parametrize("controls", [{"temperature": (0.0, 0.0, 0.0)}, {"top_k": 1}, {"top_p": 1e-6}])
+def test_the_most_likely_values_need_no_luck(controls):
+    samples, request = sample(**controls)
+    np.testing.assert_array_equal(samples.tokens, sample(key=9, **controls)[0].tokens)
+    logits = teacher_logits(samples.tokens, request.context)
+    for i, where in enumerate(field_slices(CODEC.fields)):
+        target = samples.tokens[..., where]
+        exists = target != ABSENT
+        chosen = np.take_along_axis(logits[i], np.maximum(target, 0)[..., None], -1)[..., 0]
+        # The teacher's arithmetic may differ in the last bits, so of two nearly equal values either will do.
+        assert (logits[i].max(-1) - chosen)[exists].max() < 1e-4
+
+
+def test_temperature_is_per_field():
+    samples, request = sample(temperature=(1.0, 0.0, 1.0))
+    best = teacher_logits(samples.tokens, request.context)[1].argmax(-1)
+    velocity, offset = (samples.tokens[..., where] for where in field_slices(CODEC.fields)[1:])
+    assert (velocity == best)[velocity != ABSENT].mean() > 0.999
+    best = teacher_logits(samples.tokens, request.context)[2].argmax(-1)
+    assert (offset == best)[offset != ABSENT].mean() < 0.95
+
+
+def test_a_variable_exists_exactly_where_the_codec_says():
+    tokens = sample()[0].tokens
+    for field, where in enumerate(field_slices(CODEC.fields)):
+        values = tokens[..., where]
+        np.testing.assert_array_equal(values != ABSENT, CODEC.present(field, tokens))
+        assert values.max() == CODEC.fields[field].size - 1
+    assert tokens.min() == ABSENT
+
+
+def given_tokens():
+    return random_tokens(0, BATCH, NUM_STEPS)
+
+
+def test_nothing_is_left_to_choose():
+    samples, _ = sample(clamp=given_tokens())
+    np.testing.assert_array_equal(samples.tokens, given_tokens())
+
+
+def test_a_given_beginning_is_continued():
+    clamp = given_tokens()
+    clamp[:, 16:] = FREE
+    samples, _ = sample(clamp=clamp)
+    np.testing.assert_array_equal(samples.tokens[:, :16], given_tokens()[:, :16])
+    assert (samples.tokens[:, 16:, 0] >= 0).all()
+    # What went before is heard: another beginning leads elsewhere.
+    assert not np.array_equal(samples.tokens[:, 16:], sample()[0].tokens[:, 16:])
+
+
+def test_given_hits_are_played_in_a_new_way():
+    clamp = given_tokens()
+    clamp[..., 1:] = FREE
+    tokens = sample(clamp=clamp)[0].tokens
+    np.testing.assert_array_equal(tokens[..., 0], given_tokens()[..., 0])
+    np.testing.assert_array_equal(tokens != ABSENT, given_tokens() != ABSENT)
+    assert not np.array_equal(tokens, given_tokens())
+
+
+def test_a_velocity_given_for_a_drum_that_is_not_hit_is_not_there():
+    clamp = given_tokens()
+    clamp[..., 0] = 0b001
+    clamp[..., 1:] = 2
+    tokens = sample(clamp=clamp)[0].tokens
+    assert (tokens == [1, 2, ABSENT, ABSENT, 2, ABSENT, ABSENT]).all()
+
+
+def test_some_variables_of_a_field_may_be_given():
+    clamp = np.array(free_clamp(BATCH, NUM_STEPS, CODEC))
+    clamp[..., 0], clamp[..., 2] = 0b111, 3  # the snare at one velocity
+    tokens = sample(clamp=clamp)[0].tokens
+    assert (tokens[..., 2] == 3).all()
+    assert len(np.unique(tokens[..., 1])) > 1
+
+
+def test_another_request_does_not_compile_anew():
+    sample()
+    before = sampler()._cache_size()
+    sample(groove=Groove(5, 93.5, "", "3/4"), temperature=(0.3, 0.0, 2.0), top_k=5, top_p=0.5, number=[7, 8, 9, 10])
+    sample(groove=Groove(1, 200, "jazz", "7/8"), key=8)
+    assert sampler()._cache_size() == before
+
+
+PROBABILITIES = np.asarray([0.05, 0.4, 0.3, 0.02, 0.23])
+
+
+@functools.cache
+def many():
+    """A compiled choice for 20,000 keys from PROBABILITIES, for two variables."""
+    keys = jax.random.split(jax.random.key(0), 20_000)
+    logits = jnp.broadcast_to(jnp.log(jnp.asarray(PROBABILITIES, jnp.float32)), (len(keys), 2, 5)) + 7
+    return jax.jit(lambda *controls: choose(keys, logits, *controls))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p", "kept"),
+    [
+        (1.0, 0, 1.0, [0, 1, 2, 3, 4]),
+        (0.5, 0, 1.0, [0, 1, 2, 3, 4]),
+        (2.0, 0, 1.0, [0, 1, 2, 3, 4]),
+        (1.0, 2, 1.0, [1, 2]),
+        (2.0, 3, 1.0, [1, 2, 4]),
+        (1.0, 99, 1.0, [0, 1, 2, 3, 4]),
+        (1.0, 0, 0.39, [1]),
+        (1.0, 0, 0.41, [1, 2]),
+        (1.0, 0, 0.75, [1, 2, 4]),
+        (1.0, 0, 0.97, [0, 1, 2, 4]),
+        (0.25, 0, 0.7, [1]),  # the nucleus of the distribution that is drawn from: here value 1 has 0.70 of it
+        (1.0, 1, 0.75, [1]),
+        (1.0, 4, 0.5, [1, 2]),
+        (0.0, 0, 1.0, [1]),
+        (0.0, 2, 0.9, [1]),
+    ],
+)
+def test_values_are_chosen_with_the_odds_asked_for(temperature, top_k, top_p, kept):
+    chosen = np.asarray(many()(jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)))
+    odds = np.zeros(5)
+    odds[kept] = PROBABILITIES[kept] ** (1 / temperature) if temperature else 1
+    odds /= odds.sum()
+    for variable in range(2):
+        share = np.bincount(chosen[:, variable], minlength=5) / len(chosen)
+        assert (share[odds == 0] == 0).all()
+        np.testing.assert_allclose(share, odds, atol=0.018)  # five standard deviations
+    if len(kept) > 1:
+        assert not np.array_equal(*chosen.T)  # variables are drawn apart
+
+
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"temperature": (1.0, -0.1)}, "temperature is -0.1"),
+        ({"temperature": (11.0,)}, "temperature is 11"),
+        ({"temperature": (float("nan"),)}, "temperature is nan"),
+        ({"temperature": (1.0,), "top_k": -1}, "top_k is -1"),
+        ({"temperature": (1.0,), "top_p": 0.0}, "top_p is 0"),
+        ({"temperature": (1.0,), "top_p": 1.1}, "top_p is 1.1"),
+    ],
+)
+def test_controls_that_cannot_be_are_refused(controls, message):
+    with pytest.raises(ValueError, match=message):
+        Controls(**controls)

@@ -1,0 +1,261 @@
+"""The compiled training step: the same on any number of devices and in calls of any length, and each part at work."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import CODEC, STYLES, make_context, make_model, make_params, make_song
+
+from drumjax.corpus import max_notes, pack
+from drumjax.device import make_data_mesh, replicate
+from drumjax.optimizer import OPTIMIZERS, Hyper, clip, descend, make_schedule, make_tx
+from drumjax.train_step import TrainState, WindowShape, drop_context, init_state, make_train_call, take_tokens
+
+CORPUS = pack([make_song(i, 4, style="rock") for i in range(3)] + [make_song(3, 6, (3, 4), style="jazz")], STYLES)
+SHAPE = WindowShape(batch=8, num_beats=8, num_steps=16, num_notes=max_notes(CORPUS, 8))
+MAX_STEPS = 4
+HYPER = Hyper(
+    learning_rate=np.float32(0.01),
+    weight_decay=np.float32(0.01),
+    clip_norm=np.float32(1.0),
+    dropout=np.float32(0.2),
+    context_dropout=np.float32(0.1),
+    average_decay=np.float32(0.9),
+    field_weights=np.asarray([1.0, 0.5, 0.25], np.float32),
+)
+MODEL = make_model(num_layers=1)
+
+
+@functools.cache
+def train_call(num_devices):
+    mesh, schedule = make_data_mesh(num_devices), make_schedule("constant", 1, 100)
+    call = make_train_call(MODEL, CODEC, make_tx("adamw"), schedule, SHAPE, mesh, MAX_STEPS)
+    corpus = replicate(CORPUS, mesh)
+
+    def train(state, num_steps, **changes):
+        state, hyper = replicate((state, HYPER._replace(**changes)), mesh)
+        return jax.tree.map(to_numpy, call(state, corpus, hyper, np.int32(num_steps)))
+
+    return train
+
+
+def to_numpy(x):
+    """A copy on the host, which a later call cannot take away; a key stays a key."""
+    return jax.random.clone(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else np.array(x)
+
+
+def fresh_state() -> TrainState:
+    """Like init_state, with parameters made by numpy: it need not be compiled."""
+    params, stats = make_params(MODEL)
+    params = jax.tree.map(lambda p: 0.25 * p, params)
+    average = jax.tree.map(jnp.copy, params)
+    return TrainState(jnp.int32(0), jax.random.key(5), params, average, stats, make_tx("adamw").init(params))
+
+
+def run(calls, *, num_devices=1, **changes):
+    """The state after the calls, and the loss of each step."""
+    state, losses = fresh_state(), []
+    for num_steps in calls:
+        state, metrics = train_call(num_devices)(state, num_steps, **changes)
+        losses.extend(metrics.loss[:num_steps])
+    return state, np.asarray(losses)
+
+
+def assert_same_states(state, other):
+    assert jax.tree.structure(state) == jax.tree.structure(other)
+    np.testing.assert_array_equal(*(jax.random.key_data(s.key) for s in (state, other)))
+    for a, b in zip(jax.tree.leaves(state._replace(key=0)), jax.tree.leaves(other._replace(key=0)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_how_steps_are_grouped_into_calls_changes_no_bit():
+    state, losses = run([4])
+    for calls in ([2, 2], [1, 3], [3, 1]):
+        other, other_losses = run(calls)
+        np.testing.assert_array_equal(losses, other_losses)
+        assert_same_states(state, other)
+    assert state.step == 4
+
+
+def test_four_devices_learn_what_one_learns():
+    assert jax.device_count() >= 4
+    (state, losses), (other, other_losses) = (run([4, 2], num_devices=num) for num in (1, 4))
+    np.testing.assert_allclose(losses, other_losses, rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(other.params), strict=True):
+        # Adam divides tiny gradients by their own size, so the last bits of a sum may show in a step of 0.01.
+        np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+def test_golden_loss():
+    """Three steps from fixed parameters, data and keys, without dropout."""
+    _, losses = run([3], dropout=np.float32(0), context_dropout=np.float32(0))
+    np.testing.assert_allclose(
+        losses,
+        [3.167811, 3.089081, 2.949643],
+        rtol=1e-4,
+        err_msg="The arithmetic of training changed: windows, encoding, places, forward pass, loss, gradient, clipping "
+        "or optimizer. Did you mean to? Then checkpoints, published figures and resumed runs are affected: say so in "
+        f"the commit, and put the new losses here: {losses.tolist()}. If not, find out why; a new release of JAX may "
+        "change random numbers, but only with a notice.",
+    )
+
+
+def test_metrics_of_steps_not_taken_are_not_a_number():
+    _, metrics = train_call(1)(fresh_state(), 2)
+    assert metrics.loss.shape == metrics.grad_norm.shape == (MAX_STEPS,)
+    assert metrics.nll.shape == (MAX_STEPS, 3)
+    for column in metrics:
+        assert np.isfinite(column[:2]).all()
+        assert np.isnan(column[2:]).all()
+    np.testing.assert_allclose(metrics.loss[:2], metrics.nll[:2] @ HYPER.field_weights, rtol=1e-5)
+
+
+def test_training_lowers_the_loss():
+    _, losses = run([4] * 10, dropout=np.float32(0))
+    assert losses[-4:].mean() < 0.8 * losses[:4].mean()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_goes_downhill(optimizer):
+    """On a badly scaled bowl, at steps of 0.1 whatever the size of the gradient."""
+    tx, scale = make_tx(optimizer), jnp.asarray([1e-3, 1e3])
+
+    @jax.jit
+    def step(params, opt):
+        updates, opt = tx.update({"x": 2 * scale * params["x"]}, opt, params)
+        return descend(params, updates, jnp.float32(0.1), jnp.float32(0)), opt
+
+    params = {"x": jnp.asarray([3.0, -3.0])}
+    opt = tx.init(params)
+    for _ in range(60):
+        params, opt = step(params, opt)
+    assert (abs(params["x"]) < 1).all()
+
+
+def test_every_step_sees_other_windows():
+    still = {"learning_rate": np.float32(0), "dropout": np.float32(0), "context_dropout": np.float32(0)}
+    _, losses = run([4], **still)
+    assert len(set(losses.tolist())) == 4
+
+
+def test_dropout_and_context_dropout_are_at_work():
+    still = {"learning_rate": np.float32(0), "dropout": np.float32(0), "context_dropout": np.float32(0)}
+    first = {}
+    for name in ("nothing", "dropout", "context_dropout"):
+        first[name] = float(run([1], **(still | {name: np.float32(0.5)} if name in still else still))[1][0])
+    assert len(set(first.values())) == 3
+
+
+def test_clipping_limits_the_update_and_not_the_report():
+    norms, moves = [], []
+    for clip_norm in (0, 1e-9):  # after a clip to nothing, Adam's epsilon of 1e-8 outweighs the gradient
+        changes = {"clip_norm": np.float32(clip_norm), "weight_decay": np.float32(0)}
+        state, metrics = train_call(1)(fresh_state(), 2, **changes)
+        norms.append(metrics.grad_norm[0])
+        deltas = jax.tree.map(lambda a, b: np.abs(a - b).max(), state.params, fresh_state().params)
+        moves.append(max(jax.tree.leaves(deltas)))
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5)
+    assert 0 < moves[1] < 0.2 * moves[0]
+
+
+def test_the_average_follows_the_parameters():
+    """average += (1 - decay) (params - average), where decay begins at (1 + step) / (10 + step)."""
+    state, average = fresh_state(), jax.tree.map(np.asarray, fresh_state().params)
+    for step in range(3):
+        state, _ = train_call(1)(state, 1)
+        decay = min(0.9, (1 + step) / (10 + step))
+        average = jax.tree.map(lambda a, p, d=decay: a + (1 - d) * (p - a), average, state.params)
+        for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(average), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_no_average_is_the_parameters_themselves():
+    state, _ = run([3], average_decay=np.float32(0))
+    for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_init_state():
+    state = jax.eval_shape(lambda key: init_state(MODEL, make_tx("adamw"), key), jax.random.key(0))
+    expected = jax.eval_shape(fresh_state)
+    assert jax.tree.structure(state) == jax.tree.structure(expected)
+    assert jax.tree.map(lambda x: x.shape, state) == jax.tree.map(lambda x: x.shape, expected)
+
+
+def test_weight_decay_is_for_matrices():
+    params = {"matrix": jnp.full((2, 2), 2.0), "bias": jnp.full(2, 2.0)}
+    updates = {"matrix": jnp.full((2, 2), 3.0), "bias": jnp.full(2, 3.0)}
+    moved = descend(params, updates, jnp.float32(0.1), jnp.float32(0.5))
+    np.testing.assert_allclose(moved["matrix"], 2 - 0.1 * (3 + 0.5 * 2))
+    np.testing.assert_allclose(moved["bias"], 2 - 0.1 * 3)
+
+
+@pytest.mark.parametrize(("clip_norm", "factor"), [(0.0, 1), (10.0, 1), (5.0, 1), (1.0, 0.2)])
+def test_clip(clip_norm, factor):
+    grads = {"a": jnp.array([3.0]), "b": jnp.array([[4.0]])}
+    clipped = clip(grads, jnp.float32(5), jnp.float32(clip_norm))
+    np.testing.assert_allclose([clipped["a"][0], clipped["b"][0, 0]], [3 * factor, 4 * factor], rtol=1e-6)
+
+
+def test_clip_of_no_gradient():
+    assert clip({"a": jnp.zeros(1)}, jnp.float32(0), jnp.float32(1))["a"] == 0
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_schedule(schedule):
+    rate = jax.vmap(make_schedule(schedule, 10, 110))(jnp.arange(150))
+    np.testing.assert_allclose(rate[:11], np.arange(11) / 10, atol=1e-6)
+    if schedule == "constant":
+        assert (rate[10:] == 1).all()
+    else:
+        down = 0.01 + 0.99 * (1 + np.cos(np.pi * np.arange(101) / 100)) / 2
+        np.testing.assert_allclose(rate[10:111], down, atol=1e-5)
+        np.testing.assert_allclose(rate[110:], 0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize(("warmup_steps", "num_steps"), [(0, 1), (0, 2), (1, 1), (5, 5), (100, 3)])
+def test_schedules_of_short_runs(schedule, warmup_steps, num_steps):
+    rate = make_schedule(schedule, warmup_steps, num_steps)
+    assert all(0 <= float(rate(step)) <= 1 for step in range(num_steps))
+
+
+def test_names_that_are_not_there():
+    with pytest.raises(ValueError, match=r"train\.optimizer is 'sgd'; there are: adamw, adam, rmsprop"):
+        make_tx("sgd")
+    with pytest.raises(ValueError, match=r"train\.schedule is 'step'; there are: cosine, constant"):
+        make_schedule("step", 1, 2)
+
+
+def test_each_part_of_the_context_is_dropped_on_its_own():
+    context = make_context(start_beat=4.0)
+    keys = jax.random.split(jax.random.key(0), 4000)
+    dropped = jax.jit(jax.vmap(lambda key: drop_context(key, context, 0.25)))(keys)
+    gone = np.stack([np.asarray(dropped[i]) == 0 for i in (0, 2, 3, 4)])
+    np.testing.assert_allclose(gone.mean(1), 0.25, atol=0.03)
+    np.testing.assert_allclose(np.cov(gone), np.eye(4) * 0.1875, atol=0.03)
+    assert (dropped.beats_per_bar == 4).all()  # positions need it
+    assert (dropped.start_beat == 4).all()
+    kept = ~gone
+    for values, value, where in zip((dropped[i] for i in (0, 2, 3, 4)), (120, 1, 2, 1), kept, strict=True):
+        assert (np.asarray(values)[where] == value).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_context_is_dropped_never_or_always(rate):
+    context = make_context()
+    dropped = drop_context(jax.random.key(0), context, rate)
+    assert [float(dropped[i]) for i in (0, 2, 3, 4)] == [0 if rate else float(context[i]) for i in (0, 2, 3, 4)]
+
+
+def test_an_example_is_a_function_of_its_key():
+    take = jax.jit(jax.vmap(lambda key: take_tokens(jax.device_put(CORPUS), CODEC, SHAPE, key, 0.5)))
+    keys = jax.random.split(jax.random.key(1), 6)
+    tokens, context = take(keys)
+    reversed_tokens, reversed_context = take(keys[::-1])
+    np.testing.assert_array_equal(tokens, reversed_tokens[::-1])
+    for a, b in zip(context, reversed_context, strict=True):
+        np.testing.assert_array_equal(a, b[::-1])
+    assert len({row.tobytes() for row in np.asarray(tokens)}) > 1

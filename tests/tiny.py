@@ -1,0 +1,112 @@
+"""Songs, codec and models small enough that a test of the compiled parts takes a second or two.
+
+What is made here is cached: tests that ask for the same model share its parameters, and what was compiled for it.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from drumjax.codecs.grid import GridCodec
+from drumjax.kits import Kit
+from drumjax.model import Model, ModelSettings, Shape
+from drumjax.notes import METRES, Context, Song, make_notes
+
+THREE_DRUMS = Kit("three", ("kick", "snare", "hat"), ("BD", "SD", "HH"), ((36,), (38, 40), (42, 44)), (36, 38, 42))
+
+# Three fields, like the codec that people use; eight chords, and bars of at most 16 steps.
+CODEC = GridCodec(THREE_DRUMS, steps_per_beat=2, expressive=True, velocity_bins=5, offset_bins=4, lookback_bars=2)
+NUM_VARIABLES = 7
+NUM_STYLES = 3
+STYLES = ("", "jazz", "rock")
+
+
+def make_song(seed: int, bars: int, time_signature=(4, 4), *, notes_per_beat=2.0, pitches=(36, 38, 40, 42, 44), **rest):
+    """A random song that fills its bars."""
+    rng = np.random.default_rng(seed)
+    beats = bars * 4 * time_signature[0] / time_signature[1]
+    num = max(2, int(beats * notes_per_beat))
+    onset = np.concatenate([[0.0, beats - 0.3], rng.uniform(0, beats - 0.3, num - 2)])
+    notes = make_notes(onset, np.full(num, 0.1), rng.choice(pitches, num), rng.integers(1, 128, num))
+    song = Song(notes, time_signature=time_signature, **rest)
+    assert song.num_bars == bars
+    return song
+
+
+def make_context(*, tempo_bpm=120.0, time_signature=(4, 4), style=2, fill=1, start_beat=0.0) -> Context:
+    """Scalars."""
+    return Context(
+        tempo_bpm=np.float32(tempo_bpm),
+        beats_per_bar=np.float32(4 * time_signature[0] / time_signature[1]),
+        metre=np.int32(METRES.index(time_signature)),
+        style=np.int32(style),
+        fill=np.int32(fill),
+        start_beat=np.float32(start_beat),
+    )
+
+
+def stack(trees):
+    """A batch of the trees."""
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+
+
+def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarray:
+    """Tokens [*shape, F] such as the codec makes: variables exist where there is a hit."""
+    rng = np.random.default_rng(seed)
+    num = codec.kit.num_classes
+    hits = rng.integers(0, 2**num, shape)
+    if not codec.expressive:
+        return hits[..., None].astype(np.int32)
+    is_hit = (hits[..., None] >> np.arange(num)) & 1 == 1
+    columns = [hits[..., None]]
+    for bins in (codec.velocity_bins, codec.offset_bins):
+        columns.append(np.where(is_hit, rng.integers(0, bins, (*shape, num)), -1))
+    return np.concatenate(columns, axis=-1).astype(np.int32)
+
+
+def make_model_settings(**changes) -> ModelSettings:
+    parts = dict.fromkeys(("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill"), True)
+    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6}
+    return ModelSettings(**{**sizes, "norm": "none", "residual": False, **parts, **changes})
+
+
+@functools.cache
+def make_model(codec: GridCodec = CODEC, **changes) -> Model:
+    settings = make_model_settings(**changes)
+    num_lookbacks = codec.lookback_bars if settings.lookback else 0
+    return Model(settings, codec.fields, Shape(codec.num_positions, num_lookbacks, codec.max_distance, NUM_STYLES))
+
+
+@functools.cache
+def make_params(model: Model, seed: int = 0):
+    """(params, stats): random numbers in the place of all parameters, so that every part of the model has its say.
+
+    Made by numpy: compiling `Model.init` takes longer than most of the tests.
+    """
+    rng = np.random.default_rng(seed)
+    params, stats = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.tree.map(lambda p: jnp.asarray(rng.normal(scale=0.4, size=p.shape), jnp.float32), params)
+    stats = {name: {"mean": jnp.zeros(s["mean"].shape), "var": jnp.ones(s["var"].shape)} for name, s in stats.items()}
+    return params, stats
+
+
+@functools.cache
+def zero_params(model: Model):
+    params, stats = make_params(model)
+    return jax.tree.map(jnp.zeros_like, params), stats
+
+
+@functools.cache
+def make_teacher(model: Model, codec: GridCodec = CODEC):
+    """A compiled (params, stats, tokens, context) -> logits per field, each step given the true tokens before it."""
+
+    @jax.jit
+    def logits(params, stats, tokens, context):
+        place = jax.vmap(lambda c: codec.place(c, jnp.arange(tokens.shape[1])))(context)
+        previous = jnp.concatenate([jnp.full_like(tokens[:, :1], -1), tokens[:, :-1]], axis=1)
+        hidden, *_ = model.apply(params, stats, previous, place, context, model.initial_carry(tokens.shape[0]))
+        return [model.head(params, i, hidden, tokens) for i in range(len(model.fields))]
+
+    return logits
