@@ -4,6 +4,8 @@ Only flags are parsed here; everything else is in drumjax, importable from a not
 it needs.
 """
 
+import sys
+
 from absl import app, flags
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run to play.", required=True)
@@ -54,10 +56,10 @@ def play() -> None:
 
 
 def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
     from drumjax.console import run_or_explain, set_up_logging
 
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
     set_up_logging()
     return run_or_explain(play)
 

@@ -19,13 +19,13 @@ _DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "This is one of severa
 
 
 def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
     # Imported here, so that worker processes that parse MIDI files do not start JAX.
     from drumjax.console import run_or_explain, set_up_logging
     from drumjax.device import join_cluster, use_compile_cache
     from drumjax.train import train
 
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
     set_up_logging()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     workdir = Path(_WORKDIR.value or Path("runs") / name)

@@ -66,8 +66,13 @@ def make_data_mesh(num_devices: int = 0) -> jax.sharding.Mesh:
 
 
 def replicate(tree, mesh: jax.sharding.Mesh):
-    """The tree with every array whole on every device of the mesh."""
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    """The tree of numpy arrays, the same in each process, with every array whole on every device of the mesh."""
+    return jax.device_put(tree, replicated(mesh))
+
+
+def replicated(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
+    """The sharding of arrays that are whole on every device of the mesh."""
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
 def to_local(tree):

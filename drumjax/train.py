@@ -14,7 +14,7 @@ import numpy as np
 
 from drumjax.checkpoint import CheckpointError, Checkpoints, check_compatible
 from drumjax.corpus import max_notes
-from drumjax.device import agree, make_data_mesh, replicate, to_local
+from drumjax.device import agree, make_data_mesh, replicate, replicated, to_local
 from drumjax.evaluator import Evaluator
 from drumjax.files import write_atomically
 from drumjax.lock import lock_workdir
@@ -109,8 +109,12 @@ class _Loop:
         self.train_call = make_train_call(model, codec, tx, schedule, shape, mesh, t.steps_per_call)
         self.corpus = replicate(data.corpus, mesh)
         self.hyper = replicate(make_hyper(self.settings, len(codec.fields)), mesh)
-        fresh = jax.jit(lambda key: init_state(model, tx, key))(jax.random.key(t.seed))
-        self.state: TrainState = replicate(fresh, mesh)
+        # The key goes in as numpy: several processes share no other input.
+        key_data = np.asarray(jax.random.key_data(jax.random.key(t.seed)))
+        init = jax.jit(
+            lambda data: init_state(model, tx, jax.random.wrap_key_data(data)), out_shardings=replicated(mesh)
+        )
+        self.state: TrainState = init(key_data)
         self.evaluator = Evaluator(self.settings, model, codec, data)
 
     def restore(self) -> None:

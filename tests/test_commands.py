@@ -20,7 +20,6 @@ from drumjax.midi import read_midi
 
 NUM_STEPS = 60
 CHANGES = {
-    "codec.expressive": True,
     "train.num_steps": NUM_STEPS,
     "train.log_every_steps": 4,  # not a divisor of the next one: rows reach over checkpoints
     "train.eval_every_steps": 10,
@@ -62,15 +61,6 @@ def test_says_how_it_goes(finished):
     assert re.search(rf"^best validation loss \d\.\d{{4}} at step {best_step(workdir)}$", output, re.M)
     assert f"play it: python run_sample.py --workdir {workdir} --num_samples 16 --out_dir samples" in output
     assert "BD|" in output
-
-
-def test_every_field_has_a_row_and_a_weight(finished):
-    rows = read_rows(finished[0])
-    expected = {(step, "train") for step in range(4, 61, 4)} | {(step, "validation") for step in range(10, 61, 10)}
-    assert [(row["step"], row["split"]) for row in rows] == sorted(expected)
-    for row in rows:
-        weighted = row["nll/hits"] + 0.1 * row["nll/velocity"] + 0.1 * row["nll/offset"]
-        assert row["loss"] == pytest.approx(weighted, rel=1e-5)
 
 
 def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
@@ -142,44 +132,48 @@ def test_a_second_signal_ends_it_at_once(programs, songs, tmp_path):
 # ---- several processes
 
 
+def assert_same_losses(workdir, other, num_steps):
+    """Of training, up to rounding: sums over the batch have another order."""
+    rows, expected = (
+        [row for row in read_rows(folder) if row["split"] == "train" and row["step"] <= num_steps]
+        for folder in (workdir, other)
+    )
+    assert [row["step"] for row in rows] == [row["step"] for row in expected] == list(range(4, num_steps + 1, 4))
+    np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in expected], rtol=1e-4)
+
+
 def test_two_processes_train_together_and_one_goes_on(programs, songs, finished):
+    """A signal to either stops both at the same step, and what they leave is a run like any other."""
     workdir = programs.folder / "together"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    flags = [*make_flags(songs, CHANGES | {"train.num_steps": 10}), f"--workdir={workdir}", "--distributed"]
+    flags = [*make_flags(songs, CHANGES | {"train.num_steps": 48, "train.eval_every_steps": 48}), "--distributed"]
+    cluster = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
     processes = [
-        programs.start(
-            "run_train.py",
-            *flags,
-            JAX_COORDINATOR_ADDRESS=address,
-            JAX_NUM_PROCESSES="2",
-            JAX_PROCESS_ID=str(number),
-        )
+        programs.start("run_train.py", *flags, f"--workdir={workdir}", **cluster, JAX_PROCESS_ID=str(number))
         for number in range(2)
     ]
     try:
+        line = next(line for line in processes[0].stdout if line.startswith("step "))
+        processes[1].send_signal(signal.SIGTERM)
         outputs = [process.communicate(timeout=200)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
-    expected = [row for row in read_rows(finished[0]) if row["step"] <= 8 or row["step"] == 10]
-    rows = [row for row in read_rows(workdir) if (row["step"], row["split"]) != (10, "train")]
-    assert [(row["step"], row["split"]) for row in rows] == [(row["step"], row["split"]) for row in expected]
-    np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in expected], rtol=1e-4)
+    assert line.startswith("step 4/48  loss ")
+    stops = [re.search(rf"^{workdir}: step (\d+)(, stopped by SIGTERM)?$", output, re.M) for output in outputs]
+    assert stops[0][0] == stops[1][0]
+    stop = int(stops[0][1])
+    assert_same_losses(workdir, finished[0], stop)
     assert len(list((workdir / "tensorboard").iterdir())) == 1
-    assert "validation loss" not in outputs[1]
+    assert "steps/s" not in outputs[1]  # only one of them tells
 
-    flags = [*make_flags(songs, CHANGES | {"train.num_steps": 20}), f"--workdir={workdir}"]
-    status, output = programs.run("run_train.py", *flags)
+    status, output = programs.run("run_train.py", *make_flags(songs, CHANGES), f"--workdir={workdir}")
     assert status == 0, output
-    assert "at step 10\n" in output  # resuming
-    last, expected = read_rows(workdir)[-1], next(row for row in read_rows(finished[0]) if row["step"] == 20)
-    assert last["step"] == 20
-    assert last["nll/hits"] == pytest.approx(
-        next(r for r in read_rows(finished[0]) if (r["step"], r["split"]) == (20, "validation"))["nll/hits"], rel=1e-3
-    )
+    assert f"resuming {workdir} at step {stop}" in output
+    assert_same_losses(workdir, finished[0], NUM_STEPS)
 
 
 # ---- what users get wrong
@@ -217,14 +211,8 @@ def test_flags_that_are_wrong(programs, songs, tmp_path):
         ("run_sample.py", "--workdir=x", "--checkpoint=newest"): ("newest", "best|latest"),
         ("run_sample.py", "--workdir=x", "surplus"): ("unexpected argument 'surplus'",),
     }
-    for patterns, result in zip(cases.values(), programs.run_all([list(case) for case in cases]), strict=True):
-        explains(result, *patterns)
-
-
-def test_a_mistake_in_a_process_of_its_own(programs):
-    """Nothing is imported beforehand here: what the program itself imports must come in time to explain."""
-    explains(programs.run("run_train.py", f"--config={ROOT / 'configs/tiny.py'}", "--config.modle.x=1"), "modle")
-    explains(programs.run("run_sample.py", "--workdir=missing"), "missing is not a directory; train first")
+    for case, patterns in cases.items():
+        explains(programs.run(*case), *patterns)
 
 
 def test_runs_that_cannot_be_trained(programs, songs, finished, tmp_path):
@@ -235,11 +223,8 @@ def test_runs_that_cannot_be_trained(programs, songs, finished, tmp_path):
 
     cases = [
         (command({"train.window_beats": 40}), "window_beats is 40, but the longest training song has 16 beats"),
-        (command({"data.styles": "('polka',)"}), "unknown style 'polka'"),
         (command({"sample.temperature": 11.0}), "temperature"),
-        (command({"data.dir": "/nowhere"}), "/nowhere is not a folder"),
         (command({"model.hidden_size": 16}, finished[0]), "model.hidden_size: saved 8, wanted 16"),
-        (command({}, tmp_path / "file"), "file"),
         (command({}, tmp_path / "file" / "run"), "cannot make .*file/run: Not a directory"),
         (command({}, "/proc/run"), "cannot make /proc/run"),
         ([*command({}), "--num_devices=64"], "num_devices is 64; there are 1"),
@@ -266,29 +251,20 @@ def test_samples_that_cannot_be_played(programs, finished, tmp_path):
 
     cases = [
         (command(workdir=tmp_path / "missing"), "missing is not a directory; train first"),
-        (command(workdir=tmp_path / "file"), "file is not a directory"),
-        (command(workdir=tmp_path), "no checkpoint in"),
         (command(workdir=tmp_path / "empty"), "no checkpoint in .*train first"),
         (command(workdir=tmp_path / "half"), "checkpoint in .*half"),
         (command(workdir=damaged), "no good checkpoint in .*damaged"),
         (command("--temperature=11"), "temperature"),
-        (command("--temperature=warm"), "temperature is 'warm'"),
-        (command("--temperature=hats=1"), "hats.*the fields are hits, velocity, offset"),
         (command("--top_p=0"), "top_p"),
-        (command("--top_k=-1"), "top_k"),
         (command("--bars=0"), "bars is 0; it must be in 1..1000"),
-        (command("--bars=1001"), "bars is 1001"),
         (command("--bpm=5"), "bpm is 5; it must be in 20..400"),
-        (command("--bpm=nan"), "bpm is nan"),
         (command("--style=polka"), "does not know the style 'polka'; it knows: none"),
-        (command("--time_signature=four"), "time signature is 'four'"),
         (command("--num_samples=0"), "num_samples is 0"),
-        (command("--seed=-1"), "seed is -1"),
         (command(f"--out_dir={tmp_path / 'file'}"), "file"),
     ]
     for (_, pattern), result in zip(cases, programs.run_all([case for case, _ in cases]), strict=True):
         explains(result, pattern)
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob("out/*.mid"))
 
 
 def test_a_workdir_in_use_is_refused_by_name(programs, songs, finished):
@@ -297,20 +273,19 @@ def test_a_workdir_in_use_is_refused_by_name(programs, songs, finished):
     explains(result, f"{finished[0]} is in use by pid {os.getpid()} on {socket.gethostname()}")
 
 
-def test_a_full_disk(programs, songs, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True).returncode:
+@pytest.mark.parametrize(("kilobytes", "file"), [(4, "config.json"), (90, "checkpoints/10")])
+def test_a_full_disk(programs, songs, finished, tmp_path, kilobytes, file):
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", tmp_path]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
-        commands = []
-        for number, room in enumerate((0, 8, 40)):  # kB: for nothing, for the metrics, for half of a checkpoint
-            folder = disk / str(number)
-            folder.mkdir()
-            commands.append(["run_train.py", *make_flags(songs, CHANGES), f"--workdir={folder}"])
-            del room
-        (disk / "ballast").write_bytes(bytes(300_000))
-        results = programs.run_all(commands[:1])
-        explains(results[0], rf"({disk}|No space|cannot save)")
+        status, output = programs.run("run_train.py", *make_flags(songs, CHANGES), f"--workdir={tmp_path / 'run'}")
+        left = list((tmp_path / "run").rglob("*"))
     finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+    (line,) = [line for line in output.splitlines() if line.startswith("error:")]
+    assert status == 1
+    assert str(tmp_path / "run" / file) in line
+    # Where Orbax writes, TensorStore's threads print tracebacks of their own.
+    assert file.startswith("checkpoints") or "Traceback" not in output
+    assert not [path for path in left if "tmp" in path.name]  # what is half written takes up no space

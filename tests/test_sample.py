@@ -166,12 +166,14 @@ def test_another_request_does_not_compile_anew():
 PROBABILITIES = np.asarray([0.05, 0.4, 0.3, 0.02, 0.23])
 
 
-@functools.cache
-def many():
-    """A compiled choice for 20,000 keys from PROBABILITIES, for two variables."""
-    keys = jax.random.split(jax.random.key(0), 20_000)
-    logits = jnp.broadcast_to(jnp.log(jnp.asarray(PROBABILITIES, jnp.float32)), (len(keys), 2, 5)) + 7
-    return jax.jit(lambda *controls: choose(keys, logits, *controls))
+NUM_CHOICES = 20_000
+
+
+@jax.jit
+def choose_often(logits, *controls):
+    """Choices of two variables under many keys."""
+    keys = jax.random.split(jax.random.key(0), NUM_CHOICES)
+    return choose(keys, jnp.broadcast_to(logits[None, None], (NUM_CHOICES, 2, 5)), *controls)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,8 @@ def many():
     ],
 )
 def test_values_are_chosen_with_the_odds_asked_for(temperature, top_k, top_p, kept):
-    chosen = np.asarray(many()(jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)))
+    logits = np.log(PROBABILITIES).astype(np.float32) + 7
+    chosen = np.asarray(choose_often(logits, np.float32(temperature), np.int32(top_k), np.float32(top_p)))
     odds = np.zeros(5)
     odds[kept] = PROBABILITIES[kept] ** (1 / temperature) if temperature else 1
     odds /= odds.sum()

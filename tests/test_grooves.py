@@ -1,0 +1,156 @@
+"""What is asked for in a musician's terms: refused with what there is, or turned into requests and songs."""
+
+import re
+
+import numpy as np
+import pytest
+from tiny import CODEC, STYLES, random_tokens
+
+from drumjax.codecs import ABSENT
+from drumjax.codecs.grid import GridCodec
+from drumjax.grooves import BUCKET_STEPS, Groove, RequestError, make_controls, make_groove, make_request, make_songs
+from drumjax.kits import ROLAND_TD11
+from drumjax.notes import FILL_NO, METRES
+from drumjax.sample import FREE, Controls
+from drumjax.settings import SampleSettings
+
+DEFAULTS = SampleSettings("rock", 110.0, "3/4", 6, 0.8, 7, 0.9)
+NINE = GridCodec(ROLAND_TD11)
+
+
+def make(**changes) -> Groove:
+    return Groove(**({"bars": 8, "bpm": 120.0, "style": "rock", "time_signature": "4/4"} | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bars": 0}, "bars is 0; it must be in 1..1000"),
+        ({"bars": 1001}, "bars is 1001; it must be in 1..1000"),
+        ({"bars": -1}, "bars is -1"),
+        ({"bpm": 19.9}, "bpm is 19.9; it must be in 20..400"),
+        ({"bpm": 401.0}, "bpm is 401; it must be in 20..400"),
+        ({"bpm": float("nan")}, "bpm is nan"),
+        ({"bpm": float("inf")}, "bpm is inf"),
+        ({"time_signature": "4"}, "time signature is '4'; there are: 4/4, 3/4"),
+        ({"time_signature": "4/3"}, "time signature is '4/3'"),
+        ({"time_signature": "0/0"}, "time signature is '0/0'"),
+        ({"time_signature": "4-4"}, "time signature is '4-4'"),
+        ({"time_signature": "waltz"}, "time signature is 'waltz'"),
+        ({"time_signature": ""}, "time signature is ''"),
+        ({"time_signature": "4/4/4"}, "time signature is '4/4/4'"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_with_what_can(changes, message):
+    with pytest.raises(RequestError, match=re.escape(message)):
+        make(**changes)
+
+
+@pytest.mark.parametrize("metre", METRES[1:])
+def test_every_metre_that_a_context_can_name_can_be_played(metre):
+    groove = make(time_signature=f"{metre[0]}/{metre[1]}")
+    context = groove.context(STYLES)
+    assert METRES[context.metre] == metre
+    assert context.beats_per_bar == groove.beats / 8 == 4 * metre[0] / metre[1]
+
+
+def test_a_style_that_the_run_does_not_know_is_refused_with_those_it_knows():
+    with pytest.raises(RequestError, match="does not know the style 'polka'; it knows: jazz, rock"):
+        make(style="polka").context(STYLES)
+    with pytest.raises(RequestError, match="it knows: none"):
+        make(style="polka").context(("",))
+
+
+def test_the_context_of_a_groove():
+    context = make(bpm=95.5, time_signature="6/8").context(STYLES)
+    assert (context.tempo_bpm, context.beats_per_bar, context.start_beat) == (95.5, 3, 0)
+    assert (STYLES[context.style], METRES[context.metre], context.fill) == ("rock", (6, 8), FILL_NO)
+    assert make(style="").context(STYLES).style == 0
+
+
+@pytest.mark.parametrize(
+    ("bars", "time_signature", "num_steps"),
+    [(1, "4/4", 64), (4, "4/4", 64), (5, "4/4", 128), (8, "4/4", 128), (9, "7/8", 128), (10, "7/8", 192)],
+)
+def test_requests_are_padded_to_buckets(bars, time_signature, num_steps):
+    controls = Controls((1.0, 0.5, 0.0), 3, 0.5)
+    request = make_request(make(bars=bars, time_signature=time_signature), NINE, STYLES, controls, range(5, 8))
+    assert request.clamp.shape == (3, num_steps, 19)
+    assert num_steps % BUCKET_STEPS == 0
+    assert (np.asarray(request.clamp) == FREE).all()
+    assert request.number.tolist() == [5, 6, 7]
+    assert request.context.tempo_bpm.tolist() == [120] * 3
+    assert (request.temperature.tolist(), request.top_k, request.top_p) == ([1, 0.5, 0], 3, 0.5)
+
+
+def test_songs_are_cut_to_the_length_asked_for():
+    groove, beats = make(bars=3, time_signature="7/8", bpm=87.0), 10.5
+    tokens = random_tokens(0, 2, 64)
+    tokens[..., 0] = 0b111
+    tokens[..., 1:4] = 2
+    tokens[..., 4:] = [1, 2, 3]
+    songs = make_songs(groove, CODEC, STYLES, tokens, "name")
+    assert len(songs) == 2
+    for song in songs:
+        assert len(song.notes.pitch) == 3 * 2 * beats
+        assert song.notes.onset_beat.max() < beats
+        assert song.notes.onset_beat.min() == 0  # early hits of the first step fall on the beat
+        assert (np.diff(song.notes.onset_beat) >= 0).all()
+        assert (song.tempo_bpm, song.style, song.fill, song.name) == (87, "rock", FILL_NO, "name")
+        assert song.time_signature == groove.metre()
+        assert song.is_drums
+
+
+def test_a_song_says_what_its_tokens_say():
+    tokens = np.full((1, 64, 7), ABSENT, np.int32)
+    tokens[..., 0] = 0
+    tokens[0, 3] = [0b010, ABSENT, 4, ABSENT, ABSENT, 3, ABSENT]
+    notes = make_songs(make(), CODEC, STYLES, tokens, "")[0].notes
+    assert notes.pitch.tolist() == [38]
+    assert notes.onset_beat.tolist() == pytest.approx([(3 + 3.5 / 4 - 0.5) / 2])
+    assert notes.velocity.tolist() == [round(4.5 * 128 / 5)]
+
+
+def test_what_is_not_asked_for_is_as_the_run_says():
+    assert make_groove(DEFAULTS) == Groove(6, 110.0, "rock", "3/4")
+    assert make_groove(DEFAULTS, bars=None, bpm=90.0, style="") == Groove(6, 90.0, "", "3/4")
+    assert make_controls(DEFAULTS, CODEC.fields) == Controls((0.8, 0.8, 0.8), 7, 0.9)
+    assert make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0) == Controls((0.8, 0.8, 0.8), 0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.5", (0.5, 0.5, 0.5)),
+        ("0", (0, 0, 0)),
+        ("velocity=1.5", (0.8, 1.5, 0.8)),
+        ("hits=0.9,velocity=1,offset=0.7", (0.9, 1, 0.7)),
+        ("1,offset=0", (1, 1, 0)),
+    ],
+)
+def test_temperatures(text, expected):
+    assert make_controls(DEFAULTS, CODEC.fields, temperature=text).temperature == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hot", "temperature is 'hot'; give 0.9, or hits=0.9,velocity=1"),
+        ("hits=", "temperature is 'hits='"),
+        ("hits=0.9,", "temperature is 'hits=0.9,'"),
+        ("hits=a", "temperature is 'hits=a'"),
+        ("pitch=1", "temperature of 'pitch': the fields are hits, velocity, offset"),
+        ("-1", "temperature is -1"),
+        ("11", "temperature is 11"),
+        ("nan", "temperature is nan"),
+    ],
+)
+def test_temperatures_that_cannot_be(text, message):
+    with pytest.raises(RequestError, match=re.escape(message)):
+        make_controls(DEFAULTS, CODEC.fields, temperature=text)
+
+
+@pytest.mark.parametrize(("flag", "value"), [("top_k", -1), ("top_p", 0.0), ("top_p", 1.5)])
+def test_controls_that_cannot_be(flag, value):
+    with pytest.raises(RequestError, match=f"{flag} is {value}"):
+        make_controls(DEFAULTS, CODEC.fields, **{flag: value})
