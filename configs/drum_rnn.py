@@ -1,7 +1,7 @@
 """The recipe of Magenta's Drums RNN (its `drum_kit` configuration), for comparison.
 
-Hits only, three layers of 256, dropout 0.5, Adam at a constant 1e-3, gradients clipped at 3; the model sees the previous
-step and nothing else: no position in the bar, no earlier bars, no context, no weight average.
+Hits only, three layers of 256, dropout 0.5, Adam at a constant 1e-3, gradients clipped at 3; the model sees the
+previous step and nothing else: no position in the bar, no earlier bars, no context, no weight average.
 
 Command:  python run_train.py --config configs/drum_rnn.py
 """

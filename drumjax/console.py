@@ -11,10 +11,10 @@ from drumjax.download import DownloadError
 from drumjax.grooves import RequestError
 from drumjax.lock import LockError
 from drumjax.midi import MidiError
-from drumjax.runs import RunError
 from drumjax.settings import SettingsError
 from drumjax.tab import TabError
-from drumjax.train import TrainError
+from drumjax.train_loop import TrainError
+from drumjax.workdir import RunError
 
 # Mistakes and mishaps that a user can mend; anything else is a bug of ours and keeps its traceback.
 EXPLAINED = (

@@ -8,6 +8,9 @@ from drumjax.codecs import ABSENT, Field, field_slices
 from drumjax.notes import METRES, Array, Context
 
 BATCH_NORM_MOMENTUM = 0.99
+# One scale for everything that is added up to the stack's input, so that no part drowns the others at the start (with
+# Flax's defaults the tempo did, and 200 steps ended 0.03 nats worse).
+INPUT_INIT = jax.nn.initializers.normal(0.05)
 
 
 class FieldInput(nnx.Module):
@@ -19,14 +22,13 @@ class FieldInput(nnx.Module):
 
     def __init__(self, field: Field, slots: int, size: int, features: bool, rngs: nnx.Rngs):
         self.field = field
-        normal = jax.nn.initializers.normal(0.05)
         self.has_table = field.count == 1
         self.has_features = features or not self.has_table
         if self.has_table:
-            self.table = nnx.Param(normal(rngs.params(), (slots * field.size, size), jnp.float32))
+            self.table = nnx.Param(INPUT_INIT(rngs.params(), (slots * field.size, size), jnp.float32))
         if self.has_features:
             width = slots * field.count * field.features.shape[1]
-            self.weight = nnx.Param(normal(rngs.params(), (width, size), jnp.float32))
+            self.weight = nnx.Param(INPUT_INIT(rngs.params(), (width, size), jnp.float32))
 
     def __call__(self, tokens: Array) -> Array:
         present = (tokens != ABSENT)[..., None].astype(jnp.float32)
@@ -49,8 +51,8 @@ class ContextInput(nnx.Module):
         self.parts = {"style": style, "metre": len(METRES) if metre else 0, "fill": 3 if fill else 0}
         for name, rows in self.parts.items():
             if rows:
-                setattr(self, name, nnx.Embed(rows, size, rngs=rngs))
-        self.tempo = nnx.Linear(3, size, rngs=rngs) if tempo else None
+                setattr(self, name, nnx.Embed(rows, size, embedding_init=INPUT_INIT, rngs=rngs))
+        self.tempo = nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs) if tempo else None
 
     def __call__(self, context: Context) -> Array:
         total = jnp.zeros((context.tempo_bpm.shape[0], 1))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs import ABSENT, Field, Place, field_slices
-from drumjax.layers import ContextInput, FieldHead, FieldInput, Norm, dropout
+from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout
 from drumjax.lstm import LSTMLayer, LSTMState, initial_state
 from drumjax.notes import Array, Context
 
@@ -91,8 +91,8 @@ class MusicLSTM(nnx.Module):
                 setattr(self, f"lookback_{field.name}", inputs)
         self.bias = nnx.Param(jnp.zeros(size))
         if s.position:
-            self.position = nnx.Embed(shape.num_positions, size, rngs=rngs)
-            self.phrase = nnx.Embed(PHRASE_BARS, size, rngs=rngs)
+            self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
+            self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
         num_styles = shape.num_styles if s.style else 0
         self.context = ContextInput(num_styles, s.tempo, s.metre, s.fill, size, rngs)
         width = size

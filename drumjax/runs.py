@@ -1,7 +1,6 @@
 """A trained run as others see it: everything that playing and judging it need, read from its checkpoints alone."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,10 @@ from drumjax.checkpoint import Checkpoints, Which
 from drumjax.codecs import Codec
 from drumjax.model import Model, Params, Shape
 from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
+from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
 FORMAT = 1
-
-
-class RunError(RuntimeError):
-    """A workdir that cannot be used; one line says what, where, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,17 +66,3 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     codec = make_codec(settings.codec)
     model = make_model(settings, codec, len(styles))
     return Run(settings, codec, model, tree["params"], tree.get("stats", {}), styles, metadata["step"])
-
-
-def read_config(workdir: Path) -> dict[str, Any] | None:
-    """What config.json of a workdir says, None if there is none yet."""
-    path = workdir / "config.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(group, dict) for group in saved["config"].values()):
-            raise TypeError("config is not made of groups of fields")
-        return saved
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path}: {error}; repair it or use another --workdir") from error

@@ -174,7 +174,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         raise SettingsError(
             f"{path} is {value!r}; it must be a tuple such as ({'1.0' if item is float else repr('a')},)"
         )
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise SettingsError(f"{path} is {value!r}; it must be a finite number")
         return float(value)
     if type(value) is not hint:
         raise SettingsError(f"{path} is {value!r}; it must be of type {hint.__name__}")

@@ -71,6 +71,8 @@ def test_other_signals_with_a_handler_are_none_of_its_business():
 def test_second_signal_ends_the_process_at_once(first, second):
     command = [sys.executable, "-c", BUSY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        limit = threading.Timer(20, process.kill)  # were the first not announced, we would wait for ever
+        limit.start()
         try:
             assert process.stdout.readline() == "ready\n"
             process.send_signal(first)
@@ -79,6 +81,7 @@ def test_second_signal_ends_the_process_at_once(first, second):
             process.send_signal(second)
             assert process.wait(timeout=10) == 128 + second
         finally:
+            limit.cancel()
             process.kill()
 
 

@@ -12,7 +12,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 from tiny_run import digest_of_state, make_config, read_rows, tree_of, write_songs
 
-from drumjax import groove, train_step
+from drumjax import groove, train_loop, train_step
 from drumjax import train as train_module
 from drumjax.checkpoint import Checkpoints
 from drumjax.datasets import DatasetError
@@ -23,7 +23,8 @@ from drumjax.lock import LockError, lock_workdir
 from drumjax.midi import read_midi
 from drumjax.runs import RunError, load_run
 from drumjax.settings import SettingsError, make_settings
-from drumjax.train import Result, TrainError, train
+from drumjax.train import train
+from drumjax.train_loop import Result, TrainError, TrainLoop
 from drumjax.training_data import load_training_data
 
 NUM_STEPS = 10
@@ -88,7 +89,7 @@ def after_call(monkeypatch):
 
             return changed
 
-        monkeypatch.setattr(train_module, "make_train_call", make)
+        monkeypatch.setattr(train_loop, "make_train_call", make)
 
     return install
 
@@ -423,7 +424,7 @@ def no_network(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("styles", [["rock"], ["polka"]])
 def test_falls_back_to_the_starter_grooves_loudly(tmp_path, monkeypatch, caplog, styles):
-    monkeypatch.setattr(train_module._Loop, "run", lambda loop: Result(loop.step, 0, math.inf, ""))
+    monkeypatch.setattr(TrainLoop, "run", lambda loop: Result(loop.step, 0, math.inf, ""))
     changes = {"data.dataset": "groove", "data.dir": "", "data.styles": styles, "validation.styles": styles}
     run(tmp_path, tmp_path / "run", changes | {"validation.fill": "beat"})
     assert "NOT THE Groove MIDI Dataset" in caplog.text
