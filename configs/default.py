@@ -60,7 +60,7 @@ def get_config() -> ml_collections.ConfigDict:
     # ---- Training.
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0
-    train.num_steps = 1500
+    train.num_steps = 1200
     train.batch_size = 32  # windows
     train.window_beats = 64  # 16 bars of 4/4
     train.optimizer = "adamw"  # adamw, adam, rmsprop

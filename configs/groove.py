@@ -9,6 +9,4 @@ from configs import default
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = default.get_config()
-    config.train.num_steps = 2500
-    return config
+    return default.get_config()

@@ -8,6 +8,7 @@ wrong values silently), hence ours: a CRC-32 for each leaf in the metadata, and 
 import logging
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +85,7 @@ class Checkpoints:
         content = {"metadata": to_json({**metadata, "step": step, "metric": metric}), "leaves": leaves}
         if self._is_saved(step, content):
             return
+        self._check_space(path, sum(array.nbytes for item in trees for array in arrays[item].values()))
         args = {item: ocp.args.PyTreeSave(nest(arrays[item])) for item in trees}
         args["metadata"] = ocp.args.JsonSave(seal(content))
         try:
@@ -98,6 +100,13 @@ class Checkpoints:
             kept = f"the older checkpoints {self.steps()} are kept"
             raise CheckpointError(f"cannot save {path}: {first_line(error)}; {kept}") from error
         self._folder.prune()
+
+    def _check_space(self, path: Path, num_bytes: int) -> None:
+        """Raises before a save that cannot fit: on a full disk, Orbax's own threads print tracebacks of their own."""
+        free = shutil.disk_usage(self.directory).free
+        if free < num_bytes * 1.1 + 2**16:  # array metadata takes a few kB
+            need = f"{num_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free"
+            raise CheckpointError(f"cannot save {path}: no space left ({need}); the older checkpoints are kept")
 
     def restore_latest(self, *, params: Tree, state: Tree) -> Restored | None:
         """The newest good checkpoint, or None if there has never been one.

@@ -6,7 +6,6 @@ several processes only the first renames and removes.
 
 import json
 import logging
-import math
 import os
 import shutil
 import zlib
@@ -57,8 +56,9 @@ class CheckpointFolder:
             return steps
         if which == "best":
             metrics = {step: content["metadata"]["metric"] for step, content in self.contents().items()}
-            # sorted() is stable: of equals, and where there is no metric, the newest comes first.
-            return sorted(steps, key=lambda step: math.inf if metrics.get(step) is None else metrics[step])
+            judged = [step for step in steps if metrics.get(step) is not None]
+            # Of equals the oldest is the best, as in training; without a metric the newest comes first.
+            return sorted(judged, key=lambda step: (metrics[step], step)) + [s for s in steps if s not in judged]
         return [step for step in steps if step == which]
 
     def contents(self) -> dict[int, dict]:

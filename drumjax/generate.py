@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,13 @@ def generate(
     job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
     `show` is called with the first song.
     """
+    job.groove.context(run.styles)  # a style that the run does not know, before anything is written
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     identity = job_identity(run, job)
-    rows = {} if overwrite else _read_manifest(out_dir, identity)
+    if overwrite:
+        _remove_samples(out_dir)
+    rows = _read_manifest(out_dir, identity)
     # Rewritten first, so that it lists what is there and nothing else, whatever a killed job left behind.
     _write_manifest(out_dir, rows)
     first = next((i for i in range(job.num_samples) if i not in rows), job.num_samples)
@@ -127,14 +131,15 @@ def _read_manifest(out_dir: Path, identity: str) -> dict[int, dict[str, Any]]:
     path = out_dir / MANIFEST
     if not path.exists():
         return {}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text.splitlines()
     rows = {}
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
             index, name, other = int(row["index"]), str(row["file"]), row["job"] != identity
         except (ValueError, KeyError, TypeError):
-            if number == len(lines):  # cut off by a kill
+            if number == len(lines) and not text.endswith("\n"):  # cut off by a kill
                 continue
             raise RequestError(f"{path}, line {number}: not a manifest of samples; choose another --out_dir") from None
         if other:
@@ -145,6 +150,18 @@ def _read_manifest(out_dir: Path, identity: str) -> dict[int, dict[str, Any]]:
         if (out_dir / name).is_file():
             rows[index] = row
     return rows
+
+
+def _remove_samples(out_dir: Path) -> None:
+    """Removes the manifest and the files it names, whatever job they are of; nothing else."""
+    path = out_dir / MANIFEST
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                name = str(json.loads(line)["file"])
+                if re.fullmatch(r"\d{6,}\.mid", name):  # never a path that leads elsewhere
+                    (out_dir / name).unlink(missing_ok=True)
+        path.unlink()
 
 
 def _write_manifest(out_dir: Path, rows: dict[int, dict[str, Any]]) -> None:

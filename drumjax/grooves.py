@@ -77,6 +77,8 @@ def make_request(
     groove: Groove, codec: Codec, styles: Sequence[str], controls: Controls, number: Sequence[int]
 ) -> Request:
     """A free request for number `number` [B] of the groove."""
+    if not codec.accepts(groove.beats / groove.bars):
+        raise RequestError(f"bars of {groove.time_signature} do not fit the steps this model was trained on")
     num_steps = -(-codec.num_steps(groove.beats) // BUCKET_STEPS) * BUCKET_STEPS
     context = groove.context(styles)
     return Request(

@@ -33,7 +33,15 @@ class SongBatch(NamedTuple):
 
 
 def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> list[SongBatch]:
-    """Encodes every song from its first bar to the end of its last one."""
+    """Encodes every song from its first bar to the end of its last one.
+
+    Raises ValueError for a song whose bars the codec does not accept.
+    """
+    for song in songs:
+        if not codec.accepts(song.beats_per_bar):
+            raise ValueError(
+                f"{song.name}: bars of {'{}/{}'.format(*song.time_signature)} do not fit the codec's steps"
+            )
     corpus = pack(songs, styles)
     num_notes = max_notes(corpus, CHUNK_BEATS)
     num_steps = codec.num_steps(CHUNK_BEATS)

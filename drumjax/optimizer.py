@@ -48,7 +48,7 @@ def make_schedule(schedule: str, warmup_steps: int, num_steps: int) -> optax.Sch
     if schedule == "constant":
         return optax.linear_schedule(0.0, 1.0, max(warmup_steps, 1))
     if schedule == "cosine":
-        decay = max(num_steps, warmup_steps + 1)
+        decay = max(num_steps, max(warmup_steps, 1) + 1)
         return optax.warmup_cosine_decay_schedule(0.0, 1.0, max(warmup_steps, 1), decay, 0.01)
     raise ValueError(f"train.schedule is {schedule!r}; there are: {', '.join(SCHEDULES)}")
 

@@ -17,7 +17,7 @@ from drumjax.codecs import ABSENT, Codec, field_slices
 from drumjax.model import Model, Params
 from drumjax.notes import Array, Context
 
-# A clamp's token that the sampler chooses; any other value, ABSENT too, is taken as given.
+# A clamp's token that the sampler chooses; ABSENT is chosen too, where the fields before it make the variable exist.
 FREE = -2
 
 
@@ -70,6 +70,7 @@ def free_clamp(batch: int, num_steps: int, codec: Codec) -> Array:
     return jnp.full((batch, num_steps, sum(field.count for field in codec.fields)), FREE, jnp.int32)
 
 
+@functools.lru_cache(maxsize=8)  # so that the next request of a run does not compile again
 def make_sampler(model: Model, codec: Codec) -> Callable[[Params, Params, Array, Request], Samples]:
     """A compiled function (params, stats, key, request) -> Samples; compiled once per shape [B, T] of the clamp."""
 

@@ -1,5 +1,6 @@
 """The songs that a run learns from and those it is judged by."""
 
+import collections
 import dataclasses
 import hashlib
 import logging
@@ -9,9 +10,9 @@ import jax
 import numpy as np
 
 from drumjax.corpus import Corpus, pack
-from drumjax.datasets import DatasetError, load_dataset, select
+from drumjax.datasets import Dataset, DatasetError, load_dataset, select
 from drumjax.notes import Song
-from drumjax.settings import Settings, SettingsError
+from drumjax.settings import Settings, SettingsError, make_codec
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def load_training_data(settings: Settings) -> TrainingData:
     """Reads the dataset. Raises DatasetError or SettingsError if there is nothing, or not enough, to learn from."""
     dataset = load_dataset(settings.data)
     logger.info("%s", dataset.summary())
+    dataset = _keep_accepted(dataset, settings)
     songs = select(dataset.songs, split="train")
     if not songs:
         raise DatasetError(f"no training song in {dataset.source}")
@@ -57,7 +59,19 @@ def load_training_data(settings: Settings) -> TrainingData:
     return TrainingData(corpus, validation, styles, description)
 
 
-def _select_validation(dataset, settings: Settings) -> list[Song]:
+def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:
+    """Leaves out the songs whose bars the codec does not accept, and says so."""
+    codec = make_codec(settings.codec)
+    kept = [song for song in dataset.songs if codec.accepts(song.beats_per_bar)]
+    left_out = collections.Counter("/".join(map(str, s.time_signature)) for s in dataset.songs) - collections.Counter(
+        "/".join(map(str, s.time_signature)) for s in kept
+    )
+    for metre, count in sorted(left_out.items()):
+        logger.warning("skipped %d songs in %s: such bars do not fit the codec's steps", count, metre)
+    return dataclasses.replace(dataset, songs=kept)
+
+
+def _select_validation(dataset: Dataset, settings: Settings) -> list[Song]:
     songs = select(dataset.songs, split="validation")
     if not songs:
         logger.warning(

@@ -104,11 +104,11 @@ def test_songs_are_cut_to_the_length_asked_for():
 def test_a_song_says_what_its_tokens_say():
     tokens = np.full((1, 64, 7), ABSENT, np.int32)
     tokens[..., 0] = 0
-    tokens[0, 3] = [0b010, ABSENT, 4, ABSENT, ABSENT, 3, ABSENT]
+    tokens[0, 3] = [0b010, ABSENT, 2, ABSENT, ABSENT, 3, ABSENT]
     notes = make_songs(make(), CODEC, STYLES, tokens, "")[0].notes
     assert notes.pitch.tolist() == [38]
     assert notes.onset_beat.tolist() == pytest.approx([(3 + 3.5 / 4 - 0.5) / 2])
-    assert notes.velocity.tolist() == [round(4.5 * 128 / 5)]
+    assert notes.velocity.tolist() == [2.5 * 128 / 4]
 
 
 def test_what_is_not_asked_for_is_as_the_run_says():

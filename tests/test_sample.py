@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_model, make_params, make_teacher, random_tokens
+from tiny import CODEC, STYLES, make_model, make_params, make_teacher, random_tokens, zero_params
 
 from drumjax.codecs import ABSENT, field_slices
 from drumjax.grooves import Groove, make_request
@@ -153,6 +153,19 @@ def test_some_variables_of_a_field_may_be_given():
     tokens = sample(clamp=clamp)[0].tokens
     assert (tokens[..., 2] == 3).all()
     assert len(np.unique(tokens[..., 1])) > 1
+
+
+def test_steps_fields_and_drums_are_drawn_apart():
+    """Where all values are equally likely, two of them agree as often as chance has it."""
+    clamp = np.array(free_clamp(BATCH, NUM_STEPS, CODEC))
+    clamp[..., 0] = 0b111
+    request = sample(clamp=clamp)[1]
+    tokens = np.asarray(sampler()(*zero_params(make_model(num_layers=1)), jax.random.key(0), request).tokens)
+    velocity, offset = tokens[..., 1:4], tokens[..., 4:7]
+    assert CODEC.velocity_bins == CODEC.offset_bins == 4
+    pairs = [(velocity, offset), (velocity[:, 1:], velocity[:, :-1]), (velocity[..., 1:], velocity[..., :-1])]
+    for one, other in [*pairs, (velocity[1:], velocity[:-1])]:
+        assert (one == other).mean() == pytest.approx(0.25, abs=0.1)  # 512 pairs or more
 
 
 def test_another_request_does_not_compile_anew():

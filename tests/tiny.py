@@ -17,7 +17,7 @@ from drumjax.notes import METRES, Context, Song, make_notes
 THREE_DRUMS = Kit("three", ("kick", "snare", "hat"), ("BD", "SD", "HH"), ((36,), (38, 40), (42, 44)), (36, 38, 42))
 
 # Three fields, like the codec that people use; eight chords, and bars of at most 16 steps.
-CODEC = GridCodec(THREE_DRUMS, steps_per_beat=2, expressive=True, velocity_bins=5, offset_bins=4, lookback_bars=2)
+CODEC = GridCodec(THREE_DRUMS, steps_per_beat=2, expressive=True, velocity_bins=4, offset_bins=4, lookback_bars=2)
 NUM_VARIABLES = 7
 NUM_STYLES = 3
 STYLES = ("", "jazz", "rock")

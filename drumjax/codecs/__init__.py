@@ -59,6 +59,12 @@ class Codec(Protocol):
     def num_steps(self, num_beats: float) -> int:
         """Steps of a window of so many beats."""
 
+    def accepts(self, beats_per_bar: float) -> bool:
+        """Whether bars of that length can be encoded."""
+
+    def __hash__(self) -> int:
+        """Codecs are static arguments of compiled functions."""
+
     def encode(self, window: Window, num_steps: int) -> Array:
         """Tokens [T, F] of the window's first `num_steps` steps."""
 

@@ -57,6 +57,10 @@ class GridCodec:
     def num_steps(self, num_beats: float) -> int:
         return round(num_beats * self.steps_per_beat)
 
+    def accepts(self, beats_per_bar: float) -> bool:
+        steps_per_bar = beats_per_bar * self.steps_per_beat
+        return beats_per_bar <= MAX_BEATS_PER_BAR and steps_per_bar >= 1 and abs(steps_per_bar % 1) < 1e-6
+
     def place(self, context: Context, step: Array) -> Place:
         steps_per_bar = jnp.maximum(jnp.round(context.beats_per_bar * self.steps_per_beat), 1).astype(jnp.int32)
         start = jnp.round(context.start_beat * self.steps_per_beat).astype(jnp.int32)
@@ -106,7 +110,8 @@ class GridCodec:
         velocity = jnp.full((num_steps, num), 90.0)
         offset = jnp.zeros((num_steps, num))
         if self.expressive:
-            velocity = jnp.round((tokens[:, 1 : 1 + num] + 0.5) * (128 / self.velocity_bins))
+            # Half a velocity rounds down: a bin's centre must lie in the bin, also where a bin is one velocity.
+            velocity = jnp.ceil((tokens[:, 1 : 1 + num] + 0.5) * (128 / self.velocity_bins) - 0.5)
             offset = (tokens[:, 1 + num :] + 0.5) / self.offset_bins - 0.5
         onset = (step + offset) / self.steps_per_beat
         return Notes(
