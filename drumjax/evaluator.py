@@ -70,4 +70,4 @@ class Evaluator:
         path.parent.mkdir(exist_ok=True)
         write_midi(song, path)
         kit = get_kit(self.settings.codec.kit)
-        return write_tab(song, kit, self.settings.codec.steps_per_beat)
+        return write_tab(song, kit, self.settings.codec.steps_per_beat, header=False)
