@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.num_layers = 3
     for part in ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill"):
         config.model[part] = False
-    config.train.num_steps = 1000
+    config.train.num_steps = 400
     config.train.batch_size = 64
     config.train.window_beats = 32
     config.train.optimizer = "adam"

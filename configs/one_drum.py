@@ -12,5 +12,5 @@ def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.codec.kit = "one_drum"
     config.model.hidden_size = 128
-    config.train.num_steps = 600
+    config.train.num_steps = 300
     return config

@@ -1,4 +1,7 @@
-"""A first look: trains on the bundled starter grooves."""
+"""A first look: trains on the bundled starter grooves, which are synthetic; its figures mean nothing beyond that.
+
+Command:  python run_train.py --config configs/tiny.py
+"""
 
 import ml_collections
 
@@ -8,13 +11,17 @@ from configs import default
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.data.dataset = "starter"
-    config.model.hidden_size = 64
+    config.data.styles = ("rock",)
+    config.validation.styles = ("rock",)
+    config.model.hidden_size = 96
     config.model.embed_size = 64
-    config.train.num_steps = 200
-    config.train.batch_size = 16
-    config.train.window_beats = 32
-    config.train.warmup_steps = 20
-    config.train.eval_every_steps = 50
+    config.train.num_steps = 400
+    config.train.batch_size = 24
+    config.train.window_beats = 16  # short windows: learn to begin
     config.train.learning_rate = 5e-3
+    config.train.warmup_steps = 20
+    config.train.dropout = 0.1
+    config.train.eval_every_steps = 100
     config.sample.style = "rock"
+    config.sample.temperature = 0.8
     return config

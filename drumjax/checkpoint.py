@@ -106,7 +106,9 @@ class Checkpoints:
         free = shutil.disk_usage(self.directory).free
         if free < num_bytes * 1.1 + 2**16:  # array metadata takes a few kB
             need = f"{num_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free"
-            raise CheckpointError(f"cannot save {path}: no space left ({need}); the older checkpoints are kept")
+            raise CheckpointError(
+                f"cannot save {path}: No space left ({need}); the older checkpoints {self.steps()} are kept"
+            )
 
     def restore_latest(self, *, params: Tree, state: Tree) -> Restored | None:
         """The newest good checkpoint, or None if there has never been one.

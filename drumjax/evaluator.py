@@ -66,7 +66,7 @@ class Evaluator:
         """Samples a groove, writes it as MIDI to `path`, and returns it as a tab."""
         request = make_request(self.groove, self.codec, self.data.styles, self.controls, [0])
         tokens = np.asarray(self.sampler(params, stats, key, request).tokens)
-        song: Song = make_songs(self.groove, self.codec, self.data.styles, tokens, path.name)[0]
+        song: Song = make_songs(self.groove, self.codec, self.data.styles, tokens)[0]
         path.parent.mkdir(exist_ok=True)
         write_midi(song, path)
         kit = get_kit(self.settings.codec.kit)

@@ -54,12 +54,12 @@ def sample_songs(run: Run, job: Job, first: int = 0) -> Iterator[tuple[int, Song
     for start in range(first - first % job.block_size, job.num_samples, job.block_size):
         request = make_request(job.groove, run.codec, run.styles, job.controls, range(start, start + job.block_size))
         samples = jax.device_get(sampler(params, stats, key, request))
-        songs = make_songs(job.groove, run.codec, run.styles, samples.tokens, run.settings.codec.kit)
+        songs = make_songs(job.groove, run.codec, run.styles, samples.tokens)
         for row, song in enumerate(songs):
             index = start + row
             if first <= index < job.num_samples:
                 nll = {field.name: float(v) for field, v in zip(run.codec.fields, samples.nll[row], strict=True)}
-                yield index, song, nll
+                yield index, dataclasses.replace(song, name=f"{index:06d}"), nll
 
 
 def generate(
@@ -89,8 +89,8 @@ def generate(
                 show(song)
             if index in rows:
                 continue
-            name = f"{index:06d}.mid"
-            write_midi(dataclasses.replace(song, name=name), out_dir / name)
+            name = f"{song.name}.mid"
+            write_midi(song, out_dir / name)
             # One line per file, after it: a line that a kill cuts off is dropped, and its file written again.
             manifest.write(json.dumps(_manifest_row(run, job, identity, index, name, nll)) + "\n")
             manifest.flush()

@@ -91,7 +91,7 @@ def make_request(
     )
 
 
-def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: np.ndarray, name: str) -> list[Song]:
+def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: np.ndarray) -> list[Song]:
     """The songs [B] that tokens [B, T, F] spell, cut to the groove's length; hits before beat 0 fall on it."""
     num_steps = codec.num_steps(groove.beats)
     decoded = jax.device_get(jax.vmap(codec.decode, (0, None))(tokens[:, :num_steps], groove.context(styles)))
@@ -99,9 +99,7 @@ def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: np.n
     for row in range(len(tokens)):
         onset, duration, pitch, velocity, mask = (column[row] for column in decoded)
         notes = make_notes(np.maximum(onset[mask], 0), duration[mask], pitch[mask], velocity[mask])
-        songs.append(
-            Song(notes, groove.bpm, groove.metre(), style=groove.style, fill=FILL_NO, is_drums=True, name=name)
-        )
+        songs.append(Song(notes, groove.bpm, groove.metre(), style=groove.style, fill=FILL_NO, is_drums=True))
     return songs
 
 

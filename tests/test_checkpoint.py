@@ -315,7 +315,7 @@ NAN, INF = float("nan"), float("inf")
         ([-INF, 2.0, None, NAN, 3.0, None], [2, 5, 6], 2),
         ([NAN, NAN, NAN], [2, 3], 3),
         ([None, None, None, None], [3, 4], 4),
-        ([2.0, 2.0, 3.0, 3.0, 3.0], [2, 4, 5], 2),
+        ([2.0, 2.0, 3.0, 3.0, 3.0], [1, 4, 5], 1),
         ([0.0, -1.0, 0.0, 0.0], [2, 3, 4], 2),
     ],
 )
@@ -375,7 +375,8 @@ def test_damage_to_any_file_is_found_or_harmless(template, tmp_path, damage, cap
             restored = restore(checkpoints)
             if restored.step == 2:
                 assert_is_step(restored, 2)
-                assert not caplog.records
+                # asyncio may report late on a restore that was broken on purpose before this one.
+                assert not [record for record in caplog.records if record.name != "asyncio"]
                 continue
             found += 1
             assert_is_step(restored, 1)

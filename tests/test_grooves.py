@@ -89,14 +89,14 @@ def test_songs_are_cut_to_the_length_asked_for():
     tokens[..., 0] = 0b111
     tokens[..., 1:4] = 2
     tokens[..., 4:] = [1, 2, 3]
-    songs = make_songs(groove, CODEC, STYLES, tokens, "name")
+    songs = make_songs(groove, CODEC, STYLES, tokens)
     assert len(songs) == 2
     for song in songs:
         assert len(song.notes.pitch) == 3 * 2 * beats
         assert song.notes.onset_beat.max() < beats
         assert song.notes.onset_beat.min() == 0  # early hits of the first step fall on the beat
         assert (np.diff(song.notes.onset_beat) >= 0).all()
-        assert (song.tempo_bpm, song.style, song.fill, song.name) == (87, "rock", FILL_NO, "name")
+        assert (song.tempo_bpm, song.style, song.fill) == (87, "rock", FILL_NO)
         assert song.time_signature == groove.metre()
         assert song.is_drums
 
@@ -105,7 +105,7 @@ def test_a_song_says_what_its_tokens_say():
     tokens = np.full((1, 64, 7), ABSENT, np.int32)
     tokens[..., 0] = 0
     tokens[0, 3] = [0b010, ABSENT, 2, ABSENT, ABSENT, 3, ABSENT]
-    notes = make_songs(make(), CODEC, STYLES, tokens, "")[0].notes
+    notes = make_songs(make(), CODEC, STYLES, tokens)[0].notes
     assert notes.pitch.tolist() == [38]
     assert notes.onset_beat.tolist() == pytest.approx([(3 + 3.5 / 4 - 0.5) / 2])
     assert notes.velocity.tolist() == [2.5 * 128 / 4]
