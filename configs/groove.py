@@ -1,6 +1,11 @@
 """All styles, with the style as a condition, judged on every 4/4 file of the validation split.
 
+It trains as rock.py does; what judges it, and the style played unless asked otherwise, differ.
+
 Command:  python run_train.py --config configs/groove.py
+Hardware: 2 CPU cores, 1.7 GB of memory
+Time:     16 minutes
+Score:    hits 1.038 nats/step, velocity 2.397 and offset 2.810 nats/hit, on the 122 files in 4/4 held out
 """
 
 import ml_collections

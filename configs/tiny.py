@@ -1,6 +1,9 @@
-"""A first look: trains on the bundled starter grooves, which are synthetic; its figures mean nothing beyond that.
+"""A first look: a minute on the bundled starter grooves, which are synthetic, so its figures compare with nothing.
 
 Command:  python run_train.py --config configs/tiny.py
+Hardware: 2 CPU cores, 1 GB of memory
+Time:     1 minute
+Score:    hits 0.414 nats/step on other variations of the same grooves
 """
 
 import ml_collections
