@@ -60,7 +60,7 @@ def check_same_config(saved: dict[str, Any], config: dict[str, Any], where: str)
     try:
         check_compatible(_fixed(saved), _fixed(config), where=where)
     except CheckpointError as error:
-        raise RunError(f"{error}; use another --workdir, or this config as it was") from None
+        raise RunError(str(error)) from None
 
 
 def _fixed(config: dict[str, Any]) -> dict[str, Any]:
