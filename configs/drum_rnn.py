@@ -4,6 +4,9 @@ Hits only, three layers of 256, dropout 0.5, Adam at a constant 1e-3, gradients 
 previous step and nothing else: no position in the bar, no earlier bars, no context, no weight average.
 
 Command:  python run_train.py --config configs/drum_rnn.py
+Hardware: 2 CPU cores, 1.3 GB of memory
+Time:     7 minutes
+Score:    hits 2.558 nats/step on the 122 files in 4/4 held out, still falling
 """
 
 import ml_collections

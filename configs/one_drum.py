@@ -1,6 +1,9 @@
 """Rhythm alone: every hit of the kit is the same drum, with its velocity and timing.
 
 Command:  python run_train.py --config configs/one_drum.py
+Hardware: 2 CPU cores, 1.3 GB of memory
+Time:     2 to 3 minutes
+Score:    hits 0.276 nats/step, velocity 2.383 and offset 2.790 nats/hit, on the 122 files in 4/4 held out
 """
 
 import ml_collections
