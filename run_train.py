@@ -23,7 +23,8 @@ def main(argv: list[str]) -> int:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
     # Imported here, so that worker processes that parse MIDI files do not start JAX.
     from drumjax.console import run_or_explain, set_up_logging
-    from drumjax.device import join_cluster, use_compile_cache
+    from drumjax.device import count_shares, join_cluster, use_compile_cache, use_cores
+    from drumjax.settings import make_settings
     from drumjax.train import train
 
     set_up_logging()
@@ -35,6 +36,8 @@ def main(argv: list[str]) -> int:
     def run() -> None:
         if _DISTRIBUTED.value:
             join_cluster()
+        else:
+            use_cores(_NUM_DEVICES.value or count_shares(make_settings(config).train.batch_size))
         use_compile_cache()
         result = train(config, workdir, num_devices=_NUM_DEVICES.value)
         why = f", stopped by {result.stopped_by}" if result.stopped_by else ""

@@ -45,6 +45,7 @@ def get_config() -> ml_collections.ConfigDict:
     model.hidden_size = 256
     model.num_layers = 2
     model.embed_size = 128
+    model.backend = "auto"  # of the recurrence: cudnn on NVIDIA GPUs, scan elsewhere; or either by name
     model.norm = "none"  # after each layer: none, layer, batch
     model.residual = False  # add a layer's input to its output, from the second layer on
     model.skip = True  # show the heads the input of the stack too
@@ -73,6 +74,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
     train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset (nats per step)
+    train.matmul_precision = "default"  # of the device; bfloat16, tensorfloat32, float32 where it knows them
     train.steps_per_call = 5  # train steps per compiled call; a signal is answered between calls
     train.log_every_steps = 20
     train.eval_every_steps = 100  # validate, sample a groove, save a checkpoint

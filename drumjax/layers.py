@@ -1,5 +1,8 @@
 """The parts of MusicLSTM around its recurrence: inputs, norms, dropout, heads."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,6 +14,10 @@ BATCH_NORM_MOMENTUM = 0.99
 # One scale for everything that is added up to the stack's input, so that no part drowns the others at the start (with
 # Flax's defaults the tempo did, and 200 steps ended 0.03 nats worse).
 INPUT_INIT = jax.nn.initializers.normal(0.05)
+
+
+def identity(x: Array) -> Array:
+    return x
 
 
 class FieldInput(nnx.Module):
@@ -30,18 +37,35 @@ class FieldInput(nnx.Module):
             width = slots * field.count * field.features.shape[1]
             self.weight = nnx.Param(INPUT_INIT(rngs.params(), (width, size), jnp.float32))
 
-    def __call__(self, tokens: Array) -> Array:
-        present = (tokens != ABSENT)[..., None].astype(jnp.float32)
-        tokens = jnp.maximum(tokens, 0)
-        total = jnp.zeros((), jnp.float32)
+    def __call__(self, tokens: Array, project: Callable[[Array], Array] = identity) -> Array:
+        """What the linear map `project` makes of the embedding, mapped per row of the table where there is one."""
         if self.has_table:
-            slot = jnp.arange(tokens.shape[-2], dtype=jnp.int32)
-            row = tokens[..., 0] + self.field.size * jnp.broadcast_to(slot, tokens.shape[:-1])
-            total = jnp.sum(self.table[...][row] * present[..., 0, :], axis=-2)
+            table = project(self._rows())
+            rows = [self._row(tokens[..., slot, 0], slot) for slot in range(tokens.shape[-2])]
+            return sum(table.at[row].get(mode="fill", fill_value=0) for row in rows)
+        present = (tokens != ABSENT)[..., None].astype(jnp.float32)
+        values = jnp.asarray(self.field.features)[jnp.maximum(tokens, 0)] * present
+        return project(values.reshape(*tokens.shape[:-2], -1) @ self.weight[...])
+
+    def _rows(self) -> Array:
+        """What each value in each slot adds, its features included: [slots * size, E].
+
+        There are far fewer rows than tokens in a batch, so features are mapped per row.
+        """
+        table = self.table[...]
         if self.has_features:
-            values = jnp.asarray(self.field.features)[tokens] * present
-            total = total + values.reshape(*tokens.shape[:-2], -1) @ self.weight[...]
-        return total
+            features = jnp.asarray(self.field.features)
+            weight = self.weight[...].reshape(-1, features.shape[1], table.shape[1])
+            table = table + jnp.einsum("vd,sde->sve", features, weight).reshape(table.shape)
+        return table
+
+    def _row(self, tokens: Array, slot: int) -> Array:
+        """The row of each token; for an absent one a row that is not there, which adds nothing."""
+        return jnp.where(tokens == ABSENT, self.table.shape[0], tokens + slot * self.field.size)
+
+    def fold(self) -> dict[str, Any]:
+        """Parameters of the same map without features, as far as it can do without them."""
+        return {"table": self._rows()} if self.has_table else nnx.to_pure_dict(nnx.state(self))
 
 
 class ContextInput(nnx.Module):
@@ -77,26 +101,33 @@ class Norm(nnx.Module):
         if kind == "batch":
             self.mean, self.var = nnx.BatchStat(jnp.zeros(size)), nnx.BatchStat(jnp.ones(size))
 
-    def __call__(self, x: Array, train: bool) -> Array:
+    def __call__(self, x: Array, axis: str | None) -> Array:
+        """axis: in training, the mapped axis whose devices share the batch."""
         if self.kind == "none":
             return x
-        if self.kind == "batch" and not train:
-            mean, var = self.mean[...][None, None], self.var[...][None, None]
+        if self.kind == "layer":
+            mean, var = jnp.mean(x, 2, keepdims=True), jnp.var(x, 2, keepdims=True)
+        elif axis:
+            mean, var = self._update(x, axis)
         else:
-            axes = (0, 1) if self.kind == "batch" else (2,)
-            mean, var = jnp.mean(x, axes, keepdims=True), jnp.var(x, axes, keepdims=True)
-            if self.kind == "batch":
-                for running, now in ((self.mean, mean), (self.var, var)):
-                    kept = BATCH_NORM_MOMENTUM * running[...]
-                    running[...] = kept + (1 - BATCH_NORM_MOMENTUM) * jax.lax.stop_gradient(now.reshape(-1))
+            mean, var = self.mean[...][None, None], self.var[...][None, None]
         return (x - mean) * jax.lax.rsqrt(var + 1e-5) * self.scale[...][None, None] + self.bias[...][None, None]
 
+    def _update(self, x: Array, axis: str) -> tuple[Array, Array]:
+        """Mean and variance [1, 1, H] of the whole batch; the running ones move towards them."""
+        mean = jax.lax.pmean(jnp.mean(x, (0, 1), keepdims=True), axis)
+        var = jax.lax.pmean(jnp.mean((x - mean) ** 2, (0, 1), keepdims=True), axis)
+        for running, now in ((self.mean, mean), (self.var, var)):
+            kept = BATCH_NORM_MOMENTUM * running[...]
+            running[...] = kept + (1 - BATCH_NORM_MOMENTUM) * jax.lax.stop_gradient(now.reshape(-1))
+        return mean, var
 
-def dropout(x: Array, key: Array, rate: Array) -> Array:
-    """Drops features of x [T, B, H], the same at all steps of a sequence (Gal & Ghahramani 2016)."""
+
+def dropout(x: Array, keys: Array, rate: Array) -> Array:
+    """Drops features of x [T, B, H], the same at all steps of a sequence (Gal & Ghahramani 2016); one key each [B]."""
     keep = 1 - rate
-    mask = jax.random.bernoulli(key, keep, (1, *x.shape[1:]))
-    return jnp.where(mask, x / keep, 0)
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[2:]))(keys)
+    return x * (kept / keep)[None]
 
 
 class FieldHead(nnx.Module):
@@ -129,18 +160,33 @@ class FieldHead(nnx.Module):
             for earlier, where in zip(self.fields[: self.index], slices, strict=False):
                 x = x + getattr(self, f"earlier_{earlier.name}")(tokens[..., None, where])
             x = jax.nn.gelu(x)
-        logits = self.outer(x).reshape(*x.shape[:-1], field.count, field.size)
-        if self.shared is not None:
-            logits = logits + (self.shared(x) @ jnp.asarray(field.features).T)[..., None, :]
+        kernel, bias = self._columns()
+        logits = x @ kernel + jnp.broadcast_to(bias, (*x.shape[:-1], bias.shape[0]))
         if self.gates is not None:
-            logits = logits + self._copied(self.gates(x), lookback[..., 0], field.size)[..., None, :]
-        return logits
+            logits = self._raise(logits, self.gates(x), lookback[..., 0])
+        return logits.reshape(*x.shape[:-1], field.count, field.size)
 
-    def _copied(self, gates: Array, values: Array, size: int) -> Array:
-        """[..., size]: the gates [..., L] added up at the values [..., L] they raise; absent ones raise nothing."""
-        shape = (*gates.shape[:-1], size)
-        gates, values = gates.reshape(-1, gates.shape[-1]), values.reshape(-1, values.shape[-1])
+    def _columns(self) -> tuple[Array, Array]:
+        """Kernel and bias of the logits. A value's column includes what it shares with its relatives."""
+        outer: Any = self.outer
+        kernel, bias = outer.kernel[...], outer.bias[...]
+        if self.shared is not None:
+            shared: Any = self.shared
+            features = jnp.asarray(self.fields[self.index].features).T
+            kernel, bias = kernel + shared.kernel[...] @ features, bias + shared.bias[...] @ features
+        return kernel, bias
+
+    def fold(self) -> dict[str, Any]:
+        """Parameters of the same head without features."""
+        kernel, bias = self._columns()
+        params = {name: value for name, value in nnx.to_pure_dict(nnx.state(self)).items() if name != "shared"}
+        earlier = {f"earlier_{field.name}" for field in self.fields[: self.index]}
+        return params | {"outer": {"kernel": kernel, "bias": bias}} | {n: getattr(self, n).fold() for n in earlier}
+
+    def _raise(self, logits: Array, gates: Array, values: Array) -> Array:
+        """The logits [..., size], with the gates [..., L] added at the values [..., L]; absent ones raise nothing."""
+        size = logits.shape[-1]
+        rows, gates, values = (array.reshape(-1, array.shape[-1]) for array in (logits, gates, values))
         values = jnp.where(values == ABSENT, size, values)
-        rows = jnp.arange(values.shape[0])[:, None]
-        raised = jnp.zeros((values.shape[0], size)).at[rows, values].add(gates, mode="drop")
-        return raised.reshape(shape)
+        index = jnp.arange(values.shape[0])[:, None]
+        return rows.at[index, values].add(gates, mode="drop").reshape(logits.shape)

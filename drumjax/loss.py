@@ -33,7 +33,7 @@ def score_tokens(
     example: Example,
     carry: Carry,
     noise: Noise | None = None,
-    train: bool = False,
+    axis: str | None = None,
     first: Array | None = None,
 ) -> tuple[tuple[Score, ...], Carry, Params]:
     """Scores of every field, each summed over steps and variables: [B].
@@ -43,7 +43,7 @@ def score_tokens(
     if first is None:
         first = jnp.full_like(example.tokens[:, 0], ABSENT)
     previous = jnp.concatenate([first[:, None], example.tokens[:, :-1]], axis=1)
-    hidden, carry, stats = model.apply(params, stats, previous, example.place, example.context, carry, noise, train)
+    hidden, carry, stats = model.apply(params, stats, previous, example.place, example.context, carry, noise, axis)
     scores = []
     for i, where in enumerate(field_slices(model.fields)):
         logits = model.head(params, i, hidden, example.tokens)
@@ -55,8 +55,7 @@ def _score(logits: Array, target: Array) -> Score:
     """logits [B, T, count, size], target [B, T, count] -> sums [B]."""
     exists = target != ABSENT
     value = jnp.maximum(target, 0)
-    chosen = jnp.take_along_axis(logits, value[..., None], axis=-1)[..., 0]
-    nll = jax.nn.logsumexp(logits, axis=-1) - chosen
+    nll = cross_entropy(logits, value)
     correct = exists & (jnp.argmax(logits, axis=-1) == value)
     return Score(
         nll=jnp.sum(jnp.where(exists, nll, 0.0), axis=(1, 2)),
@@ -65,10 +64,29 @@ def _score(logits: Array, target: Array) -> Score:
     )
 
 
-def weighted_loss(scores: tuple[Score, ...], weights: Array) -> Array:
-    """The training loss: per field the nats per *step* of the batch, weighted by `weights` [fields] and added up."""
-    steps = jnp.maximum(jnp.sum(scores[0].count), 1)
-    return sum(weights[i] * jnp.sum(score.nll) / steps for i, score in enumerate(scores))
+@jax.custom_vjp
+def cross_entropy(logits: Array, value: Array) -> Array:
+    """-log softmax(logits)[value]: logits [..., size], value [...] int32 -> [...].
+
+    The backward pass keeps the logits and one number per row, and makes softmax - onehot from them in one go. JAX's
+    own derivative also keeps the exponentials, as large as the logits, and adds the onehot by a scatter.
+    """
+    return _cross_entropy_forward(logits, value)[0]
+
+
+def _cross_entropy_forward(logits, value):
+    total = jax.nn.logsumexp(logits, axis=-1)
+    chosen = jnp.take_along_axis(logits, value[..., None], axis=-1)[..., 0]
+    return total - chosen, (logits, value, total)
+
+
+def _cross_entropy_backward(saved, slope):
+    logits, value, total = saved
+    is_chosen = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1) == value[..., None]
+    return slope[..., None] * (jnp.exp(logits - total[..., None]) - is_chosen), None
+
+
+cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
 
 
 def place_of(codec: Codec, context: Context, num_steps: int, first_step: Array) -> Place:

@@ -8,6 +8,7 @@ One forward path serves training (T steps, fresh carry) and sampling (T = 1, its
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +16,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs import ABSENT, Field, Place, field_slices
-from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout
-from drumjax.lstm import LSTMLayer, LSTMState, initial_state
+from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity
+from drumjax.lstm import BACKENDS, LSTMLayer, LSTMState, choose_backend, initial_state
 from drumjax.notes import Array, Context
 
 NORMS = ("none", "layer", "batch")
@@ -33,6 +34,7 @@ class ModelSettings:
     hidden_size: int
     num_layers: int
     embed_size: int
+    backend: str  # of the recurrence: auto, scan or cudnn
     norm: str  # after each layer: none, layer or batch
     residual: bool  # add a layer's input to its output, from the second layer on
     skip: bool  # show the heads the input of the stack beside its output
@@ -48,6 +50,8 @@ class ModelSettings:
     def __post_init__(self):
         if self.norm not in NORMS:
             raise ValueError(f"model.norm is {self.norm!r}; there are: {', '.join(NORMS)}")
+        if self.backend not in BACKENDS:
+            raise ValueError(f"model.backend is {self.backend!r}; there are: {', '.join(BACKENDS)}")
         for name in ("hidden_size", "num_layers", "embed_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} is {getattr(self, name)}; it must be at least 1")
@@ -57,11 +61,13 @@ class Carry(NamedTuple):
     """All that the model remembers of a sequence.
 
     layers   one LSTMState [B, H] per layer
-    history  [B, R, F] int32, the last R tokens, oldest first, ABSENT before the start; R = codec.max_distance
+    history  [B, R, F] int32, a ring of the last R tokens, ABSENT before the start; R = codec.max_distance
+    oldest   int32 scalar, where in the ring the oldest of them stands
     """
 
     layers: tuple[LSTMState, ...]
     history: Array
+    oldest: Array
 
 
 class Hidden(NamedTuple):
@@ -72,9 +78,9 @@ class Hidden(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Dropout of a training pass: its key and its rate (a traced scalar)."""
+    """Dropout of a training pass: a key per example [B], and the rate, a traced scalar."""
 
-    key: Array
+    keys: Array
     rate: Array
 
 
@@ -97,7 +103,7 @@ class MusicLSTM(nnx.Module):
         self.context = ContextInput(num_styles, s.tempo, s.metre, s.fill, size, rngs)
         width = size
         for i in range(s.num_layers):
-            setattr(self, f"lstm_{i}", LSTMLayer(width, s.hidden_size, rngs))
+            setattr(self, f"lstm_{i}", LSTMLayer(width, s.hidden_size, s.backend, rngs))
             setattr(self, f"norm_{i}", Norm(s.norm, s.hidden_size))
             width = s.hidden_size
         width += size if s.skip else 0
@@ -109,41 +115,73 @@ class MusicLSTM(nnx.Module):
     def num_lookbacks(self) -> int:
         return self.shape.num_lookbacks if self.settings.lookback else 0
 
-    def __call__(self, previous, place, context, carry, noise, train) -> tuple[Hidden, Carry]:
-        lookback, history = self._look_back(previous, place, carry.history)
-        x = self._embed(previous, lookback, place, context)
-        keys = iter(jax.random.split(noise.key, self.settings.num_layers + 1) if noise else ())
+    def __call__(self, previous, place, context, carry, noise, axis) -> tuple[Hidden, Carry]:
+        lookback, history, oldest = self._look_back(previous, place, carry.history, carry.oldest)
+        folded = noise is None and self._can_fold(previous.shape[1])
+        project = self._layer(0).project if folded else identity
+        x = self._embed(previous, lookback, place, context, project)
+        keys = iter(_split_rows(noise.keys, self.settings.num_layers + 1) if noise else ())
         inputs = x = jnp.swapaxes(x, 0, 1)  # [T, B, E]: time-major inside
         states = []
         for i in range(self.settings.num_layers):
             x = dropout(x, next(keys), noise.rate) if noise else x
-            out, state = getattr(self, f"lstm_{i}")(x, carry.layers[i])
-            out = getattr(self, f"norm_{i}")(out, train)
+            layer = self._layer(i)
+            out, state = (layer.recur if folded and i == 0 else layer)(x, carry.layers[i])
+            out = getattr(self, f"norm_{i}")(out, axis)
             x = out + x if self.settings.residual and i > 0 else out
             states.append(state)
         if self.settings.skip:
             x = jnp.concatenate([x, inputs], axis=-1)
         x = dropout(x, next(keys), noise.rate) if noise else x
-        return Hidden(jnp.swapaxes(x, 0, 1), lookback), Carry(tuple(states), history)
+        return Hidden(jnp.swapaxes(x, 0, 1), lookback), Carry(tuple(states), history, oldest)
 
-    def _look_back(self, previous: Array, place: Place, history: Array) -> tuple[Array, Array]:
-        """Tokens of the lookback places [B, T, L, F], and the history that the next steps look back to."""
-        known = jnp.concatenate([history, previous], axis=1)  # token of step t - 1 stands at R + t
-        steps = jnp.arange(previous.shape[1], dtype=jnp.int32)[:, None]
-        index = history.shape[1] + 1 + steps[None] - place.lookback  # [B, T, L]
-        lookback = jax.vmap(lambda tokens, at: tokens[at])(known, index)
-        return lookback, known[:, previous.shape[1] :]
+    def _layer(self, i: int) -> LSTMLayer:
+        return getattr(self, f"lstm_{i}")
 
-    def _embed(self, previous: Array, lookback: Array, place: Place, context: Context) -> Array:
-        """The stack's input [B, T, E]."""
-        x = (self.context(context) + self.bias[...][None])[:, None]
+    def _can_fold(self, steps: int) -> bool:
+        """Whether to gather the first layer's projected input from projected tables.
+
+        Their rows are far fewer than the steps of a batch (a fifth of a training step's arithmetic at 2 layers is
+        saved), but wider than the embeddings, so it pays only where few rows are added up.
+        """
+        s = self.settings
+        plain = not s.lookback and not s.skip and all(field.count == 1 for field in self.fields)
+        return plain and choose_backend(s.backend, steps) == "scan"
+
+    def _look_back(self, previous: Array, place: Place, history: Array, oldest: Array) -> tuple[Array, Array, Array]:
+        """Tokens of the lookback places [B, T, L, F], and the ring and its oldest that the next steps look back to."""
+        num_steps, size = previous.shape[1], history.shape[1]
+        if not self.num_lookbacks:
+            return previous[:, :, None][:, :, :0], history, oldest
+        if num_steps == 1:  # in place: to shift the ring at every step of sampling would be to copy it
+            known = jax.lax.dynamic_update_slice(history, previous, (0, oldest, 0))
+            oldest = (oldest + 1) % size
+            index, history = (oldest - place.lookback) % size, known
+        else:
+            known = jnp.concatenate([jnp.roll(history, -oldest, axis=1), previous], axis=1)
+            steps = jnp.arange(num_steps, dtype=jnp.int32)[:, None]
+            index = size + 1 + steps[None] - place.lookback  # [B, T, L]; the token of step t - 1 stands at R + t
+            oldest, history = jnp.int32(0), known[:, num_steps:]
+        return jax.vmap(lambda tokens, at: tokens[at])(known, index), history, oldest
+
+    def _embed(
+        self, previous: Array, lookback: Array, place: Place, context: Context, project: Callable[[Array], Array]
+    ) -> Array:
+        """The stack's input [B, T, E], or what the linear map `project` makes of it."""
+        x = project(self.context(context) + self.bias[...][None])[:, None]
         for field, where in zip(self.fields, field_slices(self.fields), strict=True):
-            x = x + getattr(self, f"previous_{field.name}")(previous[:, :, None, where])
+            x = x + getattr(self, f"previous_{field.name}")(previous[:, :, None, where], project)
             if self.num_lookbacks:
-                x = x + getattr(self, f"lookback_{field.name}")(lookback[..., where])
+                x = x + getattr(self, f"lookback_{field.name}")(lookback[..., where], project)
         if self.settings.position:
-            x = x + self.position(place.position) + self.phrase(place.bar % PHRASE_BARS)
+            x = x + project(self.position.embedding[...])[place.position]
+            x = x + project(self.phrase.embedding[...])[place.bar % PHRASE_BARS]
         return x
+
+
+def _split_rows(keys: Array, num: int) -> Array:
+    """num keys [num, B] from each key [B]."""
+    return jax.vmap(lambda key: jax.random.split(key, num), out_axes=1)(keys)
 
 
 class Shape(NamedTuple):
@@ -182,6 +220,16 @@ class Model:
                 nnx.replace_by_pure_dict(state, values)
         return nnx.merge(graph, *states)
 
+    def fold(self, params: Params) -> tuple["Model", Params]:
+        """A model and parameters that compute the same in fewer operations, for use where they are used many times.
+
+        What features add to tables and kernels is added to them once.
+        """
+        module = self._module(params, {})
+        has_features = {name for name in params if isinstance(getattr(module, name), FieldInput | FieldHead)}
+        folded = {name: getattr(module, name).fold() if name in has_features else params[name] for name in params}
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, features=False)), folded
+
     def apply(
         self,
         params: Params,
@@ -191,14 +239,15 @@ class Model:
         context: Context,
         carry: Carry,
         noise: Noise | None = None,
-        train: bool = False,
+        axis: str | None = None,
     ) -> tuple[Hidden, Carry, Params]:
         """Runs the stack. previous [B, T, F] holds the token before each step, place and context are batched.
 
-        Returns what the heads of each step need, the carry after the last step, and the stats, updated if `train`.
+        `axis` names the mapped axis whose devices share a training batch, so that batch norm speaks of all of it.
+        Returns what the heads of each step need, the carry after the last step, and the stats, updated if `axis`.
         """
         module = self._module(params, stats)
-        hidden, carry = module(previous, place, context, carry, noise, train)
+        hidden, carry = module(previous, place, context, carry, noise, axis)
         return hidden, carry, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def head(self, params: Params, field: int, hidden: Hidden, tokens: Array) -> Array:
@@ -210,4 +259,5 @@ class Model:
         """The carry before the first step of a sequence."""
         layers = tuple(initial_state(batch, self.settings.hidden_size) for _ in range(self.settings.num_layers))
         num_variables = sum(field.count for field in self.fields)
-        return Carry(layers, jnp.full((batch, self.shape.max_distance, num_variables), ABSENT, jnp.int32))
+        size = self.shape.max_distance if self.settings.lookback else 1
+        return Carry(layers, jnp.full((batch, size, num_variables), ABSENT, jnp.int32), jnp.int32(0))

@@ -14,6 +14,7 @@ from typing import Any
 from drumjax.codecs import Codec
 from drumjax.codecs.grid import GridCodec
 from drumjax.datasets import DataSettings
+from drumjax.device import MATMUL_PRECISIONS
 from drumjax.kits import get_kit
 from drumjax.model import ModelSettings
 from drumjax.optimizer import OPTIMIZERS, SCHEDULES
@@ -80,6 +81,7 @@ class TrainSettings:
     context_dropout: float
     average_decay: float
     field_weights: tuple[float, ...]
+    matmul_precision: str
     steps_per_call: int
     log_every_steps: int
     eval_every_steps: int
@@ -96,6 +98,9 @@ class TrainSettings:
             _require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(self.optimizer in OPTIMIZERS, "train.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        precisions = ", ".join(MATMUL_PRECISIONS)
+        known = self.matmul_precision in MATMUL_PRECISIONS
+        _require(known, "train.matmul_precision", self.matmul_precision, f"one of {precisions}")
         _require(self.schedule in SCHEDULES, "train.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
 
 

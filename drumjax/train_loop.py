@@ -62,7 +62,10 @@ class TrainLoop:
         )
         self.field_names = [field.name for field in codec.fields]
         self.key_play = jax.random.fold_in(jax.random.key(t.seed), 1)
-        self.train_call = make_train_call(model, codec, tx, schedule, shape, mesh, t.steps_per_call)
+        self.train_call = make_train_call(
+            model, codec, tx, schedule, shape, mesh, t.steps_per_call,
+            noisy=t.dropout > 0, matmul_precision=t.matmul_precision,
+        )  # fmt: skip
         self.corpus = replicate(data.corpus, mesh)
         self.hyper = replicate(make_hyper(self.settings, len(codec.fields)), mesh)
         # The key goes in as numpy: several processes share no other input.

@@ -14,7 +14,7 @@ from drumjax.codecs.grid import GridCodec
 from drumjax.corpus import max_notes, pack, window_at
 from drumjax.kits import ROLAND_TD11
 from drumjax.likelihood import encode_songs, make_song_scorer, mean_nll
-from drumjax.loss import Score, weighted_loss
+from drumjax.loss import Score, cross_entropy
 from drumjax.notes import Song, make_notes
 
 # Of one to three chunks, in no order; bars that do not fill a chunk, and one that is no whole number of beats.
@@ -103,14 +103,6 @@ def test_means_over_chosen_songs():
     assert mean_nll(scores, np.array([1])) == [3, 0]
 
 
-def test_the_training_loss_is_per_step_and_weighted():
-    def score(nll, count):
-        return Score(jnp.array(nll), jnp.zeros(2), jnp.array(count))
-
-    scores = (score([6.0, 2.0], [3, 1]), score([4.0, 8.0], [1, 1]))
-    assert weighted_loss(scores, jnp.array([1.0, 0.5])) == pytest.approx(8 / 4 + 0.5 * 12 / 4)
-
-
 def test_bars_longer_than_the_tables_are_refused_or_scored():
     """16/4 has twice the places of the longest bar that the codec provides for."""
     codec = GridCodec(THREE_DRUMS, 2, False, lookback_bars=1)
@@ -121,3 +113,21 @@ def test_bars_longer_than_the_tables_are_refused_or_scored():
     except ValueError:
         return
     assert np.isfinite(mean_nll(make_song_scorer(model, codec)(*make_params(model), batches)))
+
+
+def test_cross_entropy_and_its_slope():
+    rng = np.random.default_rng(0)
+    logits, value = rng.normal(scale=3, size=(2, 5, 3, 7)), rng.integers(0, 7, (2, 5, 3))
+    weight = rng.normal(size=value.shape)
+    with jax.enable_x64(True):
+        loss, slope = jax.value_and_grad(lambda x: jnp.sum(weight * cross_entropy(x, value)))(logits)
+    softmax = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    chosen = np.take_along_axis(softmax, value[..., None], -1)[..., 0]
+    np.testing.assert_allclose(loss, -np.sum(weight * np.log(chosen)))
+    np.testing.assert_allclose(slope, weight[..., None] * (softmax - np.eye(7)[value]), atol=1e-12)
+
+
+def test_cross_entropy_of_huge_logits():
+    logits = jnp.array([1e4, -1e4, 0.0])
+    assert cross_entropy(logits, jnp.int32(1)) == 2e4
+    np.testing.assert_array_equal(jax.grad(cross_entropy)(logits, jnp.int32(1)), [1, -1, 0])

@@ -6,8 +6,10 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from jax.experimental import rnn
+from jax.test_util import check_grads
 
-from drumjax.lstm import LSTMLayer, LSTMState, initial_state, lstm_layer, lstm_layer_reference
+from drumjax.lstm import LSTMLayer, LSTMState, choose_backend, initial_state, lstm_layer, lstm_layer_reference
 
 
 def make_inputs(steps, batch, size, hidden, seed=0):
@@ -41,7 +43,7 @@ def assert_close(actual, expected, error):
         assert np.abs(np.asarray(a, np.float64) - e).max() <= error * np.abs(e).max()
 
 
-@pytest.mark.parametrize(("steps", "batch", "size", "hidden"), [(7, 3, 5, 6), (1, 2, 3, 1)])
+@pytest.mark.parametrize(("steps", "batch", "size", "hidden"), [(7, 3, 5, 6), (1, 2, 3, 1), (2, 1, 1, 3)])
 def test_values_and_gradients_are_those_of_the_formulas(steps, batch, size, hidden):
     """With cotangents on the outputs and on both states carried out, with respect to everything that goes in."""
     inputs, cotangents = make_inputs(steps, batch, size, hidden), make_cotangents(steps, batch, hidden)
@@ -84,10 +86,51 @@ def test_the_sequences_of_a_batch_do_not_mix():
 
 
 def test_initial_parameters():
-    layer = LSTMLayer(3, 5, nnx.Rngs(0))
+    layer = LSTMLayer(3, 5, "auto", nnx.Rngs(0))
     assert layer.w_x[...].shape == (3, 20)
     for gate in np.split(np.asarray(layer.w_h[...]), 4, axis=1):
         np.testing.assert_allclose(gate @ gate.T, np.eye(5), atol=1e-5)
     assert layer.bias[...].tolist() == [0] * 5 + [1] * 5 + [0] * 10  # i, f, g, o: nothing is forgotten at first
     assert initial_state(2, 5).hidden.shape == initial_state(2, 5).cell.shape == (2, 5)
     assert not np.any(initial_state(2, 5))
+
+
+def test_slopes_are_those_of_finite_differences():
+    inputs = make_inputs(4, 2, 3, 5)
+    with jax.enable_x64(True):
+        check_grads(lstm_layer, inputs, order=1, modes=["rev"], eps=1e-5, atol=1e-7, rtol=1e-7)
+
+
+def test_cudnn_is_given_what_it_expects(monkeypatch):
+    """Weights, biases, axes and states, in values and slopes, held to the reference that JAX holds cuDNN to."""
+
+    def lstm(x, h_0, c_0, weights, lengths, size, hidden, layers, dropout, both_ways):
+        parts = rnn.unpack_lstm_weights(weights, size, hidden, layers, both_ways)
+        return rnn.lstm_ref(x, h_0, c_0, *parts, lengths, size, hidden, layers, dropout, both_ways)
+
+    monkeypatch.setattr(rnn, "lstm", lstm)
+    inputs, cotangents = make_inputs(7, 3, 5, 6), make_cotangents(7, 3, 6)
+    with jax.enable_x64(True):
+        expected = values_and_gradients(lstm_layer_reference, inputs, cotangents)
+        by_cudnn = functools.partial(lstm_layer, backend="cudnn")
+        assert_close(values_and_gradients(by_cudnn, inputs, cotangents), expected, 1e-12)
+
+
+def test_the_backend_is_chosen_by_platform(monkeypatch):
+    assert choose_backend("auto", 16) == "scan"
+    assert choose_backend("cudnn", 16) == "cudnn"
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert choose_backend("auto", 16) == "scan"  # a GPU, but not NVIDIA's
+    monkeypatch.setattr(rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes", None, raising=False)
+    assert choose_backend("auto", 16) == "cudnn"
+    assert choose_backend("auto", 1) == "scan"
+    assert choose_backend("scan", 16) == "scan"
+
+
+def test_the_recurrence_compiles_for_gpus():
+    """As far as that can be seen without one: it lowers for CUDA, gradients too, to plain loops and products."""
+    inputs, cotangents = as_float32(make_inputs(7, 3, 5, 6)), as_float32(make_cotangents(7, 3, 6))
+    traced = jax.jit(lambda i, c: values_and_gradients(lstm_layer, i, c)).trace(inputs, cotangents)
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.while") == 2
+    assert "custom_call" not in text

@@ -1,5 +1,7 @@
 """One forward path, no look into the future, and parts that do what they say."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,8 +22,9 @@ from tiny import (
 from drumjax.codecs import ABSENT, Place, field_slices
 from drumjax.layers import BATCH_NORM_MOMENTUM, dropout
 from drumjax.loss import Example, place_of, score_tokens
-from drumjax.model import Hidden, Noise
+from drumjax.model import Hidden, MusicLSTM, Noise
 
+PLAIN_CODEC = dataclasses.replace(CODEC, expressive=False)
 # One shape for most tests, so that they share what is compiled.
 NUM_ROWS, NUM_STEPS = 10, 28  # more than two bars of 5/4
 FIELD_OF = np.repeat(np.arange(3), [field.count for field in CODEC.fields])  # of each token variable
@@ -89,18 +92,41 @@ def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
         place = place_of(CODEC, context, previous.shape[1], first_step)
         return model.apply(params, stats, previous, place, context, carry)[:2]
 
+    def unroll(carry):
+        """The ring, oldest first."""
+        return carry._replace(history=jnp.roll(carry.history, -carry.oldest, axis=1), oldest=0)
+
     expected, last = run(previous, jnp.int32(0), model.initial_carry(3))
     for size in (NUM_STEPS // 2, 1):
         carry, pieces = model.initial_carry(3), []
-        for step in range(0, NUM_STEPS, size):
+        for step in range(0, NUM_STEPS, size):  # single steps write a ring; longer ones make it straight again
             hidden, carry = run(previous[:, step : step + size], jnp.int32(step), carry)
             pieces.append(hidden)
         for actual, whole in zip(
             Hidden(*(np.concatenate(c, 1) for c in zip(*pieces, strict=True))), expected, strict=True
         ):
             np.testing.assert_allclose(actual, whole, atol=2e-6)
-        for actual, whole in zip(jax.tree.leaves(carry), jax.tree.leaves(last), strict=True):
+        for actual, whole in zip(jax.tree.leaves(unroll(carry)), jax.tree.leaves(unroll(last)), strict=True):
             np.testing.assert_allclose(actual, whole, atol=2e-6)
+
+
+def test_single_steps_and_long_ones_may_follow_each_other():
+    model = make_model()
+    params, stats = make_params(model)
+    context = stack([make_context(time_signature=metre) for metre in ((3, 4), (4, 4))])
+    tokens = random_tokens(1, 2, NUM_STEPS)
+
+    @jax.jit
+    def run(previous, first_step, carry):
+        place = place_of(CODEC, context, previous.shape[1], first_step)
+        return model.apply(params, stats, previous, place, context, carry)[:2]
+
+    (expected, _), carry, step = run(tokens, jnp.int32(0), model.initial_carry(2)), model.initial_carry(2), 0
+    for size in (1, 1, 5, 1, 7, 1, 1, 1, NUM_STEPS - 18):
+        hidden, carry = run(tokens[:, step : step + size], jnp.int32(step), carry)
+        np.testing.assert_array_equal(hidden.lookback, expected.lookback[:, step : step + size])
+        step += size
+    assert step == NUM_STEPS
 
 
 @pytest.mark.parametrize("parts", [{}, EVERYTHING_OFF], ids=["everything on", "everything off"])
@@ -140,11 +166,19 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
         assert np.array_equal(logits[row], logits[0]) == (name == "base" or bool(parts)), name
 
 
-def scores_of(model, params, stats, tokens, *, train=False, noise=None):
+def scores_of(model, params, stats, tokens, *, axis=None, noise=None, codec=CODEC):
     context = stack([make_context()] * len(tokens))
-    example = Example(tokens, place_of(CODEC, context, tokens.shape[1], jnp.int32(0)), context)
-    scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, train)
+    example = Example(tokens, place_of(codec, context, tokens.shape[1], jnp.int32(0)), context)
+    scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, axis)
     return sum(jnp.sum(score.nll) for score in scores), stats
+
+
+def train_scores_of(model, params, stats, tokens, num_devices=1):
+    """As in training, the batch shared by devices of a mapped axis; the sum over all of them."""
+    shares = tokens.reshape(num_devices, -1, *tokens.shape[1:])
+    score = jax.vmap(lambda share: scores_of(model, params, stats, share, axis="data"), axis_name="data")
+    nll, stats = score(shares)
+    return jnp.sum(nll), jax.tree.map(lambda s: s[0], stats)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +193,7 @@ def test_every_parameter_learns_in_every_variant(changes):
     model = make_model(**changes)
     params, stats = make_params(model)
     tokens = random_tokens(3, 4, 20)
-    loss, grads = jax.jit(jax.value_and_grad(lambda p: scores_of(model, p, stats, tokens, train=True)[0]))(params)
+    loss, grads = jax.jit(jax.value_and_grad(lambda p: train_scores_of(model, p, stats, tokens)[0]))(params)
     assert np.isfinite(loss)
     for path, grad in jax.tree_util.tree_leaves_with_path(grads):
         assert np.isfinite(grad).all(), path
@@ -234,7 +268,7 @@ def test_copying_raises_the_values_found_in_the_lookback():
 
 @jax.jit
 def noisy_nll(params, tokens, key, rate):
-    return scores_of(make_model(), params, {}, tokens, noise=Noise(key, rate))[0]
+    return scores_of(make_model(), params, {}, tokens, noise=Noise(jax.random.split(key, len(tokens)), rate))[0]
 
 
 def test_what_lies_beyond_the_end_has_no_part_in_the_loss():
@@ -266,7 +300,7 @@ def test_batch_norm_learns_its_statistics_in_training_only():
     params, stats = make_params(model)
     assert stats.keys() == {"norm_0", "norm_1"}
     tokens = random_tokens(6, 4, 20)
-    train, evaluate = (jax.jit(lambda s, t=t: scores_of(model, params, s, tokens, train=t)) for t in (True, False))
+    train, evaluate = (jax.jit(lambda s, f=f: f(model, params, s, tokens)) for f in (train_scores_of, scores_of))
     (first, after), (start, same) = train(stats), evaluate(stats)
     assert jax.tree.all(jax.tree.map(np.array_equal, same, stats))
     assert after["norm_0"]["mean"] == pytest.approx(np.zeros(8), abs=0.01)  # from 0, one hundredth of the way
@@ -278,17 +312,59 @@ def test_batch_norm_learns_its_statistics_in_training_only():
     assert evaluate(after)[0] == pytest.approx(float(first), rel=1e-2)
 
 
+def test_batch_norm_speaks_of_the_whole_batch_on_any_number_of_devices():
+    model = make_model(skip=False, copy=False, features=False, norm="batch")
+    params, stats = make_params(model)
+    tokens = random_tokens(6, 4, 20)
+    (nll, after), (other, other_after) = (train_scores_of(model, params, stats, tokens, num) for num in (1, 4))
+    assert nll == pytest.approx(float(other), rel=1e-5)
+    for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(other_after), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_dropout_drops_whole_features():
     x = jnp.ones((5, 40, 50))
-    dropped = np.asarray(dropout(x, jax.random.key(0), 0.25))
+    keys = jax.random.split(jax.random.key(0), 40)
+    dropped = np.asarray(dropout(x, keys, 0.25))
     assert set(np.unique(dropped)) == {0, np.float32(1 / 0.75)}
     assert (dropped == dropped[:1]).all()  # the same at all steps
     assert dropped.mean() == pytest.approx(1, abs=0.05)
     assert not (dropped[0] == dropped[0, :1]).all()  # not the same for all sequences
-    np.testing.assert_array_equal(dropout(x, jax.random.key(0), 0.0), x)
+    np.testing.assert_array_equal(dropout(x[:, 3:5], keys[3:5], 0.25), dropped[:, 3:5])  # a key is an example's own
+    np.testing.assert_array_equal(dropout(x, keys, 0.0), x)
 
 
 @pytest.mark.parametrize("changes", [{"norm": "group"}, {"hidden_size": 0}, {"num_layers": 0}, {"embed_size": -1}])
 def test_settings_that_cannot_be_are_refused(changes):
     with pytest.raises(ValueError, match=rf"model\.{next(iter(changes))}"):
         make_model_settings(**changes)
+
+
+@pytest.mark.parametrize("position", [True, False])
+def test_a_plain_model_gathers_from_projected_tables(monkeypatch, position):
+    """And computes the same, slopes included, as one that projects what it has gathered."""
+    model = make_model(PLAIN_CODEC, skip=False, lookback=False, copy=False, position=position)
+    params, stats = make_params(model)
+    tokens = random_tokens(3, 4, 20, codec=PLAIN_CODEC)
+
+    def values():
+        return jax.jit(jax.value_and_grad(lambda p: scores_of(model, p, stats, tokens, codec=PLAIN_CODEC)[0]))(params)
+
+    nll, slopes = values()
+    monkeypatch.setattr(MusicLSTM, "_can_fold", lambda self, steps: False)
+    other_nll, other_slopes = values()
+    assert nll == pytest.approx(float(other_nll), rel=1e-5)
+    for a, b in zip(jax.tree.leaves(slopes), jax.tree.leaves(other_slopes), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_a_folded_model_computes_the_same(features):
+    model = make_model(features=features)
+    params, stats = make_params(model)
+    folded, folded_params = model.fold(params)
+    assert jax.tree.structure(folded_params) == jax.tree.structure(make_params(folded)[0])
+    tokens, context = random_tokens(3, 4, 20), stack([make_context()] * 4)
+    expected = make_teacher(model)(params, stats, tokens, context)
+    for logits, whole in zip(make_teacher(folded)(folded_params, stats, tokens, context), expected, strict=True):
+        np.testing.assert_allclose(logits, whole, atol=2e-5)

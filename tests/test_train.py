@@ -80,8 +80,8 @@ def after_call(monkeypatch):
     def install(change):
         original = train_step.make_train_call
 
-        def make(*args):
-            call = original(*args)
+        def make(*args, **parts):
+            call = original(*args, **parts)
 
             def changed(state, *rest):
                 state, metrics = call(state, *rest)

@@ -1,0 +1,52 @@
+"""Devices out of CPU cores, seen from fresh processes: once JAX has looked at its devices their number stands."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from drumjax import device
+from drumjax.device import MATMUL_PRECISIONS, count_cores, matmuls_in
+
+CORES = count_cores()
+
+
+def count_devices(call: str, **environment) -> int:
+    code = f"from drumjax.device import use_cores; {call}; import jax; print(jax.device_count())"
+    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | {"JAX_PLATFORMS": "cpu"} | environment
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_a_device_of_every_core():
+    assert count_devices(f"use_cores({CORES})") == CORES == count_cores()
+    assert count_devices("use_cores(1)") == 1
+    assert count_devices(f"use_cores({CORES + 5})") == CORES
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "cores", "shares"),
+    [(32, 2, 2), (32, 16, 4), (32, 3, 2), (33, 2, 1), (33, 3, 3), (8, 4, 1), (1, 4, 1)],
+)
+def test_a_batch_is_shared_evenly_and_not_too_thinly(monkeypatch, batch_size, cores, shares):
+    monkeypatch.setattr(device, "count_cores", lambda: cores)
+    assert device.MIN_SHARE == 8
+    assert device.count_shares(batch_size) == shares
+
+
+def test_who_has_set_the_number_of_devices_keeps_it():
+    flags = "--xla_force_host_platform_device_count=3"
+    assert count_devices(f"use_cores({CORES})", XLA_FLAGS=flags) == 3
+
+
+@pytest.mark.parametrize("precision", MATMUL_PRECISIONS)
+def test_matrix_products_take_every_precision_a_config_may_name(precision):
+    with matmuls_in(precision):
+        product = jax.jit(lambda x: x @ x)
+        assert product(jnp.full((4, 4), 0.5))[0, 0] == 1
+        wanted = jax.make_jaxpr(lambda x: x @ x)(jnp.eye(2)).eqns[0].params["precision"]
+    assert (wanted is None) == (precision == "default")
