@@ -184,9 +184,9 @@ NUM_CHOICES = 20_000
 
 @jax.jit
 def choose_often(logits, *controls):
-    """Choices of two variables under many keys."""
-    keys = jax.random.split(jax.random.key(0), NUM_CHOICES)
-    return choose(keys, jnp.broadcast_to(logits[None, None], (NUM_CHOICES, 2, 5)), *controls)
+    """Many choices of two variables."""
+    uniform = jax.random.uniform(jax.random.key(0), (NUM_CHOICES, 2))
+    return choose(uniform, jnp.broadcast_to(logits[None, None], (NUM_CHOICES, 2, 5)), *controls)
 
 
 @pytest.mark.parametrize(
