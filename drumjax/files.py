@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -27,3 +28,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             code = error.errno or errno.EIO
             raise OSError(code, error.strerror or str(error), os.fspath(path)) from error
         raise
+
+
+def remove_temporaries(folder: str | os.PathLike[str]) -> None:
+    """Removes what write_atomically left in a folder when it was killed; nobody else may be writing there."""
+    for path in Path(folder).glob(".*.tmp"):
+        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
+            path.unlink(missing_ok=True)

@@ -1,11 +1,12 @@
 """Turns a run into MIDI files: a block of samples at a time, each written whole, and a manifest of them."""
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,22 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from drumjax.files import write_atomically
-from drumjax.grooves import Groove, RequestError, make_request, make_songs
-from drumjax.midi import write_midi
-from drumjax.notes import Song
+from drumjax.files import remove_temporaries
+from drumjax.grooves import Groove, RequestError, collect_songs, decode_tokens, make_request
+from drumjax.manifest import Manifest, remove_samples
+from drumjax.notes import Notes, Song
 from drumjax.runs import Run
 from drumjax.sample import Controls, make_sampler
+from drumjax.song_writer import SongWriter
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.jsonl"
 # The largest batch sampled at once. Its size is part of what a sample is: in another block size logits may differ by
 # 1e-7, which can tip a close choice.
 BLOCK_SIZE = 64
+# Blocks that each device has been given while one is written. More would only make Ctrl-C wait longer: a block that
+# was begun cannot be taken back.
+BLOCKS_AHEAD = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,20 +50,46 @@ class Job:
             raise RequestError(f"seed is {self.seed}; it must be in 0..{2**32 - 1}")
 
 
+def sample_blocks(run: Run, job: Job, first: int = 0) -> Iterator[list[tuple[int, Song, dict[str, float]]]]:
+    """Blocks of (index, song, nll in nats per field) of samples number `first` and on.
+
+    The devices take turns, a whole block each, so that a sample does not depend on their number. Each is given its
+    next BLOCKS_AHEAD blocks before one is handed out, so it does not wait for what is done with that.
+    """
+    if first >= job.num_samples:
+        return
+    sampler = make_sampler(run.model, run.codec)
+    blocks = range(first - first % job.block_size, job.num_samples, job.block_size)
+    weights = run.params, run.stats, jax.random.key(job.seed)
+    devices = [(device, *jax.device_put(weights, device)) for device in jax.local_devices()[: len(blocks)]]
+    request = make_request(job.groove, run.codec, run.styles, job.controls, range(job.block_size))
+    names = [field.name for field in run.codec.fields]
+
+    def begin(start: int, device: tuple[Any, ...]) -> tuple[int, Notes, jax.Array]:
+        where, params, stats, key = device
+        number = np.arange(start, start + job.block_size, dtype=np.int32)
+        samples = sampler(params, stats, key, jax.device_put(request._replace(number=number), where))
+        notes = decode_tokens(job.groove, run.codec, run.styles, samples.tokens)
+        for array in (*notes, samples.nll):
+            array.copy_to_host_async()
+        return start, notes, samples.nll
+
+    ahead = map(begin, blocks, itertools.cycle(devices))
+    begun = collections.deque(itertools.islice(ahead, BLOCKS_AHEAD * len(devices)))
+    while begun:
+        begun.extend(itertools.islice(ahead, 1))
+        start, notes, nll = begun.popleft()
+        songs, nlls = collect_songs(job.groove, notes), np.asarray(nll).tolist()
+        block = [
+            (i, dataclasses.replace(song, name=f"{i:06d}"), dict(zip(names, nll, strict=True)))
+            for i, song, nll in zip(itertools.count(start), songs, nlls, strict=False)
+        ]
+        yield [sample for sample in block if first <= sample[0] < job.num_samples]
+
+
 def sample_songs(run: Run, job: Job, first: int = 0) -> Iterator[tuple[int, Song, dict[str, float]]]:
     """(index, song, nll in nats per field) of samples number `first` and on."""
-    sampler = make_sampler(run.model, run.codec)
-    params, stats = jax.device_put((run.params, run.stats))
-    key = jax.random.key(job.seed)
-    for start in range(first - first % job.block_size, job.num_samples, job.block_size):
-        request = make_request(job.groove, run.codec, run.styles, job.controls, range(start, start + job.block_size))
-        samples = jax.device_get(sampler(params, stats, key, request))
-        songs = make_songs(job.groove, run.codec, run.styles, samples.tokens)
-        for row, song in enumerate(songs):
-            index = start + row
-            if first <= index < job.num_samples:
-                nll = {field.name: float(v) for field, v in zip(run.codec.fields, samples.nll[row], strict=True)}
-                yield index, dataclasses.replace(song, name=f"{index:06d}"), nll
+    return itertools.chain.from_iterable(sample_blocks(run, job, first))
 
 
 def generate(
@@ -76,27 +106,28 @@ def generate(
     out_dir.mkdir(parents=True, exist_ok=True)
     identity = job_identity(run, job)
     if overwrite:
-        _remove_samples(out_dir)
-    rows = _read_manifest(out_dir, identity)
-    # Rewritten first, so that it lists what is there and nothing else, whatever a killed job left behind.
-    _write_manifest(out_dir, rows)
-    first = next((i for i in range(job.num_samples) if i not in rows), job.num_samples)
-    written = 0
-    bar = tqdm(total=job.num_samples, initial=first, unit="groove", disable=None)
-    with (out_dir / MANIFEST).open("a", encoding="utf-8") as manifest, contextlib.closing(bar):
-        for index, song, nll in sample_songs(run, job, first):
-            if show and index == first:
-                show(song)
-            if index in rows:
-                continue
-            name = f"{song.name}.mid"
-            write_midi(song, out_dir / name)
-            # One line per file, after it: a line that a kill cuts off is dropped, and its file written again.
-            manifest.write(json.dumps(_manifest_row(run, job, identity, index, name, nll)) + "\n")
-            manifest.flush()
-            written += 1
+        remove_samples(out_dir)
+    with contextlib.ExitStack() as stack:
+        manifest = stack.enter_context(Manifest(out_dir, identity))
+        remove_temporaries(out_dir)
+        first = next((i for i in range(job.num_samples) if i not in manifest.indices), job.num_samples)
+        before = len(manifest.indices)
+        bar = stack.enter_context(tqdm(total=job.num_samples, initial=first, unit="groove", disable=None))
+
+        def done(row: dict[str, Any]) -> None:
+            manifest.add(row)
             bar.update()
-    logger.info("%d grooves in %s, %d of them new", max(len(rows), job.num_samples), out_dir, written)
+
+        writer = stack.enter_context(SongWriter(out_dir, done))
+        for block in sample_blocks(run, job, first):
+            if show and block[0][0] == first:
+                show(block[0][1])
+            for index, song, nll in block:
+                if index not in manifest.indices:
+                    writer.write(song, _make_row(run, job, identity, index, nll))
+            writer.drain()
+    written = len(manifest.indices) - before
+    logger.info("%d grooves in %s, %d of them new", len(manifest.indices), out_dir, written)
     return written
 
 
@@ -110,60 +141,18 @@ def job_identity(run: Run, job: Job) -> str:
     return digest.hexdigest()[:16]
 
 
-def _manifest_row(run: Run, job: Job, identity: str, index: int, name: str, nll: dict[str, float]) -> dict[str, Any]:
-    controls = {"top_k": job.controls.top_k, "top_p": job.controls.top_p}
+def _make_row(run: Run, job: Job, identity: str, index: int, nll: dict[str, float]) -> dict[str, Any]:
+    """The manifest's row of a sample."""
     names = [field.name for field in run.codec.fields]
     return {
-        "file": name,
+        "file": f"{index:06d}.mid",
         "index": index,
         "seed": job.seed,
         "job": identity,
         "step": run.step,
-        "context": dataclasses.asdict(job.groove),
+        "context": vars(job.groove),
         "temperature": dict(zip(names, job.controls.temperature, strict=True)),
-        **controls,
+        "top_k": job.controls.top_k,
+        "top_p": job.controls.top_p,
         "nll": {field: round(value, 4) for field, value in nll.items()},
     }
-
-
-def _read_manifest(out_dir: Path, identity: str) -> dict[int, dict[str, Any]]:
-    """Rows of this job whose file is there, by index. Raises RequestError if they are of another job."""
-    path = out_dir / MANIFEST
-    if not path.exists():
-        return {}
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lines = text.splitlines()
-    rows = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            index, name, other = int(row["index"]), str(row["file"]), row["job"] != identity
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines) and not text.endswith("\n"):  # cut off by a kill
-                continue
-            raise RequestError(f"{path}, line {number}: not a manifest of samples; choose another --out_dir") from None
-        if other:
-            raise RequestError(
-                f"{out_dir} holds the samples of another job (other model, seed or request): "
-                "choose another --out_dir, or replace them with --overwrite"
-            )
-        if (out_dir / name).is_file():
-            rows[index] = row
-    return rows
-
-
-def _remove_samples(out_dir: Path) -> None:
-    """Removes the manifest and the files it names, whatever job they are of; nothing else."""
-    path = out_dir / MANIFEST
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                name = str(json.loads(line)["file"])
-                if re.fullmatch(r"\d{6,}\.mid", name):  # never a path that leads elsewhere
-                    (out_dir / name).unlink(missing_ok=True)
-        path.unlink()
-
-
-def _write_manifest(out_dir: Path, rows: dict[int, dict[str, Any]]) -> None:
-    lines = "".join(json.dumps(rows[index]) + "\n" for index in sorted(rows))
-    write_atomically(out_dir / MANIFEST, lines.encode())

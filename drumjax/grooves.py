@@ -1,15 +1,17 @@
 """What is asked of a model in a musician's terms, and what it answers: requests in, songs out."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import Codec, Field
+from drumjax.codecs import ABSENT, Codec, Field
 from drumjax.codecs.grid import MAX_BEATS_PER_BAR
-from drumjax.notes import FILL_NO, METRES, Context, Song, make_notes
+from drumjax.notes import FILL_NO, METRES, Array, Context, Notes, Song, make_notes
 from drumjax.sample import Controls, Request, free_clamp
 from drumjax.settings import SampleSettings
 
@@ -91,16 +93,38 @@ def make_request(
     )
 
 
-def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: np.ndarray) -> list[Song]:
-    """The songs [B] that tokens [B, T, F] spell, cut to the groove's length; hits before beat 0 fall on it."""
-    num_steps = codec.num_steps(groove.beats)
-    decoded = jax.device_get(jax.vmap(codec.decode, (0, None))(tokens[:, :num_steps], groove.context(styles)))
+def decode_tokens(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> Notes:
+    """The padded notes [B, N] that tokens [B, T, F] spell, cut to the groove's length.
+
+    On the device, and without waiting for it: tokens may still be on their way there.
+    """
+    return _make_decoder(codec)(tokens, groove.context(styles), np.int32(codec.num_steps(groove.beats)))
+
+
+@functools.lru_cache(maxsize=8)
+def _make_decoder(codec: Codec) -> Callable[[Array, Context, Array], Notes]:
+    """Compiled once per shape [B, T, F]: another length in the same bucket does not compile again."""
+
+    @jax.jit
+    def decode(tokens: Array, context: Context, num_steps: Array) -> Notes:
+        inside = jnp.arange(tokens.shape[1])[None, :, None] < num_steps
+        return jax.vmap(codec.decode, (0, None))(jnp.where(inside, tokens, ABSENT), context)
+
+    return decode
+
+
+def collect_songs(groove: Groove, notes: Notes) -> list[Song]:
+    """The songs [B] of the groove that decoded notes [B, N] are; hits before beat 0 fall on it."""
     songs = []
-    for row in range(len(tokens)):
-        onset, duration, pitch, velocity, mask = (column[row] for column in decoded)
-        notes = make_notes(np.maximum(onset[mask], 0), duration[mask], pitch[mask], velocity[mask])
-        songs.append(Song(notes, groove.bpm, groove.metre(), style=groove.style, fill=FILL_NO, is_drums=True))
+    for onset, duration, pitch, velocity, mask in zip(*jax.device_get(notes), strict=True):
+        song = make_notes(np.maximum(onset[mask], 0), duration[mask], pitch[mask], velocity[mask])
+        songs.append(Song(song, groove.bpm, groove.metre(), style=groove.style, fill=FILL_NO, is_drums=True))
     return songs
+
+
+def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> list[Song]:
+    """The songs [B] that tokens [B, T, F] spell."""
+    return collect_songs(groove, decode_tokens(groove, codec, styles, tokens))
 
 
 def make_groove(defaults: SampleSettings, **asked: Any) -> Groove:

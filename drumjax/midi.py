@@ -12,11 +12,9 @@ import miditoolkit
 import numpy as np
 
 from drumjax.files import write_atomically
-from drumjax.midi_bytes import MAX_BEATS, DamageError, is_time_signature, load_bytes, wash_bytes
+from drumjax.midi_bytes import DamageError, load_bytes, wash_bytes
+from drumjax.midi_encoder import MAX_TEMPO_BPM, MIN_TEMPO_BPM, encode_song, keep_loudest
 from drumjax.notes import Song, make_notes
-
-TICKS_PER_BEAT = 480  # of the files we write; also that of the Groove MIDI Dataset
-MIN_TEMPO_BPM, MAX_TEMPO_BPM = 10.0, 1000.0
 
 
 class MidiError(ValueError):
@@ -56,7 +54,7 @@ def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums") -> Son
     notes = [(n.start, n.pitch, n.velocity, n.end - n.start) for part in midi.instruments for n in part.notes]
     if not notes:
         raise MidiError(path, "no complete note", "none is ever ended")
-    tick, pitch, velocity, duration = _keep_loudest(*np.asarray(notes, np.int64).T)
+    tick, pitch, velocity, duration = keep_loudest(*np.asarray(notes, np.int64).T)
     tempo = _longest_tempo(midi, int(tick[0]), int(tick[-1]))
     if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
         raise MidiError(path, "tempo out of range", f"{tempo:.6g} bpm")
@@ -80,60 +78,10 @@ def write_midi(song: Song, path: str | os.PathLike[str]) -> None:
     the file cannot.
     """
     try:
-        data = _encode(song)
+        data = encode_song(song)
     except ValueError as error:
         raise ValueError(f"cannot write {os.fspath(path)}: {error}") from error
     write_atomically(path, data)
-
-
-def _encode(song: Song) -> bytes:
-    """The bytes of a MIDI file. Raises ValueError for what read_midi would not accept back."""
-    notes = [np.asarray(field)[np.asarray(song.notes.mask, bool)].astype(np.float64) for field in song.notes[:4]]
-    if not all(np.isfinite(field).all() for field in notes):
-        raise ValueError("a note has a value that is not finite")
-    onset, duration, pitch, velocity = notes
-    if ((pitch < 0) | (pitch > 127) | (pitch != np.rint(pitch))).any():
-        raise ValueError("a pitch is not a whole number in 0..127")
-    if (np.rint(onset * TICKS_PER_BEAT) >= MAX_BEATS * TICKS_PER_BEAT).any():
-        raise ValueError(f"longer than {MAX_BEATS} beats")
-    if not MIN_TEMPO_BPM <= song.tempo_bpm <= MAX_TEMPO_BPM:
-        raise ValueError(f"tempo of {song.tempo_bpm} bpm is not in {MIN_TEMPO_BPM:g}..{MAX_TEMPO_BPM:g}")
-    if not is_time_signature(*song.time_signature):
-        raise ValueError(f"bad time signature {song.time_signature}")
-
-    scaled = (
-        onset.clip(0) * TICKS_PER_BEAT,
-        pitch,
-        velocity.clip(1, 127),
-        duration.clip(0, MAX_BEATS) * TICKS_PER_BEAT,
-    )
-    tick, pitch, velocity, duration = _keep_loudest(*(np.rint(field).astype(np.int64) for field in scaled))
-    end = np.minimum(tick + np.maximum(duration, 1), MAX_BEATS * TICKS_PER_BEAT)
-    order = np.lexsort((tick, pitch))
-    again = np.flatnonzero(np.diff(pitch[order]) == 0)  # notes whose pitch is struck once more
-    end[order[again]] = np.minimum(end[order[again]], tick[order[again + 1]])
-
-    # A name may hold bytes of a file name that are no text; an error inside mido would leave its charset changed.
-    name = song.name.encode("utf-8", "replace").decode() or "drumjax"
-    part = miditoolkit.Instrument(program=0, is_drum=song.is_drums, name=name)
-    columns = zip(velocity.tolist(), pitch.tolist(), tick.tolist(), end.tolist(), strict=True)
-    part.notes = [miditoolkit.Note(*note) for note in columns]
-    midi = miditoolkit.MidiFile(ticks_per_beat=TICKS_PER_BEAT)
-    midi.instruments = [part]
-    midi.tempo_changes = [miditoolkit.TempoChange(song.tempo_bpm, 0)]
-    midi.time_signature_changes = [miditoolkit.TimeSignature(*song.time_signature, 0)]
-    file = io.BytesIO()
-    midi.dump(file=file, charset="utf-8")
-    return file.getvalue()
-
-
-def _keep_loudest(tick, pitch, velocity, duration) -> list[np.ndarray]:
-    """Notes [N] in order of (tick, pitch), only the loudest, then longest, of each such pair."""
-    order = np.lexsort((-duration, -velocity, pitch, tick))
-    tick, pitch, velocity, duration = (field[order] for field in (tick, pitch, velocity, duration))
-    first = np.ones(len(tick), bool)
-    first[1:] = (np.diff(tick) != 0) | (np.diff(pitch) != 0)
-    return [field[first] for field in (tick, pitch, velocity, duration)]
 
 
 def _longest_tempo(midi: miditoolkit.MidiFile, first_tick: int, last_tick: int) -> float:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from drumjax.files import write_atomically
+from drumjax.files import remove_temporaries, write_atomically
 
 # Writes the same file for ever, each time full of another byte.
 WRITE_LOOP = textwrap.dedent("""
@@ -89,6 +89,18 @@ def test_no_room_leaves_the_old_file(tmp_path):
     assert subprocess.run(command, capture_output=True, text=True).stdout == f"{path}\n"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
+    kept = [".hidden.tmp", "0123456789abcdef.tmp", ".0123456789abcdef.tmp.mid", "file"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *args: None)  # as if killed right before
+        write_atomically(tmp_path / "other", b"x")
+    assert len(os.listdir(tmp_path)) == len(kept) + 1
+    remove_temporaries(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
 
 def test_kill_at_any_time_leaves_a_whole_file(tmp_path):

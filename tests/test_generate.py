@@ -12,8 +12,10 @@ from tiny import STYLES, make_params
 
 from configs import default
 from drumjax import generate as generate_module
-from drumjax.generate import MANIFEST, Job, generate, job_identity, sample_songs
+from drumjax import song_writer
+from drumjax.generate import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
 from drumjax.grooves import Groove, RequestError
+from drumjax.manifest import MANIFEST, Manifest
 from drumjax.midi import read_midi, write_midi
 from drumjax.runs import Run, make_model
 from drumjax.sample import Controls, make_sampler
@@ -72,17 +74,30 @@ def assert_same_samples(folder, expected: dict[str, bytes]):
     assert actual == {name: data for name, data in expected.items() if name != MANIFEST}
 
 
-def fail_at(monkeypatch, count, error):
-    """Lets write_midi write `count` files, then raise."""
-    written = []
+def fail_at(monkeypatch, index, error):
+    """Lets the file of that sample fail."""
 
     def write(song, path):
-        if len(written) == count:
+        if path.name == f"{index:06d}.mid":
             raise error
-        written.append(path)
         write_midi(song, path)
 
-    monkeypatch.setattr(generate_module, "write_midi", write)
+    monkeypatch.setattr(song_writer, "write_midi", write)
+
+
+class LimitedFile:
+    """A file on a disk with room for so many bytes."""
+
+    def __init__(self, file, room):
+        self._file, self._room = file, room
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        written = self._file.write(data[: self._room])
+        self._room -= written
+        return written
 
 
 def test_every_sample_has_a_file_and_a_row(undisturbed, run, tmp_path):
@@ -140,34 +155,88 @@ def test_a_file_that_was_deleted_is_made_again(undisturbed, run, tmp_path):
     assert_same_samples(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("count", [0, 2, 4, 5])
+@pytest.mark.parametrize("index", [0, 2, 4, 5])
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["disk full", "interrupted"]
 )
-def test_a_job_that_was_interrupted_goes_on(undisturbed, run, tmp_path, monkeypatch, count, error):
+def test_a_job_that_was_interrupted_goes_on(undisturbed, run, tmp_path, monkeypatch, index, error):
     with monkeypatch.context() as patch:
-        fail_at(patch, count, error)
+        fail_at(patch, index, error)
         with pytest.raises(type(error)):
             generate(run, JOB, tmp_path)
-    assert len(read_manifest(tmp_path)) == count
+    done = {row["index"] for row in read_manifest(tmp_path)}
+    assert done >= set(range(index))
+    assert index not in done
     assert_manifest_agrees(tmp_path)
     for name, data in contents(tmp_path).items():
         assert name == MANIFEST or data == undisturbed[name]
-    assert generate(run, JOB, tmp_path) == 6 - count
+    assert generate(run, JOB, tmp_path) == 6 - len(done)
+    assert_same_samples(tmp_path, undisturbed)
+
+
+def test_a_job_that_was_killed_goes_on(undisturbed, run, tmp_path):
+    """Killed with three files in place, of which the manifest knows one, and a fourth half written."""
+    for number in range(3):
+        (tmp_path / f"{number:06d}.mid").write_bytes(undisturbed[f"{number:06d}.mid"])
+    (tmp_path / MANIFEST).write_bytes(undisturbed[MANIFEST].splitlines(keepends=True)[0])
+    (tmp_path / ".0123456789abcdef.tmp").write_bytes(b"MThd")
+    assert generate(run, JOB, tmp_path) == 5
     assert contents(tmp_path) == undisturbed
 
 
-def test_the_manifest_keeps_pace_with_the_files(run, tmp_path, monkeypatch):
-    """So that a job that is killed, with no time to tidy up, loses no more than the sample it was at."""
-    rows = []
+@pytest.mark.parametrize("num_devices", [1, 3])
+def test_no_device_is_without_work_nor_far_ahead(run, monkeypatch, num_devices):
+    """While a block is being written, each device has its next, and no other."""
+    begun, devices = [], jax.local_devices()[:num_devices]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
-    def write(song, path):
-        rows.append(len(read_manifest(tmp_path)))
-        write_midi(song, path)
+    def make_counting_sampler(model, codec):
+        sampler = make_sampler(model, codec)
 
-    monkeypatch.setattr(generate_module, "write_midi", write)
-    generate(run, JOB, tmp_path)
-    assert rows == list(range(6))
+        def sample(params, stats, key, request):
+            assert request.number.devices() == {devices[len(begun) % num_devices]}
+            begun.append(int(request.number[0]))
+            return sampler(params, stats, key, request)
+
+        return sample
+
+    monkeypatch.setattr(generate_module, "make_sampler", functools.cache(make_counting_sampler))
+    blocks = sample_blocks(run, dataclasses.replace(JOB, num_samples=20))
+    assert begun == []
+    for number, block in enumerate(blocks):
+        assert [index for index, *_ in block] == list(range(4 * number, 4 * number + 4))
+        assert begun == list(range(0, 20, 4))[: number + 1 + BLOCKS_AHEAD * num_devices]
+    assert begun == [0, 4, 8, 12, 16]
+
+
+def test_a_sample_does_not_depend_on_the_number_of_devices(run, monkeypatch):
+    devices, samples = jax.local_devices(), []
+    for num_devices in (1, 2, 4):
+        monkeypatch.setattr(jax, "local_devices", lambda num=num_devices: devices[:num])
+        samples.append(list(sample_songs(run, dataclasses.replace(JOB, num_samples=14))))
+    for others in samples[1:]:
+        for (index, song, nll), (other_index, other, other_nll) in zip(samples[0], others, strict=True):
+            assert (index, nll) == (other_index, other_nll)
+            for a, b in zip(song.notes, other.notes, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_a_manifest_that_cannot_be_written_stops_the_job(undisturbed, run, tmp_path, monkeypatch):
+    """With a line that names it, and nothing in it that the next start would stumble over."""
+    first_row = undisturbed[MANIFEST].splitlines(keepends=True)[0]
+
+    def make_full(path, job):
+        manifest = Manifest(path, job)
+        manifest._file = LimitedFile(manifest._file, len(first_row) * 3 // 2)
+        return manifest
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_module, "Manifest", make_full)
+        with pytest.raises(OSError, match=r"No space left on device: .*manifest\.jsonl"):
+            generate(run, JOB, tmp_path)
+    assert (tmp_path / MANIFEST).read_bytes() == first_row
+    assert generate(run, JOB, tmp_path) == 5
+    assert contents(tmp_path) == undisturbed
 
 
 @pytest.mark.parametrize("lost", [1, 10, 10_000])
@@ -213,7 +282,7 @@ def test_overwriting_that_was_interrupted_passes_no_sample_off_as_another(
         fail_at(patch, count, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             generate(run, OTHER_JOB, tmp_path, overwrite=True)
-    if count:
+    if read_manifest(tmp_path):
         with pytest.raises(RequestError, match="another job"):
             generate(run, JOB, tmp_path)
     generate(run, JOB, tmp_path, overwrite=True)

@@ -111,6 +111,24 @@ def test_a_song_says_what_its_tokens_say():
     assert notes.velocity.tolist() == [2.5 * 128 / 4]
 
 
+def test_another_length_in_the_bucket_is_decoded_by_the_same_program():
+    traced = []
+
+    class TracedCodec(GridCodec):
+        def decode(self, tokens, context):
+            traced.append(tokens.shape)
+            return super().decode(tokens, context)
+
+    tokens = random_tokens(0, 2, 64)
+    codec = TracedCodec(CODEC.kit, CODEC.steps_per_beat, CODEC.expressive, CODEC.velocity_bins, CODEC.offset_bins)
+    for groove in (make(bars=2), make(bars=3, bpm=77.0, style=""), make(bars=4, time_signature="7/8")):
+        songs, expected = (make_songs(groove, one, STYLES, tokens) for one in (codec, CODEC))
+        for song, other in zip(songs, expected, strict=True):
+            np.testing.assert_array_equal(song.notes.onset_beat, other.notes.onset_beat)
+        assert max(song.notes.onset_beat.max() for song in songs) < groove.beats
+    assert traced == [(64, tokens.shape[2])]
+
+
 def test_what_is_not_asked_for_is_as_the_run_says():
     assert make_groove(DEFAULTS) == Groove(6, 110.0, "rock", "3/4")
     assert make_groove(DEFAULTS, bars=None, bpm=90.0, style="") == Groove(6, 90.0, "", "3/4")

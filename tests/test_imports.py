@@ -96,8 +96,10 @@ def test_what_a_module_must_not_know_even_through_others(module, forbidden):
     assert not reachable(f"drumjax.{module}") & {f"drumjax.{name}" for name in forbidden}
 
 
-@pytest.mark.parametrize("module", ["midi", "tab", "kits", "song_reader", "datasets", "starter", "notes"])
-def test_reading_songs_needs_no_jax(module):
+@pytest.mark.parametrize(
+    "module", ["midi", "song_writer", "tab", "kits", "song_reader", "datasets", "starter", "notes"]
+)
+def test_reading_and_writing_songs_needs_no_jax(module):
     """So that the processes that parse MIDI files start quickly."""
     heavy = library_users("jax") | library_users("flax") | library_users("optax") | library_users("orbax")
     assert not reachable(f"drumjax.{module}") & heavy

@@ -20,8 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumjax import files, midi_bytes
-from drumjax.midi import MAX_BEATS, TICKS_PER_BEAT, MidiError, read_midi, write_midi
+from drumjax import files, midi, midi_bytes
+from drumjax.midi import MidiError, read_midi, write_midi
+from drumjax.midi_bytes import MAX_BEATS
+from drumjax.midi_encoder import TICKS_PER_BEAT
 from drumjax.notes import Song, make_notes
 
 HALF_TICK = 0.5 / TICKS_PER_BEAT
@@ -259,7 +261,7 @@ def raiser(error: BaseException):
 
 @pytest.mark.parametrize("exists", [False, True])
 @pytest.mark.parametrize(
-    ("target", "name"), [(os, "fsync"), (os, "replace"), (miditoolkit.MidiFile, "dump")], ids=lambda x: str(x)[-20:]
+    ("target", "name"), [(os, "fsync"), (os, "replace"), (midi, "encode_song")], ids=lambda x: str(x)[-20:]
 )
 @pytest.mark.parametrize(
     "error",

@@ -1,0 +1,111 @@
+"""Writing side by side: in order, no more at once than allowed, and nothing left behind when it fails."""
+
+import errno
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drumjax import song_writer
+from drumjax.midi import read_midi, write_midi
+from drumjax.notes import Song, make_notes
+from drumjax.song_writer import MAX_PENDING, NUM_THREADS, SongWriter
+
+SONG = Song(make_notes([0], [0.1], [36], [100]))
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+def rows(num: int) -> list[dict]:
+    return [{"file": f"{i:06d}.mid"} for i in range(num)]
+
+
+def writing_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("song_writer")]
+
+
+def test_songs_are_accounted_for_in_order_once_in_place(tmp_path):
+    done = []
+
+    def check(row):
+        assert len(read_midi(tmp_path / row["file"]).notes.pitch) == 1
+        done.append(row)
+
+    with SongWriter(tmp_path, check) as writer:
+        for row in rows(100):
+            writer.write(SONG, row)
+        writer.drain()
+        assert done == rows(100)
+    assert len(list(tmp_path.iterdir())) == 100
+    assert not writing_threads()
+
+
+def test_no_more_are_under_way_than_allowed(tmp_path, monkeypatch):
+    """However slow the disk is; and they are written side by side."""
+    lock, now, most = threading.Lock(), [0], [0]
+    together = threading.Event()
+
+    def write(song, path):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+            if now[0] == NUM_THREADS:
+                together.set()
+        assert together.wait(10)
+        with lock:
+            now[0] -= 1
+
+    monkeypatch.setattr(song_writer, "write_midi", write)
+    done = []
+    with SongWriter(tmp_path, done.append) as writer:
+        for number, row in enumerate(rows(5 * MAX_PENDING)):
+            writer.write(SONG, row)
+            assert number + 1 - len(done) <= MAX_PENDING
+        writer.drain()
+    assert done == rows(5 * MAX_PENDING)
+    assert most[0] == NUM_THREADS
+
+
+def write_all(folder: Path, done: Callable[[dict], None], error: BaseException | None = None) -> None:
+    """Writes 40 songs; raises the error while some are under way."""
+    with SongWriter(folder, done) as writer:
+        for row in rows(40):
+            writer.write(SONG, row)
+        if error:
+            raise error
+        writer.drain()
+
+
+@pytest.mark.parametrize("index", [0, 7, 39])
+def test_a_failure_stops_it_and_what_is_in_place_is_accounted_for(tmp_path, monkeypatch, index):
+    def write(song, path):
+        if path.name == f"{index:06d}.mid":
+            raise NO_SPACE
+        write_midi(song, path)
+
+    monkeypatch.setattr(song_writer, "write_midi", write)
+    done = []
+    with pytest.raises(OSError, match="No space left"):
+        write_all(tmp_path, done.append)
+    assert [row["file"] for row in done] == sorted(path.name for path in tmp_path.iterdir())
+    assert done[:index] == rows(40)[:index]
+    assert len(done) < index + MAX_PENDING
+    assert not writing_threads()
+
+
+def test_an_interruption_finishes_what_is_under_way(tmp_path):
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        write_all(tmp_path, done.append, KeyboardInterrupt())
+    assert [row["file"] for row in done] == sorted(path.name for path in tmp_path.iterdir())
+    assert len(done) >= 40 - MAX_PENDING
+    assert not writing_threads()
+
+
+def test_an_account_that_cannot_be_kept_is_an_error_not_a_hang(tmp_path):
+    def done(row):
+        raise NO_SPACE
+
+    with pytest.raises(OSError, match="No space left"):
+        write_all(tmp_path, done)
+    assert not writing_threads()
