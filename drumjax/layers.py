@@ -20,6 +20,16 @@ def identity(x: Array) -> Array:
     return x
 
 
+def linear(x: Array, kernel: Array, bias: Array) -> Array:
+    """x [..., D] @ kernel [D, E] + bias [E], as a product of two matrices.
+
+    Of one with more axes the gradient of the kernel is a product whose operands XLA first turns on a CPU, which takes
+    as long as the product itself.
+    """
+    rows = x.reshape(-1, x.shape[-1]) @ kernel + bias[None]
+    return rows.reshape(*x.shape[:-1], kernel.shape[1])
+
+
 class FieldInput(nnx.Module):
     """Embeds one field seen in `slots` places (the previous step, or L lookbacks): [..., slots, count] -> [..., E].
 
@@ -45,7 +55,8 @@ class FieldInput(nnx.Module):
             return sum(table.at[row].get(mode="fill", fill_value=0) for row in rows)
         present = (tokens != ABSENT)[..., None].astype(jnp.float32)
         values = jnp.asarray(self.field.features)[jnp.maximum(tokens, 0)] * present
-        return project(values.reshape(*tokens.shape[:-2], -1) @ self.weight[...])
+        weight = self.weight[...]
+        return project(linear(values.reshape(*tokens.shape[:-2], -1), weight, jnp.zeros(weight.shape[1])))
 
     def _rows(self) -> Array:
         """What each value in each slot adds, its features included: [slots * size, E].
@@ -155,25 +166,23 @@ class FieldHead(nnx.Module):
     def __call__(self, output: Array, lookback: Array, tokens: Array) -> Array:
         field, x = self.fields[self.index], output
         if self.index:
-            x = self.inner(x)
+            x = linear(x, *_weights(self.inner))
             slices = field_slices(self.fields)
             for earlier, where in zip(self.fields[: self.index], slices, strict=False):
                 x = x + getattr(self, f"earlier_{earlier.name}")(tokens[..., None, where])
             x = jax.nn.gelu(x)
-        kernel, bias = self._columns()
-        logits = x @ kernel + jnp.broadcast_to(bias, (*x.shape[:-1], bias.shape[0]))
+        logits = linear(x, *self._columns())
         if self.gates is not None:
-            logits = self._raise(logits, self.gates(x), lookback[..., 0])
+            logits = self._raise(logits, linear(x, *_weights(self.gates)), lookback[..., 0])
         return logits.reshape(*x.shape[:-1], field.count, field.size)
 
     def _columns(self) -> tuple[Array, Array]:
         """Kernel and bias of the logits. A value's column includes what it shares with its relatives."""
-        outer: Any = self.outer
-        kernel, bias = outer.kernel[...], outer.bias[...]
+        kernel, bias = _weights(self.outer)
         if self.shared is not None:
-            shared: Any = self.shared
             features = jnp.asarray(self.fields[self.index].features).T
-            kernel, bias = kernel + shared.kernel[...] @ features, bias + shared.bias[...] @ features
+            shared_kernel, shared_bias = _weights(self.shared)
+            kernel, bias = kernel + shared_kernel @ features, bias + shared_bias @ features
         return kernel, bias
 
     def fold(self) -> dict[str, Any]:
@@ -190,3 +199,8 @@ class FieldHead(nnx.Module):
         values = jnp.where(values == ABSENT, size, values)
         index = jnp.arange(values.shape[0])[:, None]
         return rows.at[index, values].add(gates, mode="drop").reshape(logits.shape)
+
+
+def _weights(layer: Any) -> tuple[Array, Array]:
+    """Kernel and bias of an nnx.Linear."""
+    return layer.kernel[...], layer.bias[...]

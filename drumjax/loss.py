@@ -47,20 +47,20 @@ def score_tokens(
     scores = []
     for i, where in enumerate(field_slices(model.fields)):
         logits = model.head(params, i, hidden, example.tokens)
-        scores.append(_score(logits, example.tokens[..., where]))
+        scores.append(_score(logits, jnp.swapaxes(example.tokens[..., where], 0, 1)))
     return tuple(scores), carry, stats
 
 
 def _score(logits: Array, target: Array) -> Score:
-    """logits [B, T, count, size], target [B, T, count] -> sums [B]."""
+    """logits [T, B, count, size], target [T, B, count] -> sums [B]."""
     exists = target != ABSENT
     value = jnp.maximum(target, 0)
     nll = cross_entropy(logits, value)
     correct = exists & (jnp.argmax(logits, axis=-1) == value)
     return Score(
-        nll=jnp.sum(jnp.where(exists, nll, 0.0), axis=(1, 2)),
-        correct=jnp.sum(correct, axis=(1, 2)),
-        count=jnp.sum(exists, axis=(1, 2)),
+        nll=jnp.sum(jnp.where(exists, nll, 0.0), axis=(0, 2)),
+        correct=jnp.sum(correct, axis=(0, 2)),
+        count=jnp.sum(exists, axis=(0, 2)),
     )
 
 

@@ -4,6 +4,9 @@ The input of a step is a sum of linear maps: of the previous step's token, of th
 the position in the bar and of the context. Heads predict the fields of the step one after another, each seeing the ones
 before it. The model knows fields, sizes and places; it does not know drums.
 
+Tokens and places, small integers, come batch-major, [B, T, ...], and are turned at once: what is computed of them is
+time-major, [T, B, ...], from the embeddings to the logits, as the recurrence wants it.
+
 One forward path serves training (T steps, fresh carry) and sampling (T = 1, its own carry).
 """
 
@@ -71,7 +74,7 @@ class Carry(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """What the heads see of a step: the stack's output [B, T, D] and the lookback's tokens [B, T, L, F]."""
+    """What the heads see of a step: the stack's output [T, B, D] and the lookback's tokens [T, B, L, F]."""
 
     output: Array
     lookback: Array
@@ -119,9 +122,9 @@ class MusicLSTM(nnx.Module):
         lookback, history, oldest = self._look_back(previous, place, carry.history, carry.oldest)
         folded = noise is None and self._can_fold(previous.shape[1])
         project = self._layer(0).project if folded else identity
-        x = self._embed(previous, lookback, place, context, project)
+        previous, lookback, place = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (previous, lookback, place))
+        inputs = x = self._embed(previous, lookback, place, context, project)
         keys = iter(_split_rows(noise.keys, self.settings.num_layers + 1) if noise else ())
-        inputs = x = jnp.swapaxes(x, 0, 1)  # [T, B, E]: time-major inside
         states = []
         for i in range(self.settings.num_layers):
             x = dropout(x, next(keys), noise.rate) if noise else x
@@ -133,7 +136,7 @@ class MusicLSTM(nnx.Module):
         if self.settings.skip:
             x = jnp.concatenate([x, inputs], axis=-1)
         x = dropout(x, next(keys), noise.rate) if noise else x
-        return Hidden(jnp.swapaxes(x, 0, 1), lookback), Carry(tuple(states), history, oldest)
+        return Hidden(x, lookback), Carry(tuple(states), history, oldest)
 
     def _layer(self, i: int) -> LSTMLayer:
         return getattr(self, f"lstm_{i}")
@@ -167,8 +170,8 @@ class MusicLSTM(nnx.Module):
     def _embed(
         self, previous: Array, lookback: Array, place: Place, context: Context, project: Callable[[Array], Array]
     ) -> Array:
-        """The stack's input [B, T, E], or what the linear map `project` makes of it."""
-        x = project(self.context(context) + self.bias[...][None])[:, None]
+        """The stack's input [T, B, E], or what the linear map `project` makes of it."""
+        x = project(self.context(context) + self.bias[...][None])[None]
         for field, where in zip(self.fields, field_slices(self.fields), strict=True):
             x = x + getattr(self, f"previous_{field.name}")(previous[:, :, None, where], project)
             if self.num_lookbacks:
@@ -251,9 +254,9 @@ class Model:
         return hidden, carry, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def head(self, params: Params, field: int, hidden: Hidden, tokens: Array) -> Array:
-        """Logits [B, T, count, size] of a field, given the fields before it in the step's own tokens [B, T, F]."""
-        module = self._module(params, {})
-        return getattr(module, f"head_{self.fields[field].name}")(hidden.output, hidden.lookback, tokens)
+        """Logits [T, B, count, size] of a field, given the fields before it in the step's own tokens [B, T, F]."""
+        head = getattr(self._module(params, {}), f"head_{self.fields[field].name}")
+        return head(hidden.output, hidden.lookback, jnp.swapaxes(tokens, 0, 1))
 
     def initial_carry(self, batch: int) -> Carry:
         """The carry before the first step of a sequence."""

@@ -141,7 +141,7 @@ def _ask(
     model: Model, params: Params, request: Request, field: int, hidden: Hidden, tokens: Array, uniform: Array
 ) -> tuple[Array, Array]:
     """A field's values [B, count] and their nats, given the fields before it in tokens [B, F]."""
-    logits = model.head(params, field, hidden, tokens[:, None])[:, 0]
+    logits = model.head(params, field, hidden, tokens[:, None])[0]
     value = choose(uniform, logits, request.temperature[field], request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
 

@@ -100,13 +100,14 @@ def zero_params(model: Model):
 
 @functools.cache
 def make_teacher(model: Model, codec: GridCodec = CODEC):
-    """A compiled (params, stats, tokens, context) -> logits per field, each step given the true tokens before it."""
+    """A compiled (params, stats, tokens [B, T, F], context) -> logits [B, T, ...] per field, each step given the true
+    tokens before it."""
 
     @jax.jit
     def logits(params, stats, tokens, context):
         place = jax.vmap(lambda c: codec.place(c, jnp.arange(tokens.shape[1])))(context)
         previous = jnp.concatenate([jnp.full_like(tokens[:, :1], -1), tokens[:, :-1]], axis=1)
         hidden, *_ = model.apply(params, stats, previous, place, context, model.initial_carry(tokens.shape[0]))
-        return [model.head(params, i, hidden, tokens) for i in range(len(model.fields))]
+        return [jnp.swapaxes(model.head(params, i, hidden, tokens), 0, 1) for i in range(len(model.fields))]
 
     return logits

@@ -1,0 +1,109 @@
+"""The benchmark's own arithmetic and its workers, with contenders whose times are made up."""
+
+import json
+import math
+
+import pytest
+
+from benchmarks import report
+from benchmarks.contender import Contender, warm_up
+from benchmarks.contest import Contest, Entry, Outcome, Target, hold, ratio
+
+
+def outcome(name, *seconds, work=1.0, flops=0.0, problem=""):
+    return Outcome(Entry(name, "", {}, work=work, flops=flops), [{"seconds": s} for s in seconds], problem=problem)
+
+
+def test_a_ratio_is_the_median_of_those_within_a_round():
+    """A machine that is ten times slower in one round slows both."""
+    assert ratio(outcome("peer", 2, 30, 2), outcome("drumjax", 1, 10, 1)) == 2
+    assert ratio(outcome("peer", 2, 4), outcome("drumjax", 1, 1, 9)) == 3
+    assert math.isnan(ratio(outcome("peer"), outcome("drumjax", 1)))
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds", "word"),
+    [
+        (Target(("peer",), "ratio", 1.5, 3.0), 3.5, "aim met"),
+        (Target(("peer",), "ratio", 1.5, 3.0), 2.0, "met"),
+        (Target(("peer",), "ratio", 1.5, 3.0), 1.2, "MISSED"),
+        (Target(("peer",), "share", 0.05, 0.02), 0.03, "met"),
+        (Target(("peer",), "share", 0.05), 0.06, "MISSED"),
+        (Target(("peer",), "seconds", 5.0, 3.0), 2.9, "aim met"),
+        (Target(("peer",), "seconds", 5.0), 5.1, "MISSED"),
+    ],
+)
+def test_targets_are_judged(target, seconds, word):
+    outcomes = [outcome("drumjax", 1.0), outcome("peer", seconds)]
+    contest = Contest("row", "title", "unit", tuple(o.entry for o in outcomes), targets=(target,))
+    verdict = report.verdict(contest, outcomes[1], outcomes)
+    assert verdict["text"].endswith(" " + word)
+    assert verdict["met"] == (word != "MISSED")
+    assert report.verdict(contest, outcomes[0], outcomes) is None
+
+
+def test_a_target_judges_the_fastest_of_its_names():
+    outcomes = [outcome("drumjax", 1.0), outcome("on one", 4.0), outcome("on the other", 1.5), outcome("on none")]
+    names = ("on one", "on the other", "on none")
+    contest = Contest("row", "", "", tuple(o.entry for o in outcomes), targets=(Target(names, "ratio", 2.0),))
+    verdicts = [report.verdict(contest, o, outcomes) for o in outcomes]
+    assert [v and v["met"] for v in verdicts] == [None, None, False, None]
+
+
+def test_rates_and_shares_of_the_peak():
+    outcomes = [outcome("drumjax", 0.5, work=10, flops=100), outcome("matmul", 1.0, flops=1000)]
+    contest = Contest("row", "", "16ths/s", tuple(o.entry for o in outcomes), peaks=("matmul",))
+    row, peak = report.as_json(contest, outcomes, judged=True)["contenders"]
+    assert row["rate"] == 20
+    assert row["share_of_peak"] == pytest.approx(0.2)
+    assert peak["rate"] == 1000
+    assert peak["ratio"] is None
+    assert "20% of peak" in report.section(contest, outcomes, judged=True)
+
+
+FAKE = """
+from benchmarks.contender import Contender
+
+def steady(seconds):
+    print("a library that talks")
+    return Contender({"": lambda: lambda: {"seconds": seconds}}, lambda: "1 thread")
+
+def broken():
+    def fail():
+        raise RuntimeError("out of memory")
+    return Contender({"": fail}, lambda: "")
+"""
+
+
+def test_contenders_take_turns_in_processes_of_their_own(tmp_path):
+    (tmp_path / "fake.py").write_text(FAKE)
+    entries = (
+        Entry("drumjax", "fake:steady", {"seconds": 1.0}),
+        Entry("peer", "fake:steady", {"seconds": 2.0}),
+        Entry("broken", "fake:broken", {}),
+        Entry("absent", "fake:steady", {"seconds": 1.0}, needs=("no_such_library",)),
+    )
+    contest = Contest("row", "title", "unit", entries, targets=(Target(("peer",), "ratio", 1.5),))
+    outcomes = hold(contest, 2, {"PYTHONPATH": str(tmp_path)})
+    assert [len(o.rounds) for o in outcomes] == [2, 2, 0, 0]
+    assert outcomes[0].threads == "1 thread"
+    assert outcomes[2].problem == "RuntimeError: out of memory"
+    assert outcomes[3].problem == "not installed (no_such_library)"
+    text = report.section(contest, outcomes, judged=True)
+    assert "2.00x" in text
+    assert "met" in text
+    found = json.loads(json.dumps(report.as_json(contest, outcomes, judged=True)))["contenders"]
+    assert [row["problem"] for row in found] == [None, None, outcomes[2].problem, outcomes[3].problem]
+
+
+def test_the_fastest_mode_competes_and_a_failing_one_does_not():
+    def mode(seconds):
+        return lambda: lambda: {"seconds": seconds}
+
+    def fail():
+        raise ImportError
+
+    contender = Contender({"slow": mode(3.0), "broken": fail, "fast": mode(1.0)}, lambda: "")
+    assert warm_up(contender).mode == "fast"
+    with pytest.raises(ImportError):
+        warm_up(Contender({"broken": fail}, lambda: ""))
