@@ -1,0 +1,1 @@
+"""Speed of drumjax against its peers: `python -m benchmarks`."""

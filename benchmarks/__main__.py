@@ -1,0 +1,88 @@
+"""Speed against peers: `python -m benchmarks [--only train,sample] [--output benchmarks.json] [--plots DIR]`.
+
+Only flags are parsed here; see README.md beside this file for what is measured and how.
+"""
+
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from absl import app, flags
+
+from benchmarks import machine, report
+from benchmarks.contender import num_cores
+from benchmarks.contest import Contest, Outcome, hold, pin
+from benchmarks.options import Options
+from benchmarks.rows import data, end_to_end, growth, sample, train
+from benchmarks.songs import dataset_name
+
+ROWS = {"train": train, "end_to_end": end_to_end, "sample": sample, "data": data, "growth": growth}
+
+_ONLY = flags.DEFINE_list("only", list(ROWS), "Which rows.")
+_REPEATS = flags.DEFINE_integer("repeats", 7, "Rounds of each contest.", lower_bound=1)
+_QUICK = flags.DEFINE_boolean("quick", False, "Tiny sizes, two rounds: shows that everything works, not how fast.")
+_THREADS = flags.DEFINE_integer("threads", 0, "Cores and threads of every library; 0 takes all.", lower_bound=0)
+_OUTPUT = flags.DEFINE_string("output", "", "Write all figures to this file, as JSON.")
+_PLOTS = flags.DEFINE_string("plots", "", "Write plots to this folder, as PNG.")
+
+
+def main(argv: list[str]) -> int:
+    unknown = [f"unexpected argument {argv[1]!r}"] if len(argv) > 1 else []
+    unknown += [f"--only: no row {name!r}; there are: {', '.join(ROWS)}" for name in _ONLY.value if name not in ROWS]
+    if unknown:
+        sys.exit(f"error: {unknown[0]}")
+    threads = min(_THREADS.value or num_cores(), num_cores())
+    pin(threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and temporary files end with us
+    judged, rounds = not _QUICK.value, 2 if _QUICK.value else _REPEATS.value
+    print(report.header(judged))
+    results: list[tuple[Contest, list[Outcome]]] = []
+    with tempfile.TemporaryDirectory(prefix="benchmarks") as folder:
+        options = Options(threads, _QUICK.value, dataset_name(), folder)
+        for contest in (contest for name in _ONLY.value for contest in ROWS[name].contests(options)):
+            outcomes = hold(contest, rounds, worker_env(options))
+            print(report.section(contest, outcomes, judged), flush=True)
+            results.append((contest, outcomes))
+            if _OUTPUT.value:  # after every contest, so that a run that is stopped leaves what it has
+                _write_json(Path(_OUTPUT.value), options, results, judged)
+    if _PLOTS.value:
+        _write_plots(Path(_PLOTS.value), results)
+    return int(any(o.problem and not o.problem.startswith("not installed") for _, os_ in results for o in os_))
+
+
+def worker_env(options: Options) -> dict[str, str]:
+    """Threads of every library, CPU only, and caches that are neither the user's nor warm."""
+    number = str(options.threads)
+    names = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM", "NUMEXPR")
+    return {
+        **{f"{name}_NUM_THREADS" if name != "VECLIB_MAXIMUM" else f"{name}_THREADS": number for name in names},
+        "TF_NUM_INTRAOP_THREADS": number,
+        "TF_NUM_INTEROP_THREADS": number,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "JAX_PLATFORMS": "cpu",
+        "CUDA_VISIBLE_DEVICES": "",
+        "XDG_CACHE_HOME": f"{options.folder}/cache",
+        "KERAS_HOME": f"{options.folder}/keras",
+    }
+
+
+def _write_json(path: Path, options: Options, results: list[tuple[Contest, list[Outcome]]], judged: bool) -> None:
+    contests = [report.as_json(contest, outcomes, judged) for contest, outcomes in results]
+    whole = {"machine": machine.describe(options.threads), "dataset": options.dataset, "quick": not judged}
+    path.write_text(json.dumps({**whole, "contests": contests}, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_plots(folder: Path, results: list[tuple[Contest, list[Outcome]]]) -> None:
+    try:
+        from benchmarks import plots
+    except ImportError as error:
+        print(f"no plots: {error.name} is not installed", file=sys.stderr)
+        return
+    for path in plots.write(folder, results):
+        print(path)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,39 @@
+"""drumjax samples: its compiled sampler, with random parameters."""
+
+import time
+from typing import Any
+
+import jax
+
+from benchmarks.contender import Contender, Figures, Repeat
+from benchmarks.contenders.drumjax_run import read_settings
+from benchmarks.contenders.jax_threads import threads
+from drumjax.grooves import Groove, make_request
+from drumjax.runs import make_model
+from drumjax.sample import Controls, make_sampler
+from drumjax.settings import make_codec
+
+STYLES = ("", "rock")
+
+
+def sample(config: str, changes: dict[str, Any], batch: int, bars: int) -> Contender:
+    """Grooves of `bars` bars at temperature 1; seconds per batch of samples."""
+    settings = read_settings(config, changes)
+
+    def make() -> Repeat:
+        codec = make_codec(settings.codec)
+        model = make_model(settings, codec, len(STYLES))
+        params, stats = jax.jit(model.init)(jax.random.key(0))
+        sampler = make_sampler(model, codec)
+        controls = Controls((1.0,) * len(codec.fields))
+        request = make_request(Groove(bars, 120.0, "", "4/4"), codec, STYLES, controls, range(batch))
+        key = jax.random.key(0)
+
+        def repeat() -> Figures:
+            start = time.perf_counter()
+            jax.block_until_ready(sampler(params, stats, key, request))
+            return {"seconds": time.perf_counter() - start}
+
+        return repeat
+
+    return Contender({"": make}, threads)

@@ -1,0 +1,75 @@
+"""drumjax trains: its real training call on a corpus, built as a run builds it.
+
+So its time holds what the peers' does not: windows cut at random, encoded to chords, places and contexts made, the
+gradient's norm and the weight average (at decay 0). A handicap that we give ourselves.
+"""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks.contender import Contender, Figures, Repeat
+from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_settings
+from benchmarks.contenders.jax_threads import threads
+from drumjax.corpus import max_notes
+from drumjax.settings import make_codec
+from drumjax.train_step import WindowShape, take_tokens
+
+
+def train(
+    config: str, changes: dict[str, Any], dataset: str, calls: int, num_songs: int = 0, copies: int = 1
+) -> Contender:
+    """Calls of the training function; seconds per step, and the share of a call in which the host is busy with it."""
+    settings = read_settings(config, changes)
+    steps = settings.train.steps_per_call
+
+    def make() -> Repeat:
+        loop = make_loop(settings, *make_corpus(settings, dataset, num_songs, copies))
+
+        def repeat() -> Figures:
+            dispatch = 0.0
+            start = time.perf_counter()
+            for _ in range(calls):
+                before = time.thread_time()
+                loop.state, metrics = loop.train_call(loop.state, loop.corpus, loop.hyper, np.int32(steps))
+                dispatch += time.thread_time() - before
+            jax.block_until_ready((loop.state, metrics))
+            seconds = time.perf_counter() - start
+            return {"seconds": seconds / (calls * steps), "host_share": dispatch / seconds}
+
+        return repeat
+
+    return Contender({"": make}, threads)
+
+
+def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: int) -> Contender:
+    """Only the windows and tokens of a training step, as train_step takes them; seconds per batch."""
+    settings = read_settings(config, changes)
+    t = settings.train
+
+    def make() -> Repeat:
+        codec = make_codec(settings.codec)
+        songs, _ = make_corpus(settings, dataset)
+        steps = codec.num_steps(t.window_beats)
+        shape = WindowShape(t.batch_size, t.window_beats, steps, max_notes(songs, t.window_beats))
+        corpus = jax.device_put(songs)
+
+        @jax.jit
+        def take(corpus, key):
+            keys = jax.random.split(key, t.batch_size)
+            return jax.vmap(lambda k: take_tokens(corpus, codec, shape, k, t.context_dropout))(keys)
+
+        keys = jax.random.split(jax.random.key(0), batches)
+
+        def repeat() -> Figures:
+            start = time.perf_counter()
+            for key in keys:
+                tokens = take(corpus, key)
+            jax.block_until_ready(tokens)
+            return {"seconds": (time.perf_counter() - start) / batches}
+
+        return repeat
+
+    return Contender({"": make}, threads)

@@ -1,0 +1,65 @@
+"""Row 1, train: a step of training a plain LSTM, forward, backward and update, at three sizes."""
+
+from typing import Any
+
+from benchmarks.contenders.drumjax_config import plain
+from benchmarks.contest import Contest, Entry, Target
+from benchmarks.options import Options
+
+BATCH, BEATS, STEPS_PER_BEAT = 64, 32, 4
+NUM_CHORDS = 512
+PEAK_SIZE = 2048
+PEAKS = ("matmul, XLA", "matmul, PyTorch")
+# By hidden size, what PyTorch's seconds over ours should be at least, and what we would like.
+TORCH_TARGETS = {128: (0.9, 1.2), 256: (1.1, 1.4), 512: (1.1, 1.4)}
+# Steps of a repeat, so that repeats take about a second.
+NUM_STEPS = {128: 10, 256: 5, 512: 3}
+
+
+def lstm_flops(hidden: int, tokens: int, num_layers: int = 2) -> float:
+    """Floating point operations of a training step on so many tokens, matrix products only, each 2mnk.
+
+    Forward, per token and layer: x W_x and h W_h, 2 * (H + H) * 4H; the head 2 * H * 512; the embedding is a look-up.
+    The backward pass has two products for each of the forward pass, so times 3.
+    """
+    return 3.0 * tokens * (num_layers * 2 * (hidden + hidden) * 4 * hidden + 2 * hidden * NUM_CHORDS)
+
+
+def contests(options: Options) -> list[Contest]:
+    if options.quick:
+        return [_contest(options, 32, batch=8, beats=8, steps=2)]
+    return [_contest(options, hidden, BATCH, BEATS, steps) for hidden, steps in NUM_STEPS.items()]
+
+
+def _contest(options: Options, hidden: int, batch: int, beats: int, steps: int) -> Contest:
+    length = beats * STEPS_PER_BEAT
+    tokens = batch * length
+    sizes = {"hidden": hidden, "batch": batch, "length": length, "steps": steps}
+    threaded = {"threads_wanted": options.threads, **sizes}
+    ours = {
+        "config": "default",
+        "changes": {**plain(hidden, batch, beats), "train.steps_per_call": steps},
+        "dataset": options.dataset,
+        "calls": 1,
+    }
+    work: dict[str, Any] = {"work": tokens, "flops": lstm_flops(hidden, tokens), "x": hidden}
+    keras = "benchmarks.contenders.keras_lstm:train"
+    peak: dict[str, Any] = {"case": {"size": PEAK_SIZE}, "flops": 2.0 * PEAK_SIZE**3}
+    peak_torch = {**peak, "case": {"size": PEAK_SIZE, "threads_wanted": options.threads}}
+    entries = (
+        Entry("drumjax", "benchmarks.contenders.drumjax_train:train", ours, **work),
+        Entry("PyTorch", "benchmarks.contenders.torch_lstm:train", threaded, needs=("torch",), **work),
+        Entry("flax nnx.RNN", "benchmarks.contenders.nnx_rnn:train", sizes, **work),
+        Entry("Keras on JAX", keras, threaded, needs=("keras",), env={"KERAS_BACKEND": "jax"}, **work),
+        Entry("Keras on TensorFlow", keras, threaded, needs=("keras", "tensorflow"),
+              env={"KERAS_BACKEND": "tensorflow"}, **work),
+        Entry(PEAKS[0], "benchmarks.contenders.matmul:xla", **peak),
+        Entry(PEAKS[1], "benchmarks.contenders.matmul:torch", needs=("torch",), **peak_torch),
+    )  # fmt: skip
+    targets = (
+        Target(("PyTorch",), "ratio", *TORCH_TARGETS.get(hidden, (0.9, 1.2))),
+        Target(("flax nnx.RNN",), "ratio", 1.3, 2.0),
+        Target(("Keras on JAX", "Keras on TensorFlow"), "ratio", 2.0, 4.0),
+    )
+    title = f"2 x {hidden}, batch {batch}, {length} steps"
+    return Contest("train", title, "16ths/s", entries, targets=targets, peaks=PEAKS)
