@@ -28,8 +28,8 @@ _TOP_P = flags.DEFINE_float("top_p", None, "Choose among the likeliest values up
 
 
 def play() -> None:
-    from drumjax.device import use_compile_cache, use_cores
-    from drumjax.generate import BLOCK_SIZE, Job, generate
+    from drumjax.device import use_compile_cache
+    from drumjax.generate import Job, generate
     from drumjax.grooves import make_controls, make_groove
     from drumjax.kits import get_kit
     from drumjax.notes import Song
@@ -37,7 +37,6 @@ def play() -> None:
     from drumjax.tab import write_tab
 
     use_compile_cache()
-    use_cores(-(-_NUM_SAMPLES.value // BLOCK_SIZE))  # each core samples blocks of its own
     run = load_run(_WORKDIR.value, "best" if _CHECKPOINT.value == "best" else "latest")
     defaults = run.settings.sample
     groove = make_groove(
