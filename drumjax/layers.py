@@ -20,14 +20,18 @@ def identity(x: Array) -> Array:
     return x
 
 
-def linear(x: Array, kernel: Array, bias: Array) -> Array:
-    """x [..., D] @ kernel [D, E] + bias [E], as a product of two matrices.
+def multiply(x: Array, kernel: Array) -> Array:
+    """x [..., D] @ kernel [D, E], as a product of two matrices.
 
     Of one with more axes the gradient of the kernel is a product whose operands XLA first turns on a CPU, which takes
     as long as the product itself.
     """
-    rows = x.reshape(-1, x.shape[-1]) @ kernel + bias[None]
-    return rows.reshape(*x.shape[:-1], kernel.shape[1])
+    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], kernel.shape[1])
+
+
+def linear(x: Array, kernel: Array, bias: Array) -> Array:
+    """x [..., D] @ kernel [D, E] + bias [E]."""
+    return multiply(x, kernel) + bias.reshape(*[1] * (x.ndim - 1), -1)
 
 
 class FieldInput(nnx.Module):
@@ -55,8 +59,7 @@ class FieldInput(nnx.Module):
             return sum(table.at[row].get(mode="fill", fill_value=0) for row in rows)
         present = (tokens != ABSENT)[..., None].astype(jnp.float32)
         values = jnp.asarray(self.field.features)[jnp.maximum(tokens, 0)] * present
-        weight = self.weight[...]
-        return project(linear(values.reshape(*tokens.shape[:-2], -1), weight, jnp.zeros(weight.shape[1])))
+        return project(multiply(values.reshape(*tokens.shape[:-2], -1), self.weight[...]))
 
     def _rows(self) -> Array:
         """What each value in each slot adds, its features included: [slots * size, E].
