@@ -58,6 +58,24 @@ def get_config() -> ml_collections.ConfigDict:
     model.metre = True
     model.fill = True
 
+    # ---- Augmentation: how far training examples are changed, inside the compiled step; 0 leaves them alone.
+    config.augment = augment = ml_collections.ConfigDict()
+    augment.schedule = "constant"  # constant; rise: from nothing over the first quarter; fade: to nothing over the last
+    augment.tempo = 0.0  # octaves up or down; the grid stays, deviations from it keep their milliseconds
+    augment.double_time = 0.0  # odds of counting twice as fast or twice as slow
+    augment.rotate_bars = 0.0  # odds of beginning at another bar, the window joined to a loop
+    augment.rotate_beats = 0.0  # odds of beginning at another beat, against the bar line
+    augment.swing = 0.0  # of the way from straight to triplet off-beats, either way
+    augment.push_ms = 0.0  # all notes earlier or later
+    augment.jitter_ms = 0.0  # each note, standard deviation
+    augment.gain = 0.0  # all velocities times exp(+-gain)
+    augment.curve = 0.0  # response of the pads: exponent exp(+-curve)
+    augment.velocity_jitter = 0.0  # each velocity, standard deviation
+    augment.drop_ghosts = 0.0  # odds that a ghost note is left out
+    augment.drop_voice = 0.0  # odds that one of the drums is left out
+    augment.swap_hands = 0.0  # odds that closed hi-hat and ride change places
+    augment.transpose = 0.0  # semitones up or down; never drums
+
     # ---- Training.
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0

@@ -11,7 +11,7 @@ from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True)

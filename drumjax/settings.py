@@ -17,7 +17,15 @@ from drumjax.datasets import DataSettings
 from drumjax.device import MATMUL_PRECISIONS
 from drumjax.kits import get_kit
 from drumjax.model import ModelSettings
-from drumjax.optimizer import OPTIMIZERS, SCHEDULES
+from drumjax.optimizer import OPTIMIZERS
+from drumjax.schedule import AUGMENTATIONS, LEARNING_RATES
+
+# By field of augment.Strength: beyond, music would no longer be recognized (odds end at 1 anyway).
+AUGMENT_LIMITS = {
+    "tempo": 2.0, "double_time": 1.0, "rotate_bars": 1.0, "rotate_beats": 1.0, "swing": 2.0, "push_ms": 200.0,
+    "jitter_ms": 200.0, "gain": 2.0, "curve": 2.0, "velocity_jitter": 64.0, "drop_ghosts": 1.0, "drop_voice": 1.0,
+    "swap_hands": 1.0, "transpose": 48.0,
+}  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -101,7 +109,41 @@ class TrainSettings:
         precisions = ", ".join(MATMUL_PRECISIONS)
         known = self.matmul_precision in MATMUL_PRECISIONS
         _require(known, "train.matmul_precision", self.matmul_precision, f"one of {precisions}")
-        _require(self.schedule in SCHEDULES, "train.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        schedules = ", ".join(LEARNING_RATES)
+        _require(self.schedule in LEARNING_RATES, "train.schedule", self.schedule, f"one of {schedules}")
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentSettings:
+    """How far augmentation goes; see augment.Strength, whose fields these are. All 0: none is compiled."""
+
+    schedule: str
+    tempo: float
+    double_time: float
+    rotate_bars: float
+    rotate_beats: float
+    swing: float
+    push_ms: float
+    jitter_ms: float
+    gain: float
+    curve: float
+    velocity_jitter: float
+    drop_ghosts: float
+    drop_voice: float
+    swap_hands: float
+    transpose: float
+
+    def __post_init__(self):
+        _require(
+            self.schedule in AUGMENTATIONS, "augment.schedule", self.schedule, f"one of {', '.join(AUGMENTATIONS)}"
+        )
+        for name, limit in AUGMENT_LIMITS.items():
+            value = getattr(self, name)
+            _require(0 <= value <= limit, f"augment.{name}", value, f"in 0..{limit:g}")
+
+    @property
+    def is_on(self) -> bool:
+        return any(getattr(self, name) > 0 for name in AUGMENT_LIMITS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +167,7 @@ class Settings:
     validation: SelectionSettings
     codec: CodecSettings
     model: ModelSettings
+    augment: AugmentSettings
     train: TrainSettings
     sample: SampleSettings
 

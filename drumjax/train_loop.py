@@ -10,15 +10,19 @@ from typing import Any
 import jax
 import numpy as np
 
+from drumjax.augment import Strength
 from drumjax.checkpoint import Checkpoints
 from drumjax.corpus import max_notes
 from drumjax.device import agree, replicate, replicated, to_local
 from drumjax.evaluator import Evaluator
+from drumjax.hyper import Hyper
+from drumjax.kits import get_kit
 from drumjax.metrics_log import MetricsLog, Progress
-from drumjax.optimizer import Hyper, make_schedule, make_tx
+from drumjax.optimizer import make_tx
+from drumjax.schedule import make_learning_rate, make_strength
 from drumjax.settings import Settings
 from drumjax.signals import catch_stop_signals
-from drumjax.train_step import Metrics, TrainState, WindowShape, init_state, make_train_call
+from drumjax.train_step import Augmentation, Metrics, TrainState, WindowShape, init_state, make_train_call
 from drumjax.workdir import RunError, check_same_config
 
 logger = logging.getLogger(__name__)
@@ -56,15 +60,15 @@ class TrainLoop:
     def build(self, model, codec, data, mesh) -> None:
         """Compiles nothing yet; puts corpus, numbers and a fresh state on every device."""
         t = self.settings.train
-        tx, schedule = make_tx(t.optimizer), make_schedule(t.schedule, t.warmup_steps, t.num_steps)
+        tx, rate = make_tx(t.optimizer), make_learning_rate(t.schedule, t.warmup_steps, t.num_steps)
         shape = WindowShape(
             t.batch_size, t.window_beats, codec.num_steps(t.window_beats), max_notes(data.corpus, t.window_beats)
         )
         self.field_names = [field.name for field in codec.fields]
         self.key_play = jax.random.fold_in(jax.random.key(t.seed), 1)
         self.train_call = make_train_call(
-            model, codec, tx, schedule, shape, mesh, t.steps_per_call,
-            noisy=t.dropout > 0, matmul_precision=t.matmul_precision,
+            model, codec, tx, rate, shape, mesh, t.steps_per_call,
+            noisy=t.dropout > 0, augmentation=make_augmentation(self.settings), matmul_precision=t.matmul_precision,
         )  # fmt: skip
         self.corpus = replicate(data.corpus, mesh)
         self.hyper = replicate(make_hyper(self.settings, len(codec.fields)), mesh)
@@ -204,17 +208,27 @@ class TrainLoop:
 
 
 def make_hyper(settings: Settings, num_fields: int) -> Hyper:
-    """The traced numbers of a run, float32."""
+    """The numbers that the settings name, float32."""
     t = settings.train
-    weight_decay = t.weight_decay if t.optimizer == "adamw" else 0.0
     return Hyper(
         learning_rate=np.float32(t.learning_rate),
-        weight_decay=np.float32(weight_decay),
+        weight_decay=np.float32(t.weight_decay if t.optimizer == "adamw" else 0.0),
         clip_norm=np.float32(t.clip_norm),
         dropout=np.float32(t.dropout),
         context_dropout=np.float32(t.context_dropout),
         average_decay=np.float32(t.average_decay),
         field_weights=np.asarray(t.field_weights[:num_fields], np.float32),
+        augment=Strength(*(np.float32(getattr(settings.augment, name)) for name in Strength._fields)),
+    )
+
+
+def make_augmentation(settings: Settings) -> Augmentation | None:
+    """None where nothing is changed, so that nothing of it is compiled."""
+    a = settings.augment
+    return (
+        Augmentation(get_kit(settings.codec.kit), make_strength(a.schedule, settings.train.num_steps))
+        if a.is_on
+        else None
     )
 
 

@@ -9,13 +9,16 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import PartitionSpec
 
+from drumjax.augment import Strength, augment
 from drumjax.codecs import Codec
 from drumjax.corpus import Corpus, take_window
 from drumjax.device import matmuls_in
+from drumjax.hyper import Hyper
+from drumjax.kits import Kit
 from drumjax.loss import Example, score_tokens
 from drumjax.model import Model, Noise, Params
-from drumjax.notes import Array, Context
-from drumjax.optimizer import Hyper, clip, descend
+from drumjax.notes import Array, Context, Window
+from drumjax.optimizer import clip, descend
 
 
 class TrainState(NamedTuple):
@@ -54,6 +57,18 @@ class WindowShape(NamedTuple):
     num_notes: int
 
 
+class Augmentation(NamedTuple):
+    """Whose drums are augmented (None: a pitched instrument), and the factor of hyper.augment at a step."""
+
+    kit: Kit | None
+    schedule: optax.Schedule
+
+    def at(self, step: Array, most: Strength) -> Callable[[Array, Window], Window]:
+        """How windows are changed at a step of a run whose strengths are `most`."""
+        strength = jax.tree.map(lambda x: x * self.schedule(step), most)
+        return functools.partial(augment, strength=strength, kit=self.kit)
+
+
 def init_state(model: Model, tx: optax.GradientTransformation, key: Array) -> TrainState:
     """Fresh parameters, step 0."""
     key_init, key_run = jax.random.split(key)
@@ -81,10 +96,19 @@ def drop_context(key: Array, context: Context, rate: Array) -> Context:
     return context._replace(**parts)
 
 
-def take_tokens(corpus: Corpus, codec: Codec, shape: WindowShape, key: Array, rate: Array) -> tuple[Array, Context]:
-    """One random example: its tokens [T, F] and its context."""
-    key_window, key_context = jax.random.split(key)
+def take_tokens(
+    corpus: Corpus,
+    codec: Codec,
+    shape: WindowShape,
+    key: Array,
+    rate: Array,
+    change: Callable[[Array, Window], Window] | None = None,
+) -> tuple[Array, Context]:
+    """One random example: its tokens [T, F] and its context. `change` (key, window) augments the window."""
+    key_window, key_change, key_context = jax.random.split(key, 3)
     window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
+    if change is not None:
+        window = change(key_change, window)
     return codec.encode(window, shape.num_steps), drop_context(key_context, window.context, rate)
 
 
@@ -98,6 +122,7 @@ def make_train_call(
     max_steps: int,
     *,
     noisy: bool = True,
+    augmentation: Augmentation | None = None,
     matmul_precision: str = "default",
 ) -> Callable[[TrainState, Corpus, Hyper, Array], tuple[TrainState, Metrics]]:
     """A compiled function (state, corpus, hyper, num_steps <= max_steps) -> (state, metrics [max_steps]).
@@ -105,8 +130,9 @@ def make_train_call(
     The number of steps is traced, so that one program serves whatever stretch lies before the next evaluation, and a
     run that stops and resumes anywhere repeats the same arithmetic. Metrics beyond num_steps are NaN.
 
-    A run without dropout is compiled without it if it is not `noisy`. matmul_precision is that of
-    jax.default_matmul_precision, for the operands of matrix products alone; what they add up to stays float32.
+    A run without dropout is compiled without it if it is not `noisy`, and one without augmentation without that.
+    matmul_precision is that of jax.default_matmul_precision, for the operands of matrix products alone; what they add
+    up to stays float32.
 
     Every device of the mesh runs the same program on its share of the batch, and sums over the batch are added up
     between them: written out with shard_map, because left to itself the compiler repeats the recurrence of the whole
@@ -130,7 +156,9 @@ def make_train_call(
         mine = jax.lax.axis_index(axis) * share + jnp.arange(share)
         keys = jax.random.split(key_data, shape.batch)[mine]
         keys_dropout = jax.random.split(key_dropout, shape.batch)[mine]
-        tokens, context = jax.vmap(lambda k: take_tokens(corpus, codec, shape, k, hyper.context_dropout))(keys)
+        change = augmentation.at(state.step, hyper.augment) if augmentation else None
+        take = functools.partial(take_tokens, corpus, codec, shape, rate=hyper.context_dropout, change=change)
+        tokens, context = jax.vmap(take)(keys)
         grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
         (loss, (nll, stats)), grads = grad_fn(state.params, state.stats, tokens, context, hyper, keys_dropout)
         loss, nll, grads = jax.lax.psum((loss, nll, grads), axis)

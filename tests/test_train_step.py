@@ -8,10 +8,21 @@ import numpy as np
 import pytest
 from tiny import CODEC, STYLES, make_context, make_model, make_params, make_song
 
+from drumjax.augment import Strength
 from drumjax.corpus import max_notes, pack
 from drumjax.device import make_data_mesh, replicate
-from drumjax.optimizer import OPTIMIZERS, Hyper, clip, descend, make_schedule, make_tx
-from drumjax.train_step import TrainState, WindowShape, drop_context, init_state, make_train_call, take_tokens
+from drumjax.hyper import Hyper
+from drumjax.optimizer import OPTIMIZERS, clip, descend, make_tx
+from drumjax.schedule import make_learning_rate, make_strength
+from drumjax.train_step import (
+    Augmentation,
+    TrainState,
+    WindowShape,
+    drop_context,
+    init_state,
+    make_train_call,
+    take_tokens,
+)
 
 CORPUS = pack([make_song(i, 4, style="rock") for i in range(3)] + [make_song(3, 6, (3, 4), style="jazz")], STYLES)
 SHAPE = WindowShape(batch=8, num_beats=8, num_steps=16, num_notes=max_notes(CORPUS, 8))
@@ -24,14 +35,15 @@ HYPER = Hyper(
     context_dropout=np.float32(0.1),
     average_decay=np.float32(0.9),
     field_weights=np.asarray([1.0, 0.5, 0.25], np.float32),
+    augment=Strength(*map(np.float32, Strength())),
 )
 MODEL = make_model(num_layers=1)
 
 
 @functools.cache
-def train_call(num_devices):
-    mesh, schedule = make_data_mesh(num_devices), make_schedule("constant", 1, 100)
-    call = make_train_call(MODEL, CODEC, make_tx("adamw"), schedule, SHAPE, mesh, MAX_STEPS)
+def train_call(num_devices, augmentation=None):
+    mesh, schedule = make_data_mesh(num_devices), make_learning_rate("constant", 1, 100)
+    call = make_train_call(MODEL, CODEC, make_tx("adamw"), schedule, SHAPE, mesh, MAX_STEPS, augmentation=augmentation)
     corpus = replicate(CORPUS, mesh)
 
     def train(state, num_steps, **changes):
@@ -54,11 +66,11 @@ def fresh_state() -> TrainState:
     return TrainState(jnp.int32(0), jax.random.key(5), params, average, stats, make_tx("adamw").init(params))
 
 
-def run(calls, *, num_devices=1, **changes):
+def run(calls, *, num_devices=1, augmentation=None, **changes):
     """The state after the calls, and the loss of each step."""
     state, losses = fresh_state(), []
     for num_steps in calls:
-        state, metrics = train_call(num_devices)(state, num_steps, **changes)
+        state, metrics = train_call(num_devices, augmentation)(state, num_steps, **changes)
         losses.extend(metrics.loss[:num_steps])
     return state, np.asarray(losses)
 
@@ -148,6 +160,31 @@ def test_dropout_and_context_dropout_are_at_work():
     assert len(set(first.values())) == 3
 
 
+def test_augmentation_follows_its_schedule_and_changes_nothing_at_0():
+    fading = Augmentation(CODEC.kit, make_strength("rise", 8))  # 0 at the first step, a half at the second
+    _, plain = run([3])
+    _, none = run([3], augmentation=fading)
+    np.testing.assert_allclose(none, plain, rtol=1e-6)
+    strength = HYPER.augment._replace(rotate_beats=np.float32(1), jitter_ms=np.float32(200))
+    _, changed = run([3], augmentation=fading, augment=strength)
+    assert changed[0] == none[0]
+    assert np.all(np.abs(changed[1:] - plain[1:]) > 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [("constant", [1, 1, 1, 1, 1]), ("rise", [0, 0.5, 1, 1, 1]), ("fade", [1, 1, 1, 0.5, 0])],
+)
+def test_schedules_of_augmentation(schedule, factors):
+    steps = jnp.asarray([0, 10, 20, 70, 80])
+    np.testing.assert_allclose(jax.vmap(make_strength(schedule, 80))(steps), factors)
+
+
+def test_an_unknown_schedule_of_augmentation_is_named():
+    with pytest.raises(ValueError, match="constant, rise, fade"):
+        make_strength("sometimes", 2)
+
+
 def test_clipping_limits_the_update_and_not_the_report():
     norms, moves = [], []
     for clip_norm in (0, 1e-9):  # after a clip to nothing, Adam's epsilon of 1e-8 outweighs the gradient
@@ -205,7 +242,7 @@ def test_clip_of_no_gradient():
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 def test_schedule(schedule):
-    rate = jax.vmap(make_schedule(schedule, 10, 110))(jnp.arange(150))
+    rate = jax.vmap(make_learning_rate(schedule, 10, 110))(jnp.arange(150))
     np.testing.assert_allclose(rate[:11], np.arange(11) / 10, atol=1e-6)
     if schedule == "constant":
         assert (rate[10:] == 1).all()
@@ -218,7 +255,7 @@ def test_schedule(schedule):
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 @pytest.mark.parametrize(("warmup_steps", "num_steps"), [(0, 1), (0, 2), (1, 1), (5, 5), (100, 3)])
 def test_schedules_of_short_runs(schedule, warmup_steps, num_steps):
-    rate = make_schedule(schedule, warmup_steps, num_steps)
+    rate = make_learning_rate(schedule, warmup_steps, num_steps)
     assert all(0 <= float(rate(step)) <= 1 for step in range(num_steps))
 
 
@@ -226,7 +263,7 @@ def test_names_that_are_not_there():
     with pytest.raises(ValueError, match=r"train\.optimizer is 'sgd'; there are: adamw, adam, rmsprop"):
         make_tx("sgd")
     with pytest.raises(ValueError, match=r"train\.schedule is 'step'; there are: cosine, constant"):
-        make_schedule("step", 1, 2)
+        make_learning_rate("step", 1, 2)
 
 
 def test_each_part_of_the_context_is_dropped_on_its_own():
@@ -251,7 +288,7 @@ def test_context_is_dropped_never_or_always(rate):
 
 
 def test_an_example_is_a_function_of_its_key():
-    take = jax.jit(jax.vmap(lambda key: take_tokens(jax.device_put(CORPUS), CODEC, SHAPE, key, 0.5)))
+    take = jax.jit(jax.vmap(lambda key: take_tokens(jax.device_put(CORPUS), CODEC, SHAPE, key, np.float32(0.5))))
     keys = jax.random.split(jax.random.key(1), 6)
     tokens, context = take(keys)
     reversed_tokens, reversed_context = take(keys[::-1])

@@ -19,6 +19,22 @@ PLAIN: dict[str, Any] = {
     "sample.style": "",
 }
 
+# What a data loader can do as well, all at once: stronger than one would train with, so that nothing is left out.
+AUGMENTED: dict[str, Any] = {
+    "augment.tempo": 0.2,
+    "augment.double_time": 0.1,
+    "augment.rotate_bars": 0.5,
+    "augment.swing": 0.2,
+    "augment.push_ms": 10.0,
+    "augment.jitter_ms": 5.0,
+    "augment.gain": 0.3,
+    "augment.curve": 0.3,
+    "augment.velocity_jitter": 5.0,
+    "augment.drop_ghosts": 0.2,
+    "augment.drop_voice": 0.1,
+    "augment.swap_hands": 0.1,
+}
+
 
 def plain(hidden: int, batch: int = 64, beats: int = 32) -> dict[str, Any]:
     """The plain LSTM at a size: its embedding is as wide as its layers."""

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.contender import Contender, Figures, Repeat
@@ -15,6 +16,7 @@ from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_setti
 from benchmarks.contenders.jax_threads import threads
 from drumjax.corpus import max_notes
 from drumjax.settings import make_codec
+from drumjax.train_loop import make_augmentation, make_hyper
 from drumjax.train_step import WindowShape, take_tokens
 
 
@@ -55,18 +57,21 @@ def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: in
         steps = codec.num_steps(t.window_beats)
         shape = WindowShape(t.batch_size, t.window_beats, steps, max_notes(songs, t.window_beats))
         corpus = jax.device_put(songs)
+        hyper = make_hyper(settings, len(codec.fields))
+        augmentation = make_augmentation(settings)
 
         @jax.jit
-        def take(corpus, key):
+        def take(corpus, hyper, key):
+            change = augmentation.at(jnp.int32(0), hyper.augment) if augmentation else None
             keys = jax.random.split(key, t.batch_size)
-            return jax.vmap(lambda k: take_tokens(corpus, codec, shape, k, t.context_dropout))(keys)
+            return jax.vmap(lambda k: take_tokens(corpus, codec, shape, k, t.context_dropout, change))(keys)
 
         keys = jax.random.split(jax.random.key(0), batches)
 
         def repeat() -> Figures:
             start = time.perf_counter()
             for key in keys:
-                tokens = take(corpus, key)
+                tokens = take(corpus, hyper, key)
             jax.block_until_ready(tokens)
             return {"seconds": (time.perf_counter() - start) / batches}
 

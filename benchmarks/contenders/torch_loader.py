@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.contender import Contender, Figures, Repeat
+from benchmarks.contenders.numpy_augment import Music, augment
 from benchmarks.contenders.torch_lstm import IGNORED, START, Trainer, set_threads, threads
 from benchmarks.songs import training_songs
 from drumjax.kits import get_kit
@@ -22,11 +23,12 @@ PREFETCH = 2  # batches that each process of the DataLoader keeps ready: its def
 class WindowDataset(Dataset):
     """Random windows: a song chosen with odds by its length, and a uniform start on one of its beats."""
 
-    def __init__(self, songs: list[Song], length: int):
-        self.songs, self.length = songs, length
+    def __init__(self, songs: list[Song], length: int, strength: dict[str, float]):
+        self.songs, self.length, self.strength = songs, length, strength
+        self.kit = get_kit("roland_td11")
         self.num_beats = np.asarray([int(np.ceil(song.num_bars * song.beats_per_bar)) for song in songs])
         self.odds = np.cumsum(self.num_beats) / self.num_beats.sum()
-        self.drum_of_pitch = get_kit("roland_td11").class_table()
+        self.drum_of_pitch = self.kit.class_table()
         self.rng: np.random.Generator | None = None
 
     def __len__(self) -> int:
@@ -37,20 +39,25 @@ class WindowDataset(Dataset):
         self.rng = self.rng or np.random.default_rng(torch.initial_seed())  # each process has its own seed
         number = int(np.searchsorted(self.odds, self.rng.random(), side="right"))
         room = max(0, self.num_beats[number] - self.length // STEPS_PER_BEAT)
-        onset, pitch = self.cut(self.songs[number], int(self.rng.integers(room + 1)))
-        # A change of the music itself, such as another tempo or other velocities, belongs here: between cutting and
-        # encoding, on notes, where drumjax's take_tokens has it too.
+        song, start = self.songs[number], int(self.rng.integers(room + 1))
+        onset, pitch, velocity = self.cut(song, start)
+        length = min(self.length / STEPS_PER_BEAT, float(self.num_beats[number] - start))
+        if self.strength:
+            music = Music(onset, pitch, velocity, song.tempo_bpm, song.beats_per_bar, length)
+            music = augment(self.rng, music, self.strength, self.kit)
+            onset, pitch, length = music.onset, music.pitch, music.num_beats
         chords = self.encode(onset, pitch)
-        inside = min(self.length, round(self.num_beats[number] * STEPS_PER_BEAT))
+        inside = min(self.length, round(length * STEPS_PER_BEAT))
         targets = np.where(np.arange(self.length) < inside, chords, IGNORED)
         return np.concatenate([[START], chords[:-1]]), targets
 
-    def cut(self, song: Song, start_beat: int) -> tuple[np.ndarray, np.ndarray]:
-        """Onsets in beats from the window's start, and pitches."""
+    def cut(self, song: Song, start_beat: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Onsets in beats from the window's start, pitches and velocities."""
         half_step = 0.5 / STEPS_PER_BEAT  # a hit this early counts for the first step
         limits = start_beat - half_step, start_beat + self.length / STEPS_PER_BEAT - half_step
         first, last = np.searchsorted(song.notes.onset_beat, limits, side="left")
-        return song.notes.onset_beat[first:last] - start_beat, song.notes.pitch[first:last]
+        notes = song.notes
+        return notes.onset_beat[first:last] - start_beat, notes.pitch[first:last], notes.velocity[first:last]
 
     def encode(self, onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """The chord of each step [T]: a bit per drum that is hit."""
@@ -67,15 +74,25 @@ def endless(loader: DataLoader) -> Iterator:
         yield from loader
 
 
-def train(threads_wanted: int, dataset: str, hidden: int, batch: int, length: int, steps: int) -> Contender:
-    """Steps of training on windows of songs; seconds per step."""
+def train(
+    threads_wanted: int,
+    dataset: str,
+    hidden: int,
+    batch: int,
+    length: int,
+    steps: int,
+    strength: dict[str, float] | None = None,
+) -> Contender:
+    """Steps of training on windows of songs, augmented as far as `strength` says; seconds per step."""
     set_threads(threads_wanted)
     songs = training_songs(dataset)
 
     def make(num_workers: int) -> Repeat:
         trainer = Trainer(hidden)
         some: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": PREFETCH} if num_workers else {}
-        batches = endless(DataLoader(WindowDataset(songs, length), batch, num_workers=num_workers, **some))
+        batches = endless(
+            DataLoader(WindowDataset(songs, length, strength or {}), batch, num_workers=num_workers, **some)
+        )
 
         def train_steps(count: int) -> None:
             for _ in range(count):
