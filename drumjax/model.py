@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs import ABSENT, Field, Place, field_slices
-from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity
+from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity, repeat
 from drumjax.lstm import BACKENDS, LSTMLayer, LSTMState, choose_backend, initial_state
 from drumjax.notes import Array, Context
 
@@ -171,7 +171,7 @@ class MusicLSTM(nnx.Module):
         self, previous: Array, lookback: Array, place: Place, context: Context, project: Callable[[Array], Array]
     ) -> Array:
         """The stack's input [T, B, E], or what the linear map `project` makes of it."""
-        x = project(self.context(context) + self.bias[...][None])[None]
+        x = repeat(project(self.context(context) + self.bias[...][None]), previous.shape[0])
         for field, where in zip(self.fields, field_slices(self.fields), strict=True):
             x = x + getattr(self, f"previous_{field.name}")(previous[:, :, None, where], project)
             if self.num_lookbacks:
