@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.codecs import ABSENT, Codec, Place, field_slices
-from drumjax.model import Carry, Model, Noise, Params
+from drumjax.model import Model, Params
+from drumjax.music_lstm import Carry, Noise
 from drumjax.notes import Array, Context
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from drumjax.checkpoint import Checkpoints, Which
 from drumjax.codecs import Codec
-from drumjax.model import Model, Params, Shape
+from drumjax.model import Model, Params
+from drumjax.music_lstm import Shape
 from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
 from drumjax.workdir import RunError
 

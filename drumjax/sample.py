@@ -16,7 +16,8 @@ import numpy as np
 
 from drumjax.codecs import ABSENT, Codec, Place, field_slices
 from drumjax.loss import cross_entropy
-from drumjax.model import Carry, Hidden, Model, Params
+from drumjax.model import Model, Params
+from drumjax.music_lstm import Carry, Hidden
 from drumjax.notes import Array, Context
 
 # A clamp's token that the sampler chooses; ABSENT is chosen too, where the fields before it make the variable exist.

@@ -16,7 +16,7 @@ from drumjax.codecs.grid import GridCodec
 from drumjax.datasets import DataSettings
 from drumjax.device import MATMUL_PRECISIONS
 from drumjax.kits import get_kit
-from drumjax.model import ModelSettings
+from drumjax.music_lstm import ModelSettings
 from drumjax.optimizer import OPTIMIZERS
 from drumjax.schedule import AUGMENTATIONS, LEARNING_RATES
 

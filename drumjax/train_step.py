@@ -16,7 +16,8 @@ from drumjax.device import matmuls_in
 from drumjax.hyper import Hyper
 from drumjax.kits import Kit
 from drumjax.loss import Example, score_tokens
-from drumjax.model import Model, Noise, Params
+from drumjax.model import Model, Params
+from drumjax.music_lstm import Noise
 from drumjax.notes import Array, Context, Window
 from drumjax.optimizer import clip, descend
 

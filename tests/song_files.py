@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drumjax import song_writer
 from drumjax.datasets import DataSettings, load_dataset
 from drumjax.midi import write_midi
 from drumjax.notes import Song, make_notes
@@ -58,3 +59,14 @@ def assert_same_songs(songs, others):
         for array, other_array in zip(song.notes, other.notes, strict=True):
             assert array.dtype == other_array.dtype
             np.testing.assert_array_equal(array, other_array)
+
+
+def fail_at(monkeypatch, index, error):
+    """Lets the file of that sample fail."""
+
+    def write(song, path):
+        if path.name == f"{index:06d}.mid":
+            raise error
+        write_midi(song, path)
+
+    monkeypatch.setattr(song_writer, "write_midi", write)

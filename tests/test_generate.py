@@ -8,15 +8,15 @@ import json
 import jax
 import numpy as np
 import pytest
+from song_files import fail_at
 from tiny import STYLES, make_params
 
 from configs import default
 from drumjax import generate as generate_module
-from drumjax import song_writer
 from drumjax.generate import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
 from drumjax.grooves import Groove, RequestError
 from drumjax.manifest import MANIFEST, Manifest
-from drumjax.midi import read_midi, write_midi
+from drumjax.midi import read_midi
 from drumjax.runs import Run, make_model
 from drumjax.sample import Controls, make_sampler
 from drumjax.settings import make_codec, make_settings
@@ -72,17 +72,6 @@ def assert_same_samples(folder, expected: dict[str, bytes]):
     actual = contents(folder)
     assert sorted(actual.pop(MANIFEST).splitlines()) == sorted(expected[MANIFEST].splitlines())
     assert actual == {name: data for name, data in expected.items() if name != MANIFEST}
-
-
-def fail_at(monkeypatch, index, error):
-    """Lets the file of that sample fail."""
-
-    def write(song, path):
-        if path.name == f"{index:06d}.mid":
-            raise error
-        write_midi(song, path)
-
-    monkeypatch.setattr(song_writer, "write_midi", write)
 
 
 class LimitedFile:

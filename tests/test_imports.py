@@ -61,7 +61,7 @@ def test_the_walk_sees_imports():
     [
         ("miditoolkit", {"midi"}),
         ("orbax", {"checkpoint"}),
-        ("flax", {"lstm", "layers", "model"}),
+        ("flax", {"lstm", "layers", "music_lstm", "model"}),
         ("optax", {"optimizer", "schedule", "train_step"}),
         ("absl", set()),
         ("ml_collections", set()),
@@ -88,6 +88,7 @@ def test_notes_and_kits_stand_alone():
         ("corpus", {"codecs", "model"}),
         ("augment", {"codecs", "corpus", "model", "settings"}),
         ("model", {"kits", "midi", "datasets", "codecs.grid", "tab"}),
+        ("music_lstm", {"kits", "midi", "datasets", "codecs.grid", "tab"}),
         ("layers", {"kits", "midi", "datasets", "codecs.grid", "tab"}),
         ("lstm", {"kits", "midi", "datasets", "codecs", "tab"}),
         ("train_step", {"train", "sample", "datasets", "checkpoint"}),

@@ -20,9 +20,9 @@ from tiny import (
 )
 
 from drumjax.codecs import ABSENT, Place, field_slices
-from drumjax.layers import BATCH_NORM_MOMENTUM, dropout
+from drumjax.layers import BATCH_NORM_MOMENTUM, dropout, repeat
 from drumjax.loss import Example, place_of, score_tokens
-from drumjax.model import Hidden, MusicLSTM, Noise
+from drumjax.music_lstm import Hidden, MusicLSTM, Noise
 
 PLAIN_CODEC = dataclasses.replace(CODEC, expressive=False)
 # One shape for most tests, so that they share what is compiled.
@@ -357,6 +357,14 @@ def test_a_plain_model_gathers_from_projected_tables(monkeypatch, position):
     assert nll == pytest.approx(float(other_nll), rel=1e-5)
     for a, b in zip(jax.tree.leaves(slopes), jax.tree.leaves(other_slopes), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
+def test_the_slope_of_what_is_repeated_is_the_sum_over_the_steps():
+    weights = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+    x = jnp.ones((3, 4))
+    np.testing.assert_array_equal(repeat(x, 5), np.ones((5, 3, 4)))
+    slope = jax.jit(jax.grad(lambda x: jnp.sum(weights * repeat(x, 5))))(x)
+    np.testing.assert_allclose(slope, weights.sum(axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("features", [True, False])

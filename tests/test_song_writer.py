@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from song_files import fail_at
 
 from drumjax import song_writer
-from drumjax.midi import read_midi, write_midi
+from drumjax.midi import read_midi
 from drumjax.notes import Song, make_notes
 from drumjax.song_writer import MAX_PENDING, NUM_THREADS, SongWriter
 
@@ -78,12 +79,7 @@ def write_all(folder: Path, done: Callable[[dict], None], error: BaseException |
 
 @pytest.mark.parametrize("index", [0, 7, 39])
 def test_a_failure_stops_it_and_what_is_in_place_is_accounted_for(tmp_path, monkeypatch, index):
-    def write(song, path):
-        if path.name == f"{index:06d}.mid":
-            raise NO_SPACE
-        write_midi(song, path)
-
-    monkeypatch.setattr(song_writer, "write_midi", write)
+    fail_at(monkeypatch, index, NO_SPACE)
     done = []
     with pytest.raises(OSError, match="No space left"):
         write_all(tmp_path, done.append)

@@ -11,7 +11,8 @@ import numpy as np
 
 from drumjax.codecs.grid import GridCodec
 from drumjax.kits import Kit
-from drumjax.model import Model, ModelSettings, Shape
+from drumjax.model import Model
+from drumjax.music_lstm import ModelSettings, Shape
 from drumjax.notes import METRES, Context, Song, make_notes
 
 THREE_DRUMS = Kit("three", ("kick", "snare", "hat"), ("BD", "SD", "HH"), ((36,), (38, 40), (42, 44)), (36, 38, 42))
