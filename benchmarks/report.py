@@ -53,6 +53,10 @@ def section(contest: Contest, outcomes: list[Outcome], judged: bool) -> str:
     return "\n".join(lines)
 
 
+# Of a case: where this machine keeps things, which says nothing to others.
+FOLDERS = ("folder", "cache_dir", "workdir")
+
+
 def as_json(contest: Contest, outcomes: list[Outcome], judged: bool) -> dict[str, Any]:
     """All of a contest's figures."""
     peak = peak_flops(contest, outcomes)
@@ -68,7 +72,8 @@ def as_json(contest: Contest, outcomes: list[Outcome], judged: bool) -> dict[str
 
 def _outcome_json(contest: Contest, outcome: Outcome, outcomes: list[Outcome], peak: float, judged: bool):
     entry = outcome.entry
-    row: dict[str, Any] = {"name": entry.name, "x": entry.x, "case": entry.case, "problem": outcome.problem or None}
+    case = {name: value for name, value in entry.case.items() if name not in FOLDERS}
+    row: dict[str, Any] = {"name": entry.name, "x": entry.x, "case": case, "problem": outcome.problem or None}
     if outcome.problem:
         return row
     low, high = np.quantile(outcome.seconds, (0.25, 0.75))
