@@ -57,6 +57,8 @@ def get_config() -> ml_collections.ConfigDict:
     model.tempo = True
     model.metre = True
     model.fill = True
+    model.density = True  # notes per beat and mean velocity of the window, to be asked for when sampling
+    model.dynamics = True
 
     # ---- Augmentation: how far training examples are changed, inside the compiled step; 0 leaves them alone.
     config.augment = augment = ml_collections.ConfigDict()
@@ -79,6 +81,7 @@ def get_config() -> ml_collections.ConfigDict:
     # ---- Training.
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0
+    train.init_from = ""  # workdir of another run to start from; its styles are matched by name
     train.num_steps = 1200
     train.batch_size = 32  # windows
     train.window_beats = 64  # 16 bars of 4/4
@@ -90,6 +93,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.clip_norm = 1.0  # global gradient norm; 0 does not clip
     train.dropout = 0.3
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
+    train.measured_dropout = 0.5  # odds that density and dynamics are hidden; held-out songs are judged without
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
     train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset (nats per step)
     train.matmul_precision = "default"  # of the device; bfloat16, tensorfloat32, float32 where it knows them
@@ -104,6 +108,10 @@ def get_config() -> ml_collections.ConfigDict:
     sample.bpm = 120.0
     sample.time_signature = "4/4"
     sample.bars = 8
+    sample.fill_every = 0  # every so many bars one is a fill; 0: none is asked for
+    sample.density = 0.0  # notes per beat; 0 leaves it open
+    sample.dynamics = 0.0  # mean velocity; 0 leaves it open
+    sample.guidance = 1.0  # above 1 exaggerates what is asked for, at twice the work
     sample.temperature = 1.0
     sample.top_k = 0  # 0 keeps all
     sample.top_p = 1.0

@@ -21,7 +21,7 @@ class Corpus(NamedTuple):
     """S songs, M notes, Q beats in all.
 
     notes       Notes [M], onsets from the start of their song, songs one after another
-    context     Context [S], start_beat 0
+    context     Context [S], start_beat, density and dynamics 0
     end_beat    [S] float32, length of each song in beats: the end of its last bar
     song_beat   [S + 1] int32, beats before each song, all its bars counted whole
     beat_song   [Q] int32, the song of each beat
@@ -70,6 +70,8 @@ def _pack_context(songs: Sequence[Song], style_id: dict[str, int]) -> Context:
         style=np.asarray([style_id.get(song.style, 0) for song in songs], np.int32),
         fill=np.asarray([song.fill for song in songs], np.int32),
         start_beat=np.zeros(len(songs), np.float32),
+        density=np.zeros(len(songs), np.float32),
+        dynamics=np.zeros(len(songs), np.float32),
     )
 
 

@@ -16,6 +16,9 @@ BATCH_NORM_MOMENTUM = 0.99
 # Flax's defaults the tempo did, and 200 steps ended 0.03 nats worse).
 INPUT_INIT = jax.nn.initializers.normal(0.05)
 
+# By name of a scale: the field of the context, and what is usual.
+SCALES = {"tempo": ("tempo_bpm", 120.0), "density": ("density", 4.0), "dynamics": ("dynamics", 64.0)}
+
 
 def identity(x: Array) -> Array:
     return x
@@ -102,25 +105,32 @@ class FieldInput(nnx.Module):
 
 
 class ContextInput(nnx.Module):
-    """Embeds the parts of the context that are switched on: [B] -> [B, E]. An unknown part has a row of its own."""
+    """Embeds the parts of the context that are switched on: [B] -> [B, E]. An unknown part has a row of its own.
 
-    def __init__(self, style: int, tempo: bool, metre: bool, fill: bool, size: int, rngs: nnx.Rngs):
-        self.parts = {"style": style, "metre": len(METRES) if metre else 0, "fill": 3 if fill else 0}
-        for name, rows in self.parts.items():
+    `scales` are numbers that count in octaves: tempo from 120 bpm (half and double time are equally far), density from
+    4 notes per beat, dynamics from a velocity of 64.
+    """
+
+    def __init__(self, style: int, metre: bool, fill: bool, scales: tuple[str, ...], size: int, rngs: nnx.Rngs):
+        self.rows = {"style": style, "metre": len(METRES) if metre else 0, "fill": 3 if fill else 0}
+        self.scales = scales
+        for name, rows in self.rows.items():
             if rows:
                 setattr(self, name, nnx.Embed(rows, size, embedding_init=INPUT_INIT, rngs=rngs))
-        self.tempo = nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs) if tempo else None
+        for name in scales:
+            setattr(self, name, nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs))
 
     def __call__(self, context: Context) -> Array:
         total = jnp.zeros((context.tempo_bpm.shape[0], 1))
-        for name, rows in self.parts.items():
+        for name, rows in self.rows.items():
             if rows:
                 total = total + getattr(self, name)(getattr(context, name))
-        if self.tempo is not None:
-            known = context.tempo_bpm > 0
-            # Octaves from 120 bpm, so that half and double time are equally far.
-            octaves = jnp.where(known, jnp.log2(jnp.where(known, context.tempo_bpm, 120.0) / 120.0), 0.0)
-            total = total + self.tempo(jnp.stack([known.astype(jnp.float32), octaves, octaves**2], axis=-1))
+        for name in self.scales:
+            field, usual = SCALES[name]
+            value = getattr(context, field)
+            known = value > 0
+            octaves = jnp.where(known, jnp.log2(jnp.where(known, value, usual) / usual), 0.0)
+            total = total + getattr(self, name)(jnp.stack([known.astype(jnp.float32), octaves, octaves**2], axis=-1))
         return total
 
 

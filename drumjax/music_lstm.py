@@ -43,10 +43,12 @@ class ModelSettings:
     lookback: bool  # tokens of the same place in earlier bars, as far as the codec looks back
     copy: bool  # let the first field's head raise the tokens of the lookback directly
     features: bool  # share between related values (drums of a chord) in inputs and outputs
-    style: bool  # the four parts of the context
+    style: bool  # the parts of the context
     tempo: bool
     metre: bool
     fill: bool
+    density: bool
+    dynamics: bool
 
     def __post_init__(self):
         if self.norm not in NORMS:
@@ -110,7 +112,8 @@ class MusicLSTM(nnx.Module):
             self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
             self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
         num_styles = shape.num_styles if s.style else 0
-        self.context = ContextInput(num_styles, s.tempo, s.metre, s.fill, size, rngs)
+        scales = tuple(name for name in ("tempo", "density", "dynamics") if getattr(s, name))
+        self.context = ContextInput(num_styles, s.metre, s.fill, scales, size, rngs)
         width = size
         for i in range(s.num_layers):
             setattr(self, f"lstm_{i}", LSTMLayer(width, s.hidden_size, s.backend, rngs))

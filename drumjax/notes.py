@@ -50,6 +50,8 @@ class Context(NamedTuple):
     style           int32, index into the run's style vocabulary; 0 is unknown
     fill            int32, FILL_UNKNOWN, FILL_NO or FILL_YES
     start_beat      float32, where the window starts in its song, in beats from bar 0
+    density         float32, notes per beat; 0 is unknown
+    dynamics        float32, mean MIDI velocity, 1..127; 0 is unknown
     """
 
     tempo_bpm: Array
@@ -58,6 +60,8 @@ class Context(NamedTuple):
     style: Array
     fill: Array
     start_beat: Array
+    density: Array = np.float32(0)
+    dynamics: Array = np.float32(0)
 
 
 class Window(NamedTuple):

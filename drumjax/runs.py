@@ -12,15 +12,16 @@ from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A model and its parameters.
 
-    styles  the style vocabulary; index 0 is the unknown style ""
-    step    train steps behind the parameters
+    styles           the style vocabulary; index 0 is the unknown style ""
+    step             train steps behind the parameters
+    time_signatures  those of the training songs, such as "4/4"; () is not known
     """
 
     settings: Settings
@@ -30,6 +31,7 @@ class Run:
     stats: Params
     styles: tuple[str, ...]
     step: int
+    time_signatures: tuple[str, ...] = ()
 
 
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
@@ -66,4 +68,13 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     settings = dataclasses.replace(settings, sample=known_style(settings.sample, styles))
     codec = make_codec(settings.codec)
     model = make_model(settings, codec, len(styles))
-    return Run(settings, codec, model, tree["params"], tree.get("stats", {}), styles, metadata["step"])
+    return Run(
+        settings,
+        codec,
+        model,
+        tree["params"],
+        tree.get("stats", {}),
+        styles,
+        metadata["step"],
+        tuple(metadata["data"]["time_signatures"]),
+    )

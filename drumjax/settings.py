@@ -76,6 +76,7 @@ class TrainSettings:
     """How to train; see configs/default.py for what each is."""
 
     seed: int
+    init_from: str
     num_steps: int
     batch_size: int
     window_beats: int
@@ -87,6 +88,7 @@ class TrainSettings:
     clip_norm: float
     dropout: float
     context_dropout: float
+    measured_dropout: float
     average_decay: float
     field_weights: tuple[float, ...]
     matmul_precision: str
@@ -104,6 +106,7 @@ class TrainSettings:
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
         for name in ("dropout", "context_dropout", "average_decay"):
             _require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
+        _require(0 <= self.measured_dropout <= 1, "train.measured_dropout", self.measured_dropout, "in 0..1")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(self.optimizer in OPTIMIZERS, "train.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         precisions = ", ".join(MATMUL_PRECISIONS)
@@ -154,6 +157,10 @@ class SampleSettings:
     bpm: float
     time_signature: str
     bars: int
+    fill_every: int
+    density: float
+    dynamics: float
+    guidance: float
     temperature: float
     top_k: int
     top_p: float

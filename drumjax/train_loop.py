@@ -23,6 +23,7 @@ from drumjax.schedule import make_learning_rate, make_strength
 from drumjax.settings import Settings
 from drumjax.signals import catch_stop_signals
 from drumjax.train_step import Augmentation, Metrics, TrainState, WindowShape, init_state, make_train_call
+from drumjax.transfer import load_transfer
 from drumjax.workdir import RunError, check_same_config
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class TrainLoop:
             model, codec, tx, rate, shape, mesh, t.steps_per_call,
             noisy=t.dropout > 0, augmentation=make_augmentation(self.settings), matmul_precision=t.matmul_precision,
         )  # fmt: skip
-        self.corpus = replicate(data.corpus, mesh)
+        self.mesh, self.corpus = mesh, replicate(data.corpus, mesh)
         self.hyper = replicate(make_hyper(self.settings, len(codec.fields)), mesh)
         # The key goes in as numpy: several processes share no other input.
         key_data = np.asarray(jax.random.key_data(jax.random.key(t.seed)))
@@ -81,12 +82,14 @@ class TrainLoop:
         self.evaluator = Evaluator(self.settings, model, codec, data)
 
     def restore(self) -> None:
-        """Goes back to the newest good checkpoint, if there is one."""
+        """Goes back to the newest good checkpoint, if there is one, else to the run that is to be started from."""
         if self.checkpoints.steps():  # settings and data first: they explain a difference better than shapes do
             self._check_metadata(self.checkpoints.read_metadata())
         params, rest = _to_items(self.state)
         restored = self.checkpoints.restore_latest(params=params, state=rest)
         if restored is None:
+            if self.settings.train.init_from:
+                self._transfer()
             return
         self.state = _from_items(restored.params, restored.state)
         self.step = self.saved_step = self.window_step = restored.step
@@ -96,6 +99,11 @@ class TrainLoop:
         if progress["window"]:
             self.window = [Metrics(*(np.asarray(column, np.float32) for column in progress["window"]))]
         logger.info("resuming %s at step %d", self.workdir, self.step)
+
+    def _transfer(self) -> None:
+        params, stats = load_transfer(self.settings.train.init_from, self.settings, tuple(self.metadata["styles"]))
+        params, average, stats = replicate((params, params, stats), self.mesh)
+        self.state = self.state._replace(params=params, average=average, stats=stats)
 
     def _check_metadata(self, saved: dict[str, Any]) -> None:
         """Refuses a checkpoint of other settings or data, also where config.json is gone."""
@@ -216,6 +224,7 @@ def make_hyper(settings: Settings, num_fields: int) -> Hyper:
         clip_norm=np.float32(t.clip_norm),
         dropout=np.float32(t.dropout),
         context_dropout=np.float32(t.context_dropout),
+        measured_dropout=np.float32(t.measured_dropout),
         average_decay=np.float32(t.average_decay),
         field_weights=np.asarray(t.field_weights[:num_fields], np.float32),
         augment=Strength(*(np.float32(getattr(settings.augment, name)) for name in Strength._fields)),

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec
 
 from drumjax.augment import Strength, augment
 from drumjax.codecs import Codec
+from drumjax.conditions import hide, measure
 from drumjax.corpus import Corpus, take_window
 from drumjax.device import matmuls_in
 from drumjax.hyper import Hyper
@@ -78,31 +79,12 @@ def init_state(model: Model, tx: optax.GradientTransformation, key: Array) -> Tr
     return TrainState(jnp.int32(0), key_run, params, average, stats, tx.init(params))
 
 
-def drop_context(key: Array, context: Context, rate: Array) -> Context:
-    """Sets each part of one example's context to unknown with the odds `rate`, so that a model can play without it."""
-    keys = jax.random.split(key, 4)
-    parts = {
-        name: jnp.where(jax.random.bernoulli(k, rate), jnp.zeros_like(value), value)
-        for k, (name, value) in zip(
-            keys,
-            (
-                ("style", context.style),
-                ("tempo_bpm", context.tempo_bpm),
-                ("metre", context.metre),
-                ("fill", context.fill),
-            ),
-            strict=True,
-        )
-    }
-    return context._replace(**parts)
-
-
 def take_tokens(
     corpus: Corpus,
     codec: Codec,
     shape: WindowShape,
     key: Array,
-    rate: Array,
+    hyper: Hyper,
     change: Callable[[Array, Window], Window] | None = None,
 ) -> tuple[Array, Context]:
     """One random example: its tokens [T, F] and its context. `change` (key, window) augments the window."""
@@ -110,7 +92,8 @@ def take_tokens(
     window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
     if change is not None:
         window = change(key_change, window)
-    return codec.encode(window, shape.num_steps), drop_context(key_context, window.context, rate)
+    context = hide(key_context, measure(window).context, hyper.context_dropout, hyper.measured_dropout)
+    return codec.encode(window, shape.num_steps), context
 
 
 def make_train_call(
@@ -158,7 +141,7 @@ def make_train_call(
         keys = jax.random.split(key_data, shape.batch)[mine]
         keys_dropout = jax.random.split(key_dropout, shape.batch)[mine]
         change = augmentation.at(state.step, hyper.augment) if augmentation else None
-        take = functools.partial(take_tokens, corpus, codec, shape, rate=hyper.context_dropout, change=change)
+        take = functools.partial(take_tokens, corpus, codec, shape, hyper=hyper, change=change)
         tokens, context = jax.vmap(take)(keys)
         grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
         (loss, (nll, stats)), grads = grad_fn(state.params, state.stats, tokens, context, hyper, keys_dropout)

@@ -51,6 +51,7 @@ def load_training_data(settings: Settings) -> TrainingData:
     description = {
         "source": dataset.source,
         "train_songs": len(songs),
+        "time_signatures": sorted({"{}/{}".format(*song.time_signature) for song in songs}),
         "train_minutes": round(minutes, 1),
         "validation_songs": len(validation),
         "fingerprint": _fingerprint(corpus),

@@ -12,7 +12,19 @@ from drumjax.files import write_atomically
 FREE_TO_CHANGE = {
     "train": ("num_steps", "log_every_steps", "eval_every_steps", "patience_evals"),
     "data": ("dir", "fallback"),
-    "sample": ("style", "bpm", "time_signature", "bars", "temperature", "top_k", "top_p"),
+    "sample": (
+        "style",
+        "bpm",
+        "time_signature",
+        "bars",
+        "fill_every",
+        "density",
+        "dynamics",
+        "guidance",
+        "temperature",
+        "top_k",
+        "top_p",
+    ),
 }
 
 

@@ -73,7 +73,7 @@ def test_a_window_knows_its_context(all_windows):
     starts, windows = all_windows
     for row, (number, start) in enumerate(starts):
         song, context = SONGS[number], jax.tree.map(lambda column, row=row: column[row], windows.context)
-        expected = (song.tempo_bpm, song.beats_per_bar, song.metre, STYLES.index(song.style), song.fill, start)
+        expected = (song.tempo_bpm, song.beats_per_bar, song.metre, STYLES.index(song.style), song.fill, start, 0, 0)
         assert context == pytest.approx(expected)
         assert windows.num_beats[row] == min(song.num_bars * song.beats_per_bar - start, NUM_BEATS)
 

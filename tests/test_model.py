@@ -28,7 +28,10 @@ PLAIN_CODEC = dataclasses.replace(CODEC, expressive=False)
 # One shape for most tests, so that they share what is compiled.
 NUM_ROWS, NUM_STEPS = 10, 28  # more than two bars of 5/4
 FIELD_OF = np.repeat(np.arange(3), [field.count for field in CODEC.fields])  # of each token variable
-PARTS = ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill")
+PARTS = (
+    "skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill", "density", "dynamics"
+)  # fmt: skip
+CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))  # all of it is known
 EVERYTHING_OFF = dict.fromkeys(PARTS, False)
 
 
@@ -139,6 +142,8 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
         "tempo": base._replace(tempo_bpm=np.float32(101)),
         "metre": base._replace(metre=np.int32(2)),
         "fill": base._replace(fill=np.int32(2)),
+        "density": base._replace(density=np.float32(3)),
+        "dynamics": base._replace(dynamics=np.float32(80)),
         "style unknown": base._replace(style=np.int32(0)),
         "tempo unknown": base._replace(tempo_bpm=np.float32(0)),
         "metre unknown": base._replace(metre=np.int32(0)),
@@ -167,7 +172,7 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
 
 
 def scores_of(model, params, stats, tokens, *, axis=None, noise=None, codec=CODEC):
-    context = stack([make_context()] * len(tokens))
+    context = stack([CONTEXT] * len(tokens))
     example = Example(tokens, place_of(codec, context, tokens.shape[1], jnp.int32(0)), context)
     scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, axis)
     return sum(jnp.sum(score.nll) for score in scores), stats
@@ -218,6 +223,8 @@ def parameter_names(**changes) -> set[str]:
         ("metre", {"context/metre/embedding"}),
         ("fill", {"context/fill/embedding"}),
         ("tempo", {"context/tempo/kernel", "context/tempo/bias"}),
+        ("density", {"context/density/kernel", "context/density/bias"}),
+        ("dynamics", {"context/dynamics/kernel", "context/dynamics/bias"}),
         ("skip", set()),
     ],
 )
@@ -275,7 +282,7 @@ def test_what_lies_beyond_the_end_has_no_part_in_the_loss():
     """The negative log-likelihood of 20 steps, from the logits of all 28 given something in the last 8."""
     params, stats = make_params(make_model())
     tokens = random_tokens(5, NUM_ROWS, NUM_STEPS)
-    logits = make_teacher(make_model())(params, stats, tokens, stack([make_context()] * NUM_ROWS))
+    logits = make_teacher(make_model())(params, stats, tokens, stack([CONTEXT] * NUM_ROWS))
     expected = 0.0
     for values, where in zip(logits, field_slices(CODEC.fields), strict=True):
         target = tokens[:, :20, where]

@@ -438,3 +438,28 @@ def test_fails_without_the_dataset_if_told_to():
     config = make_config("", {"data.dataset": "groove", "data.fallback": False})
     with pytest.raises(DatasetError, match=r"cannot download http://127.0.0.1:.*set config.data.dir"):
         load_training_data(make_settings(config))
+
+
+def test_a_run_starts_from_another_and_resumes_as_itself(songs, finished, tmp_path):
+    source, changes = load_run(finished[0]), {"train.init_from": str(finished[0]), "train.num_steps": 1}
+    run(songs, tmp_path, changes)  # the first step has a learning rate of 0
+    for a, b in zip(jax.tree.leaves(load_run(tmp_path).params), jax.tree.leaves(source.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    resumed = run(songs, tmp_path, changes | {"train.num_steps": NUM_STEPS})
+    assert resumed.step == NUM_STEPS
+    straight = tmp_path / "straight"
+    run(songs, straight, changes | {"train.num_steps": NUM_STEPS})
+    assert digest_of_state(straight) == digest_of_state(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model.hidden_size": 9}, r"init_from=.*model\.hidden_size"),
+        ({"codec.steps_per_beat": 4}, r"init_from=.*codec\.steps_per_beat"),
+        ({"train.init_from": "nowhere"}, "nowhere is not a directory"),
+    ],
+)
+def test_a_run_that_cannot_be_started_from(songs, finished, tmp_path, changes, reason):
+    with pytest.raises(RunError, match=reason):
+        run(songs, tmp_path, {"train.init_from": str(finished[0])} | changes)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_context, make_model, make_params, make_song
+from tiny import CODEC, STYLES, make_model, make_params, make_song
 
 from drumjax.augment import Strength
 from drumjax.corpus import max_notes, pack
@@ -18,7 +18,6 @@ from drumjax.train_step import (
     Augmentation,
     TrainState,
     WindowShape,
-    drop_context,
     init_state,
     make_train_call,
     take_tokens,
@@ -33,6 +32,7 @@ HYPER = Hyper(
     clip_norm=np.float32(1.0),
     dropout=np.float32(0.2),
     context_dropout=np.float32(0.1),
+    measured_dropout=np.float32(0.5),
     average_decay=np.float32(0.9),
     field_weights=np.asarray([1.0, 0.5, 0.25], np.float32),
     augment=Strength(*map(np.float32, Strength())),
@@ -105,7 +105,7 @@ def test_golden_loss():
     _, losses = run([3], dropout=np.float32(0), context_dropout=np.float32(0))
     np.testing.assert_allclose(
         losses,
-        [3.097168, 3.015994, 2.882561],
+        [3.143002, 3.031002, 2.846409],
         rtol=1e-4,
         err_msg="The arithmetic of training changed: windows, encoding, places, forward pass, loss, gradient, clipping "
         "or optimizer. Did you mean to? Then checkpoints, published figures and resumed runs are affected: say so in "
@@ -266,29 +266,8 @@ def test_names_that_are_not_there():
         make_learning_rate("step", 1, 2)
 
 
-def test_each_part_of_the_context_is_dropped_on_its_own():
-    context = make_context(start_beat=4.0)
-    keys = jax.random.split(jax.random.key(0), 4000)
-    dropped = jax.jit(jax.vmap(lambda key: drop_context(key, context, 0.25)))(keys)
-    gone = np.stack([np.asarray(dropped[i]) == 0 for i in (0, 2, 3, 4)])
-    np.testing.assert_allclose(gone.mean(1), 0.25, atol=0.03)
-    np.testing.assert_allclose(np.cov(gone), np.eye(4) * 0.1875, atol=0.03)
-    assert (dropped.beats_per_bar == 4).all()  # positions need it
-    assert (dropped.start_beat == 4).all()
-    kept = ~gone
-    for values, value, where in zip((dropped[i] for i in (0, 2, 3, 4)), (120, 1, 2, 1), kept, strict=True):
-        assert (np.asarray(values)[where] == value).all()
-
-
-@pytest.mark.parametrize("rate", [0.0, 1.0])
-def test_context_is_dropped_never_or_always(rate):
-    context = make_context()
-    dropped = drop_context(jax.random.key(0), context, rate)
-    assert [float(dropped[i]) for i in (0, 2, 3, 4)] == [0 if rate else float(context[i]) for i in (0, 2, 3, 4)]
-
-
 def test_an_example_is_a_function_of_its_key():
-    take = jax.jit(jax.vmap(lambda key: take_tokens(jax.device_put(CORPUS), CODEC, SHAPE, key, np.float32(0.5))))
+    take = jax.jit(jax.vmap(lambda key: take_tokens(jax.device_put(CORPUS), CODEC, SHAPE, key, HYPER)))
     keys = jax.random.split(jax.random.key(1), 6)
     tokens, context = take(keys)
     reversed_tokens, reversed_context = take(keys[::-1])

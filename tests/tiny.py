@@ -68,7 +68,10 @@ def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarra
 
 
 def make_model_settings(**changes) -> ModelSettings:
-    parts = dict.fromkeys(("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill"), True)
+    parts = dict.fromkeys(
+        ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill", "density", "dynamics"),
+        True,
+    )
     sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto"}
     return ModelSettings(**{**sizes, "norm": "none", "residual": False, **parts, **changes})
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-PARTS = ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill")
+PARTS = ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill", "density", "dynamics")
 # Hits only, the previous step and nothing else, Adam at a constant rate.
 PLAIN: dict[str, Any] = {
     "codec.expressive": False,

@@ -1,0 +1,21 @@
+"""From all styles to rock: groove.py's run, trained on a little on rock beats alone.
+
+Command:  python run_train.py --config configs/groove.py && python run_train.py --config configs/rock_finetune.py
+Hardware: 2 CPU cores, 1.7 GB of memory
+"""
+
+import ml_collections
+
+from configs import rock
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = rock.get_config()
+    config.data.styles = ("rock",)
+    config.data.fill = "beat"
+    config.train.init_from = "runs/groove"
+    config.train.num_steps = 200
+    config.train.learning_rate = 5e-4
+    config.train.warmup_steps = 20
+    config.train.eval_every_steps = 50
+    return config

@@ -1,0 +1,52 @@
+"""Training that starts from another run: its parameters, with the styles remapped by name."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from drumjax.checkpoint import CheckpointError, check_compatible
+from drumjax.model import Params
+from drumjax.runs import Run, load_run
+from drumjax.settings import Settings
+from drumjax.workdir import RunError
+
+logger = logging.getLogger(__name__)
+
+# What does not change a parameter: how the recurrence is computed.
+_SAME_WEIGHTS = ("backend",)
+
+
+def load_transfer(source: str | Path, settings: Settings, styles: tuple[str, ...]) -> tuple[Params, Params]:
+    """(params, stats) of the best checkpoint in `source`, for a run of these settings and styles.
+
+    A style that the source lacks starts as its unknown style. Raises RunError or CheckpointError, naming what differs,
+    if model or codec are not the same.
+    """
+    run = load_run(Path(source).expanduser())
+    _check_same(run, settings, source)
+    params = jax.tree.map(np.asarray, run.params)
+    if settings.model.style:
+        table = params["context"]["style"]["embedding"]
+        rows = [run.styles.index(style) if style in run.styles else 0 for style in styles]
+        params["context"]["style"]["embedding"] = table[rows]
+        if new := [style for style in styles if style not in run.styles]:
+            logger.info("%s does not know %s: they start as its unknown style", source, ", ".join(new))
+    logger.info("starting from %s, step %d", source, run.step)
+    return params, jax.tree.map(np.asarray, run.stats)
+
+
+def _check_same(run: Run, settings: Settings, source: str | Path) -> None:
+    there, here = (
+        {
+            "model": {k: v for k, v in dataclasses.asdict(s.model).items() if k not in _SAME_WEIGHTS},
+            "codec": dataclasses.asdict(s.codec),
+        }
+        for s in (run.settings, settings)
+    )
+    try:
+        check_compatible(there, here, where=f"config.train.init_from={source}")
+    except CheckpointError as error:
+        raise RunError(str(error)) from None

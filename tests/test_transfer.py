@@ -1,0 +1,60 @@
+"""Starting from another run: the same weights, styles by name, and a clear line where it does not fit."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+from tiny import STYLES, make_model, make_params
+
+from configs import default
+from drumjax import transfer
+from drumjax.runs import Run
+from drumjax.settings import make_settings
+from drumjax.transfer import load_transfer
+from drumjax.workdir import RunError
+
+
+@pytest.fixture
+def run(monkeypatch) -> Run:
+    settings = make_settings(default.get_config().to_dict())
+    model = make_model(num_layers=1)
+    params, stats = make_params(model)
+    found = Run(settings, None, model, params, stats, STYLES, step=7)  # type: ignore[arg-type]
+    monkeypatch.setattr(transfer, "load_run", lambda path: found)
+    return found
+
+
+def table(params):
+    return np.asarray(params["context"]["style"]["embedding"])
+
+
+def test_styles_are_matched_by_name(run, caplog):
+    caplog.set_level(logging.INFO, logger="drumjax")
+    params, _ = load_transfer("there", run.settings, ("", "rock", "salsa", "jazz"))
+    old = table(run.params)
+    np.testing.assert_array_equal(table(params), old[[0, STYLES.index("rock"), 0, STYLES.index("jazz")]])
+    assert "there does not know salsa" in caplog.text
+    assert "starting from there, step 7" in caplog.text
+
+
+def test_everything_else_is_as_it_was(run):
+    params, _ = load_transfer("there", run.settings, STYLES)
+    assert table(params) is not table(run.params)
+    for name in ("lstm_0", "head_hits"):
+        for leaf, value in params[name].items() if name == "lstm_0" else ():
+            np.testing.assert_array_equal(value, run.params[name][leaf])
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value"), [("model", "hidden_size", 9), ("codec", "steps_per_beat", 12), ("model", "skip", False)]
+)
+def test_another_architecture_is_explained(run, group, name, value):
+    changed = dataclasses.replace(getattr(run.settings, group), **{name: value})
+    with pytest.raises(RunError, match=rf"init_from=there .*{group}\.{name}"):
+        load_transfer("there", dataclasses.replace(run.settings, **{group: changed}), STYLES)
+
+
+def test_how_the_recurrence_is_computed_does_not_matter(run):
+    model = dataclasses.replace(run.settings.model, backend="scan")
+    load_transfer("there", dataclasses.replace(run.settings, model=model), STYLES)
