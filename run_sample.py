@@ -18,38 +18,76 @@ _TAB = flags.DEFINE_boolean("tab", True, "Print the first groove as a drum tab."
 # Where a flag is not given, the run's own config.sample decides.
 _BARS = flags.DEFINE_integer("bars", None, "Bars of each groove, 1..1000.")
 _BPM = flags.DEFINE_float("bpm", None, "Quarter notes per minute, 20..400.")
-_STYLE = flags.DEFINE_string("style", None, "A style the model was trained on; '' leaves it open.")
+_STYLE = flags.DEFINE_string(
+    "style", None, "A style the model was trained on, or a mix: rock=0.7,jazz=0.3; '' leaves it open."
+)
 _TIME_SIGNATURE = flags.DEFINE_string("time_signature", None, "Such as 4/4 or 6/8.")
+_FILL = flags.DEFINE_integer("fill", None, "Play a fill in every n-th bar; 0 asks for none.")
+_DENSITY = flags.DEFINE_float("density", None, "Notes per beat, up to 24; 0 leaves it open.")
+_DYNAMICS = flags.DEFINE_float("dynamics", None, "Mean velocity, 1..127; 0 leaves it open.")
+_GUIDANCE = flags.DEFINE_float(
+    "guidance", None, "How much style, fills, density and dynamics count: 1 as learned, 2 exaggerated (0..10)."
+)
 _TEMPERATURE = flags.DEFINE_string(
     "temperature", None, "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8."
 )
 _TOP_K = flags.DEFINE_integer("top_k", None, "Choose among the k most likely values only; 0 among all.")
 _TOP_P = flags.DEFINE_float("top_p", None, "Choose among the likeliest values up to this probability; 1 among all.")
+# Something of yours to play on: a .mid file or a drum tab. At most one of these five.
+_PROMPT = flags.DEFINE_string("prompt", None, "Continue this.")
+_HUMANIZE = flags.DEFINE_string("humanize", None, "Give every hit of this a velocity and a timing.")
+_VARY = flags.DEFINE_string("vary", None, "Play some of this differently: --amount of it.")
+_ADD = flags.DEFINE_list("add", None, "Play these drums, such as hihat,ride, beside the others in --to.")
+_INFILL = flags.DEFINE_string("infill", None, "Rewrite these bars, such as 5-6, of --to.")
+_TO = flags.DEFINE_string("to", None, "What --add and --infill work on.")
+_INCLUDE_PROMPT = flags.DEFINE_boolean("include_prompt", True, "Write the prompt too, before what follows it.")
+_AMOUNT = flags.DEFINE_float("amount", 0.3, "Odds that --vary chooses a drum at a step anew, 0..1.")
+_DRAWS = flags.DEFINE_integer("draws", 8, "How many versions --infill tries for each that it writes.", lower_bound=1)
+_KIT = flags.DEFINE_string(
+    "kit", "", "Which pitch of your file is which drum: general_midi, roland_td11 or a .json file."
+)
+_OUT_KIT = flags.DEFINE_string(
+    "out_kit", "", "Pitches to write: general_midi, roland_td11, addictive_drums_2 or a .json file."
+)
 
 
 def play() -> None:
     from drumjax.device import use_compile_cache
     from drumjax.generate import Job, generate
     from drumjax.grooves import make_controls, make_groove
-    from drumjax.kits import get_kit
+    from drumjax.kits import get_kit, read_map
     from drumjax.notes import Song
+    from drumjax.patterns import read_pattern
     from drumjax.runs import load_run
+    from drumjax.style_mix import add_mix
     from drumjax.tab import write_tab
+    from drumjax.wish import Wish
 
+    wish = Wish(
+        prompt=_PROMPT.value, humanize=_HUMANIZE.value, vary=_VARY.value, add=tuple(_ADD.value or ()),
+        infill=_INFILL.value, to=_TO.value, include_prompt=_INCLUDE_PROMPT.value, amount=_AMOUNT.value,
+        draws=_DRAWS.value,
+    )  # fmt: skip
     use_compile_cache()
     run = load_run(_WORKDIR.value, "best" if _CHECKPOINT.value == "best" else "latest")
-    defaults = run.settings.sample
+    run = add_mix(run, _STYLE.value or "")
+    defaults, kit = run.settings.sample, get_kit(run.settings.codec.kit)
+    song = read_pattern(wish.path, kit, _KIT.value, _TIME_SIGNATURE.value) if wish.path else None
     groove = make_groove(
-        defaults, bars=_BARS.value, bpm=_BPM.value, style=_STYLE.value, time_signature=_TIME_SIGNATURE.value
-    )
+        defaults, song, bpm=_BPM.value, style=_STYLE.value, time_signature=_TIME_SIGNATURE.value,
+        bars=wish.num_bars(song, _BARS.value, defaults.bars) if song else _BARS.value,
+        fill_every=_FILL.value, density=_DENSITY.value, dynamics=_DYNAMICS.value,
+    )  # fmt: skip
     controls = make_controls(
-        defaults, run.codec.fields, temperature=_TEMPERATURE.value, top_k=_TOP_K.value, top_p=_TOP_P.value
-    )
-    job = Job(groove, controls, _NUM_SAMPLES.value, _SEED.value)
+        defaults, run.codec.fields, temperature=_TEMPERATURE.value, top_k=_TOP_K.value, top_p=_TOP_P.value,
+        guidance=_GUIDANCE.value,
+    )  # fmt: skip
+    task = wish.task(song, groove, run.codec, kit) if song else None
+    out_map = read_map(_OUT_KIT.value, kit.names) if _OUT_KIT.value else None
+    job = Job(groove, controls, _NUM_SAMPLES.value, _SEED.value, task, out_map)
 
     def show(song: Song) -> None:
         if _TAB.value:
-            kit = get_kit(run.settings.codec.kit)
             print(write_tab(song, kit, run.settings.codec.steps_per_beat))
 
     generate(run, job, _OUT_DIR.value, overwrite=_OVERWRITE.value, show=show)

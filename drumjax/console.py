@@ -9,10 +9,13 @@ from drumjax.datasets import DatasetError
 from drumjax.device import DeviceError
 from drumjax.download import DownloadError
 from drumjax.grooves import RequestError
+from drumjax.kits import KitError
 from drumjax.lock import LockError
 from drumjax.midi import MidiError
+from drumjax.patterns import PatternError
 from drumjax.settings import SettingsError
 from drumjax.tab import TabError
+from drumjax.tasks import TaskError
 from drumjax.train_loop import TrainError
 from drumjax.workdir import RunError
 
@@ -22,12 +25,15 @@ EXPLAINED = (
     DatasetError,
     DeviceError,
     DownloadError,
+    KitError,
     LockError,
     MidiError,
+    PatternError,
     RequestError,
     RunError,
     SettingsError,
     TabError,
+    TaskError,
     TrainError,
     OSError,
 )

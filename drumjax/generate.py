@@ -16,12 +16,16 @@ import numpy as np
 from tqdm import tqdm
 
 from drumjax.files import remove_temporaries
-from drumjax.grooves import Groove, RequestError, collect_songs, decode_tokens, make_request
+from drumjax.grooves import Groove, RequestError, check_known, collect_songs, decode_tokens, make_request
+from drumjax.judge import make_judge
+from drumjax.kits import DrumMap, get_kit
 from drumjax.manifest import Manifest, remove_samples
 from drumjax.notes import Notes, Song
+from drumjax.patterns import write_pitches
 from drumjax.runs import Run
-from drumjax.sample import Controls, make_sampler
+from drumjax.sample import Controls, chosen_tokens, make_sampler
 from drumjax.song_writer import SongWriter
+from drumjax.tasks import Task
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ class Job:
     controls: Controls
     num_samples: int
     seed: int = 0
+    task: Task | None = None
+    out_map: DrumMap | None = None
     block_size: int = BLOCK_SIZE
 
     def __post_init__(self):
@@ -58,18 +64,25 @@ def sample_blocks(run: Run, job: Job, first: int = 0) -> Iterator[list[tuple[int
     """
     if first >= job.num_samples:
         return
-    sampler = make_sampler(run.model, run.codec)
-    blocks = range(first - first % job.block_size, job.num_samples, job.block_size)
+    sampler = make_sampler(run.model, run.codec, guided=job.controls.guidance != 1)
+    draws = job.task.draws if job.task else 1
+    size = max(1, job.block_size // draws)
+    blocks = range(first - first % size, job.num_samples, size)
     weights = run.params, run.stats, jax.random.key(job.seed)
     devices = [(device, *jax.device_put(weights, device)) for device in jax.local_devices()[: len(blocks)]]
-    request = make_request(job.groove, run.codec, run.styles, job.controls, range(job.block_size))
+    judge = make_judge(run.model, run.codec, *job.task.judged) if job.task and draws > 1 else None
     names = [field.name for field in run.codec.fields]
 
     def begin(start: int, device: tuple[Any, ...]) -> tuple[int, Notes, jax.Array]:
         where, params, stats, key = device
-        number = np.arange(start, start + job.block_size, dtype=np.int32)
-        samples = sampler(params, stats, key, jax.device_put(request._replace(number=number), where))
-        notes = decode_tokens(job.groove, run.codec, run.styles, samples.tokens)
+        number = range(start * draws, (start + size) * draws)
+        request = make_request(job.groove, run.codec, run.styles, job.controls, number, job.task)
+        request = jax.device_put(request, where)
+        samples = sampler(params, stats, key, request)
+        if judge:
+            samples, request = judge(params, stats, samples, request, draws)
+        tokens = chosen_tokens(samples.tokens, request) if job.task and job.task.kept else samples.tokens
+        notes = decode_tokens(job.groove, run.codec, run.styles, tokens)
         for array in (*notes, samples.nll):
             array.copy_to_host_async()
         return start, notes, samples.nll
@@ -79,7 +92,7 @@ def sample_blocks(run: Run, job: Job, first: int = 0) -> Iterator[list[tuple[int
     while begun:
         begun.extend(itertools.islice(ahead, 1))
         start, notes, nll = begun.popleft()
-        songs, nlls = collect_songs(job.groove, notes), np.asarray(nll).tolist()
+        songs, nlls = collect_songs(job.groove, notes, run.codec, job.task), np.asarray(nll).tolist()
         block = [
             (i, dataclasses.replace(song, name=f"{i:06d}"), dict(zip(names, nll, strict=True)))
             for i, song, nll in zip(itertools.count(start), songs, nlls, strict=False)
@@ -101,10 +114,10 @@ def generate(
     job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
     `show` is called with the first song.
     """
-    job.groove.context(run.styles)  # a style that the run does not know, before anything is written
+    check_known(job.groove, run.styles, run.time_signatures)  # before anything is written
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    identity = job_identity(run, job)
+    identity, kit = job_identity(run, job), get_kit(run.settings.codec.kit)
     if overwrite:
         remove_samples(out_dir)
     with contextlib.ExitStack() as stack:
@@ -124,7 +137,8 @@ def generate(
                 show(block[0][1])
             for index, song, nll in block:
                 if index not in manifest.indices:
-                    writer.write(song, _make_row(run, job, identity, index, nll))
+                    heard = write_pitches(song, kit, job.out_map) if job.out_map else song
+                    writer.write(heard, _make_row(run, job, identity, index, nll))
             writer.drain()
     written = len(manifest.indices) - before
     logger.info("%d grooves in %s, %d of them new", len(manifest.indices), out_dir, written)
@@ -133,10 +147,12 @@ def generate(
 
 def job_identity(run: Run, job: Job) -> str:
     """A name for all that decides what sample i is: model, step, request and block size; not how many are asked for."""
-    asked = dataclasses.asdict(job)
+    asked = dataclasses.asdict(dataclasses.replace(job, task=None, out_map=None))
+    asked["out_map"] = job.out_map.write if job.out_map else None
     del asked["num_samples"]
     digest = hashlib.sha256(json.dumps([asked, dataclasses.asdict(run.settings), run.step], sort_keys=True).encode())
-    for leaf in jax.tree.leaves((run.params, run.stats)):
+    given = dataclasses.astuple(job.task) if job.task else ()
+    for leaf in jax.tree.leaves((run.params, run.stats, [np.asarray(part) for part in given if part is not None])):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()[:16]
 
@@ -154,5 +170,7 @@ def _make_row(run: Run, job: Job, identity: str, index: int, nll: dict[str, floa
         "temperature": dict(zip(names, job.controls.temperature, strict=True)),
         "top_k": job.controls.top_k,
         "top_p": job.controls.top_p,
+        "guidance": job.controls.guidance,
+        **({"task": job.task.name} if job.task else {}),
         "nll": {field: round(value, 4) for field, value in nll.items()},
     }

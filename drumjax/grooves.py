@@ -14,7 +14,10 @@ from drumjax.codecs.grid import MAX_BEATS_PER_BAR
 from drumjax.notes import FILL_NO, METRES, Array, Context, Notes, Song, make_notes
 from drumjax.sample import Controls, Request, free_clamp
 from drumjax.settings import SampleSettings
+from drumjax.tasks import KEEP_ALL, Task
 
+# A hit this early belongs to the bar that it anticipates.
+EARLY_BEAT = 0.125
 # Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
 BUCKET_STEPS = 64
 
@@ -28,18 +31,31 @@ class Groove:
     """A groove to play.
 
     bars 1..1000, bpm 20..400, style one of the run's ("" leaves it unknown), time_signature such as "6/8".
+
+    fill_every  every so many bars one is a fill; 0: none is asked for
+    density     notes per beat, 0..24; 0 leaves it unknown
+    dynamics    mean MIDI velocity, 0..127; 0 leaves it unknown
     """
 
     bars: int
     bpm: float
     style: str
     time_signature: str
+    fill_every: int = 0
+    density: float = 0.0
+    dynamics: float = 0.0
 
     def __post_init__(self):
         if not 1 <= self.bars <= 1000:
             raise RequestError(f"bars is {self.bars}; it must be in 1..1000")
         if not 20 <= self.bpm <= 400:
             raise RequestError(f"bpm is {self.bpm:g}; it must be in 20..400")
+        if self.fill_every < 0:
+            raise RequestError(f"fill is {self.fill_every}; it must be a number of bars, or 0 for no fills")
+        if not 0 <= self.density <= 24:
+            raise RequestError(f"density is {self.density:g}; it must be in 0..24 notes per beat (0 leaves it open)")
+        if not 0 <= self.dynamics <= 127:
+            raise RequestError(f"dynamics is {self.dynamics:g}; it must be in 0..127 (0 leaves it open)")
         self.metre()
 
     def metre(self) -> tuple[int, int]:
@@ -72,21 +88,34 @@ class Groove:
             style=np.int32(list(styles).index(self.style)),
             fill=np.int32(FILL_NO),
             start_beat=np.float32(0),
+            density=np.float32(self.density),
+            dynamics=np.float32(self.dynamics),
         )
 
 
 def make_request(
-    groove: Groove, codec: Codec, styles: Sequence[str], controls: Controls, number: Sequence[int]
+    groove: Groove,
+    codec: Codec,
+    styles: Sequence[str],
+    controls: Controls,
+    number: Sequence[int],
+    task: Task | None = None,
 ) -> Request:
-    """A free request for number `number` [B] of the groove."""
+    """A request for number `number` [B] of the groove, free but for what the task gives."""
     if not codec.accepts(groove.beats / groove.bars):
         raise RequestError(f"bars of {groove.time_signature} do not fit the steps this model was trained on")
     num_steps = -(-codec.num_steps(groove.beats) // BUCKET_STEPS) * BUCKET_STEPS
     context = groove.context(styles)
+    clamp, keep = free_clamp(len(number), num_steps, codec), np.full((len(number), num_steps), KEEP_ALL, np.int32)
+    if task:
+        clamp, keep = task.rows(number, num_steps, clamp.shape[2])
     return Request(
         number=np.asarray(number, np.int32),
         context=jax.tree.map(lambda value: np.full(len(number), value), context),
-        clamp=free_clamp(len(number), num_steps, codec),
+        clamp=clamp,
+        keep=keep,
+        fill_every=np.int32(groove.fill_every),
+        guidance=np.float32(controls.guidance),
         temperature=np.asarray(controls.temperature, np.float32),
         top_k=np.int32(controls.top_k),
         top_p=np.float32(controls.top_p),
@@ -113,24 +142,47 @@ def _make_decoder(codec: Codec) -> Callable[[Array, Context, Array], Notes]:
     return decode
 
 
-def collect_songs(groove: Groove, notes: Notes) -> list[Song]:
-    """The songs [B] of the groove that decoded notes [B, N] are; hits before beat 0 fall on it."""
+def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None = None) -> list[Song]:
+    """The songs [B] of the groove that decoded notes [B, N] are; hits before beat 0 fall on it.
+
+    What the task keeps is heard as it was, and its first bars may be left out.
+    """
+    kept = task.kept if task and task.kept else make_notes([], [], [], [])
+    skip = task.skip_bars * groove.beats / groove.bars if task else 0.0
     songs = []
-    for onset, duration, pitch, velocity, mask in zip(*jax.device_get(notes), strict=True):
-        song = make_notes(np.maximum(onset[mask], 0), duration[mask], pitch[mask], velocity[mask])
+    for columns in zip(*jax.device_get(notes), strict=True):
+        inside = columns[-1]
+        if task and task.pitches is not None:
+            step = np.floor(columns[0] * codec.num_steps(1) + 0.5).astype(int).clip(0, len(task.pitches) - 1)
+            columns = (*columns[:2], task.pitches[step, columns[2]], *columns[3:])
+        onset, *rest = (np.concatenate([old, new[inside]]) for old, new in zip(kept[:-1], columns[:-1], strict=True))
+        here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
+        song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
         songs.append(Song(song, groove.bpm, groove.metre(), style=groove.style, fill=FILL_NO, is_drums=True))
     return songs
 
 
 def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> list[Song]:
     """The songs [B] that tokens [B, T, F] spell."""
-    return collect_songs(groove, decode_tokens(groove, codec, styles, tokens))
+    return collect_songs(groove, decode_tokens(groove, codec, styles, tokens), codec)
 
 
-def make_groove(defaults: SampleSettings, **asked: Any) -> Groove:
-    """The groove that was asked for; what is None is as the run's settings say."""
-    names = [field.name for field in dataclasses.fields(Groove)]
-    return Groove(**{name: getattr(defaults, name) if asked.get(name) is None else asked[name] for name in names})
+def make_groove(defaults: SampleSettings, song: Song | None = None, **asked: Any) -> Groove:
+    """The groove that was asked for; what is None is as the song says that it is played on, or the run's settings."""
+    values = dataclasses.asdict(defaults)
+    if song is not None:
+        values |= {"bpm": song.tempo_bpm, "time_signature": "{}/{}".format(*song.time_signature)}
+    values |= {name: value for name, value in asked.items() if value is not None}
+    return Groove(**{field.name: values[field.name] for field in dataclasses.fields(Groove)})
+
+
+def check_known(groove: Groove, styles: Sequence[str], time_signatures: Sequence[str]) -> None:
+    """Raises RequestError for a style or a metre that the model was not trained on. No time signatures: not known."""
+    groove.context(styles)
+    if time_signatures and groove.time_signature not in time_signatures:
+        raise RequestError(
+            f"the model was not trained on {groove.time_signature}; it knows: {', '.join(time_signatures)}"
+        )
 
 
 def make_controls(
@@ -140,6 +192,7 @@ def make_controls(
     temperature: str | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
+    guidance: float | None = None,
 ) -> Controls:
     """Controls from flags; None is as the run's settings say. temperature is a number, or `hits=0.9,velocity=1`.
 
@@ -160,6 +213,7 @@ def make_controls(
             tuple(temperatures.values()),
             defaults.top_k if top_k is None else top_k,
             defaults.top_p if top_p is None else top_p,
+            defaults.guidance if guidance is None else guidance,
         )
     except ValueError as error:
         raise RequestError(str(error)) from None

@@ -16,7 +16,8 @@ from tiny_run import ROOT, Programs, digest_of_state, make_flags, read_rows, tre
 
 from drumjax.checkpoint import Checkpoints
 from drumjax.lock import lock_workdir
-from drumjax.midi import read_midi
+from drumjax.midi import read_midi, write_midi
+from drumjax.notes import Song, make_notes
 
 NUM_STEPS = 60
 CHANGES = {
@@ -282,7 +283,7 @@ def test_runs_that_cannot_be_trained(programs, songs, finished, tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists() or not os.listdir(tmp_path / "run" / "checkpoints")
 
 
-def test_samples_that_cannot_be_played(programs, finished, tmp_path):
+def test_samples_that_cannot_be_played(programs, songs, finished, tmp_path):
     workdir = finished[0]
     (tmp_path / "file").write_text("")
     (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
@@ -292,6 +293,11 @@ def test_samples_that_cannot_be_played(programs, finished, tmp_path):
     damaged = shutil.copytree(workdir, tmp_path / "damaged")
     for path in (damaged / "checkpoints").glob("*/metadata/metadata"):
         path.write_bytes(path.read_bytes()[:100])
+
+    prompt = next(songs.glob("0.mid"))
+    piano, bongos = tmp_path / "piano.mid", tmp_path / "bongos.mid"
+    for path, is_drums in ((piano, False), (bongos, True)):
+        write_midi(Song(make_notes([0], [1], [60], [64]), is_drums=is_drums), path)
 
     def command(*flags, workdir=workdir):
         return ["run_sample.py", f"--workdir={workdir}", f"--out_dir={tmp_path / 'out'}", "--num_samples=1", *flags]
@@ -307,6 +313,20 @@ def test_samples_that_cannot_be_played(programs, finished, tmp_path):
         (command("--bpm=5"), "bpm is 5; it must be in 20..400"),
         (command("--style=polka"), "does not know the style 'polka'; it knows: none"),
         (command("--num_samples=0"), "num_samples is 0"),
+        (command("--time_signature=7/8"), "not trained on 7/8; it knows: 4/4"),
+        (command("--guidance=-1"), "guidance is -1"),
+        (command("--density=99"), r"density is 99; it must be in 0\.\.24"),
+        (command(f"--prompt={prompt}", "--bars=4"), r"0\.mid has 4 bars, which leaves nothing to play of 4"),
+        (command(f"--prompt={prompt}", "--time_signature=7/8"), "not trained on 7/8"),
+        (command(f"--prompt={tmp_path / 'none.mid'}"), r"none\.mid: No such file"),
+        (command(f"--prompt={piano}"), r"piano\.mid"),
+        (command(f"--prompt={bongos}"), r"bongos\.mid has no hit on a drum of roland_td11"),
+        (command(f"--humanize={prompt}"), "knows no velocity and timing"),
+        (command("--infill=9-10", f"--to={prompt}"), "bars 9-10 are not in a song of 4 bars"),
+        (command("--add=cowbell", f"--to={prompt}"), "no drum is called 'cowbell'"),
+        (command("--add=ride"), "--add needs --to"),
+        (command(f"--vary={prompt}", "--kit=gm"), "no drum map 'gm'"),
+        (command("--out_kit=none.json"), r"none\.json: No such file"),
         (command(f"--out_dir={tmp_path / 'file'}"), "file"),
     ]
     for (_, pattern), result in zip(cases, programs.run_all([case for case, _ in cases]), strict=True):

@@ -15,14 +15,18 @@ from configs import default
 from drumjax import generate as generate_module
 from drumjax.generate import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
 from drumjax.grooves import Groove, RequestError
+from drumjax.kits import OUT_MAPS, ROLAND_TD11, read_map
 from drumjax.manifest import MANIFEST, Manifest
 from drumjax.midi import read_midi
+from drumjax.notes import Song, make_notes
 from drumjax.runs import Run, make_model
 from drumjax.sample import Controls, make_sampler
 from drumjax.settings import make_codec, make_settings
+from drumjax.tasks import continue_song
 
 GROOVE = Groove(2, 101.0, "rock", "4/4")
 CONTROLS = Controls((1.0, 0.9, 0.8), 0, 0.95)
+SONG, LOUDER = (Song(make_notes([0, 1], [0.1, 0.1], [36, 38], [80, v]), time_signature=(4, 4)) for v in (80, 127))
 JOB = Job(GROOVE, CONTROLS, num_samples=6, seed=3, block_size=4)  # two blocks, the second half full
 
 
@@ -96,7 +100,7 @@ def test_every_sample_has_a_file_and_a_row(undisturbed, run, tmp_path):
     assert contents(folder) == undisturbed
     for index, row in enumerate(read_manifest(folder)):
         assert (row["file"], row["index"], row["seed"], row["step"]) == (f"{index:06d}.mid", index, 3, 12)
-        assert row["context"] == {"bars": 2, "bpm": 101.0, "style": "rock", "time_signature": "4/4"}
+        assert row["context"] == dataclasses.asdict(GROOVE)
         assert row["temperature"] == {"hits": 1.0, "velocity": 0.9, "offset": 0.8}
         assert (row["top_k"], row["top_p"]) == (0, 0.95)
         assert row["nll"].keys() == {"hits", "velocity", "offset"}
@@ -179,8 +183,8 @@ def test_no_device_is_without_work_nor_far_ahead(run, monkeypatch, num_devices):
     begun, devices = [], jax.local_devices()[:num_devices]
     monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
-    def make_counting_sampler(model, codec):
-        sampler = make_sampler(model, codec)
+    def make_counting_sampler(model, codec, guided):
+        sampler = make_sampler(model, codec, guided=guided)
 
         def sample(params, stats, key, request):
             assert request.number.devices() == {devices[len(begun) % num_devices]}
@@ -316,12 +320,32 @@ def test_identity_is_all_that_decides_what_a_sample_is(run):
         dataclasses.replace(JOB, block_size=2),
         dataclasses.replace(JOB, groove=dataclasses.replace(GROOVE, bpm=102.0)),
         dataclasses.replace(JOB, controls=Controls((1.0, 0.9, 0.7), 0, 0.95)),
+        dataclasses.replace(JOB, out_map=read_map("roland_td11", ROLAND_TD11.names)),
+        *(dataclasses.replace(JOB, task=continue_song(song, run.codec, include=True)) for song in (SONG, LOUDER)),
     ]
     params = jax.tree.map(lambda p: p, run.params)
     params["bias"] = params["bias"].at[0].add(1e-6)
     runs = [dataclasses.replace(run, params=params), dataclasses.replace(run, step=13)]
     others = [job_identity(run, job) for job in jobs] + [job_identity(other, JOB) for other in runs]
-    assert len({identity, *others}) == 7
+    assert len({identity, *others}) == 10
+
+
+def test_files_are_written_in_the_pitches_of_another_instrument(run, tmp_path):
+    generate(run, dataclasses.replace(JOB, num_samples=2), tmp_path / "own")
+    other = dataclasses.replace(JOB, num_samples=2, out_map=read_map("addictive_drums_2", ROLAND_TD11.names))
+    generate(run, other, tmp_path / "other")
+    write = dict(zip(ROLAND_TD11.write, OUT_MAPS["addictive_drums_2"].values(), strict=True))
+    for name in ("000000.mid", "000001.mid"):
+        own, theirs = (read_midi(tmp_path / folder / name).notes for folder in ("own", "other"))
+        assert sorted(write[p] for p in own.pitch.tolist()) == sorted(theirs.pitch.tolist())
+        np.testing.assert_array_equal(np.sort(own.onset_beat), np.sort(theirs.onset_beat))
+
+
+def test_a_metre_that_was_not_trained_is_told_before_anything_is_written(run, tmp_path):
+    job = dataclasses.replace(JOB, groove=dataclasses.replace(GROOVE, time_signature="7/8"))
+    with pytest.raises(RequestError, match="not trained on 7/8; it knows: 4/4, 6/8"):
+        generate(dataclasses.replace(run, time_signatures=("4/4", "6/8")), job, tmp_path)
+    assert not list(tmp_path.glob("*.mid"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,10 @@ from drumjax.notes import FILL_NO, METRES
 from drumjax.sample import FREE, Controls
 from drumjax.settings import SampleSettings
 
-DEFAULTS = SampleSettings("rock", 110.0, "3/4", 6, 0.8, 7, 0.9)
+DEFAULTS = SampleSettings(
+    style="rock", bpm=110.0, time_signature="3/4", bars=6, fill_every=4, density=3.0, dynamics=0.0, guidance=1.5,
+    temperature=0.8, top_k=7, top_p=0.9,
+)  # fmt: skip
 NINE = GridCodec(ROLAND_TD11)
 
 
@@ -130,10 +133,10 @@ def test_another_length_in_the_bucket_is_decoded_by_the_same_program():
 
 
 def test_what_is_not_asked_for_is_as_the_run_says():
-    assert make_groove(DEFAULTS) == Groove(6, 110.0, "rock", "3/4")
-    assert make_groove(DEFAULTS, bars=None, bpm=90.0, style="") == Groove(6, 90.0, "", "3/4")
-    assert make_controls(DEFAULTS, CODEC.fields) == Controls((0.8, 0.8, 0.8), 7, 0.9)
-    assert make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0) == Controls((0.8, 0.8, 0.8), 0, 1.0)
+    assert make_groove(DEFAULTS) == Groove(6, 110.0, "rock", "3/4", 4, 3.0)
+    assert make_groove(DEFAULTS, bars=None, bpm=90.0, style="") == Groove(6, 90.0, "", "3/4", 4, 3.0)
+    assert make_controls(DEFAULTS, CODEC.fields) == Controls((0.8, 0.8, 0.8), 7, 0.9, 1.5)
+    assert make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0) == Controls((0.8, 0.8, 0.8), 0, 1.0, 1.5)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pytest
 from tiny import CODEC, STYLES, make_model, make_params, make_teacher, random_tokens, zero_params
 
 from drumjax.codecs import ABSENT, field_slices
+from drumjax.conditions import forget
 from drumjax.grooves import Groove, make_request
-from drumjax.sample import FREE, Controls, choose, free_clamp, make_sampler
+from drumjax.notes import FILL_YES
+from drumjax.sample import FREE, Controls, choose, chosen_tokens, free_clamp, make_sampler
 
 NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
 BATCH = 4
@@ -103,7 +105,7 @@ def test_temperature_is_per_field():
 
 
 def test_a_variable_exists_exactly_where_the_codec_says():
-    tokens = sample()[0].tokens
+    tokens = sample(temperature=(3.0, 1.0, 1.0))[0].tokens
     for field, where in enumerate(field_slices(CODEC.fields)):
         values = tokens[..., where]
         np.testing.assert_array_equal(values != ABSENT, CODEC.present(field, tokens))
@@ -237,3 +239,60 @@ def test_values_are_chosen_with_the_odds_asked_for(temperature, top_k, top_p, ke
 def test_controls_that_cannot_be_are_refused(controls, message):
     with pytest.raises(ValueError, match=message):
         Controls(**controls)
+
+
+def hits_of(tokens):
+    return tokens[..., 0]
+
+
+@pytest.mark.parametrize("keep", [0b001, 0b110])
+def test_some_drums_of_a_chord_stay_and_the_others_are_chosen(keep):
+    given = given_tokens()
+    clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
+    _, request = sample()
+    request = request._replace(clamp=clamp, keep=np.full(clamp.shape[:2], ~0b111 | keep, np.int32))
+    tokens = np.asarray(sampler()(*params(), jax.random.key(0), request).tokens)
+    np.testing.assert_array_equal(hits_of(tokens) & keep, hits_of(given) & keep)
+    others = hits_of(tokens) & ~keep
+    assert np.mean(others != (hits_of(given) & ~keep)) > 0.3
+    np.testing.assert_array_equal(hits_of(chosen_tokens(jnp.asarray(tokens), request)), others)
+
+
+def test_what_was_given_is_not_among_what_was_chosen():
+    clamp = np.asarray(free_clamp(BATCH, NUM_STEPS, CODEC)).copy()
+    clamp[:, :10] = given_tokens()[:, :10]
+    samples, request = sample(clamp=clamp)
+    chosen = np.asarray(chosen_tokens(jnp.asarray(samples.tokens), request))
+    assert np.all(hits_of(chosen)[:, :10] == ABSENT)
+    np.testing.assert_array_equal(chosen[:, 10:], samples.tokens[:, 10:])
+
+
+def test_a_fill_is_heard_from_its_bar_on():
+    base, request = sample()
+    tokens = np.asarray(sampler()(*params(), jax.random.key(0), request._replace(fill_every=np.int32(3))).tokens)
+    np.testing.assert_array_equal(tokens[:, :16], base.tokens[:, :16])  # two bars of eight steps
+    assert np.any(tokens[:, 16:] != base.tokens[:, 16:])
+
+
+def test_every_bar_a_fill_is_the_context_of_a_fill():
+    _, request = sample()
+    always = np.asarray(sampler()(*params(), jax.random.key(0), request._replace(fill_every=np.int32(1))).tokens)
+    context = request.context._replace(fill=np.full(BATCH, FILL_YES, np.int32))
+    np.testing.assert_array_equal(
+        always, sampler()(*params(), jax.random.key(0), request._replace(context=context)).tokens
+    )
+
+
+def test_guidance_goes_from_untold_over_asked_to_beyond():
+    guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
+
+    def tokens(guidance):
+        _, request = sample()
+        request = request._replace(guidance=np.float32(guidance))
+        return np.asarray(guided(*params(), jax.random.key(0), request).tokens)
+
+    base, request = sample()
+    np.testing.assert_array_equal(tokens(1), base.tokens)
+    untold = request._replace(context=forget(request.context))
+    np.testing.assert_array_equal(tokens(0), sampler()(*params(), jax.random.key(0), untold).tokens)
+    assert np.any(tokens(4) != base.tokens)

@@ -1,0 +1,44 @@
+"""A style between styles: a mix by weights, as one more row of the model's table."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from drumjax.grooves import RequestError
+from drumjax.runs import Run
+
+
+def add_mix(run: Run, style: str) -> Run:
+    """The run with the style "rock=0.7,jazz=0.3" among those it knows; as it is if `style` is no mix.
+
+    Weights are relative. Raises RequestError for one that is not a number above 0, or a style that is not known.
+    """
+    if "=" not in style or style in run.styles:
+        return run
+    weights: dict[str, float] = {}
+    for part in style.split(","):
+        name, _, number = part.partition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = 0.0
+        if not 0 < weight < float("inf"):
+            raise RequestError(f"style is {style!r}; give weights above 0, such as rock=0.7,jazz=0.3")
+        if not name or name not in run.styles:
+            known = ", ".join(known for known in run.styles if known) or "none"
+            raise RequestError(f"the model does not know the style {name!r}; it knows: {known}")
+        weights[name] = weights.get(name, 0.0) + weight
+    if not run.settings.model.style:
+        raise RequestError("this model was trained without styles (config.model.style=False)")
+    context = run.params["context"]
+    table = context["style"]["embedding"]
+    total = sum(weights.values())
+    row = sum(weight / total * table[run.styles.index(name)] for name, weight in weights.items())
+    mixed = {**context, "style": {"embedding": jnp.concatenate([table, jnp.asarray(row)[None]])}}
+    shape = run.model.shape._replace(num_styles=len(run.styles) + 1)
+    return dataclasses.replace(
+        run,
+        model=dataclasses.replace(run.model, shape=shape),
+        params={**run.params, "context": mixed},
+        styles=(*run.styles, style),
+    )

@@ -1,0 +1,171 @@
+"""What to do with music that is given: continue it, humanize it, add drums to it, vary it, or rewrite bars of it.
+
+Each is a clamp: tokens that stay and tokens that the sampler chooses.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from drumjax.codecs import ABSENT, Codec, field_slices
+from drumjax.kits import Kit
+from drumjax.notes import Context, Notes, Song, Window
+from drumjax.sample import FREE
+
+KEEP_ALL = -1
+
+
+class TaskError(ValueError):
+    """A task that cannot be done with the music given; the message says which, why, and what can."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """What is given of a groove of T steps.
+
+    name      how it is called
+    clamp     [T, F] int32, as in sample.Request
+    keep      [T] int32, as in sample.Request: bits of the first variable that stay
+    kept      what is heard as it was, note for note, beside what the sampler chooses; None: all notes are the sampler's
+    pitches   [T, 128] int32 or None: what is written for a pitch at a step, so that a side stick stays one
+    amount    odds that a bit of the first variable is let go, each on its own, for every sample anew
+    draws     how many samples are drawn for each that is wanted, the likeliest of which is taken
+    judged    the steps [first, last) whose likelihood decides, () where draws is 1
+    skip_bars bars at the beginning that are not written
+    """
+
+    name: str
+    clamp: np.ndarray
+    keep: np.ndarray
+    kept: Notes | None = None
+    pitches: np.ndarray | None = None
+    amount: float = 0.0
+    draws: int = 1
+    judged: tuple[int, int] | tuple[()] = ()
+    skip_bars: int = 0
+
+    def rows(self, number: Sequence[int], num_steps: int, variables: int) -> tuple[np.ndarray, np.ndarray]:
+        """The clamp [B, num_steps, F] and the bits to keep [B, num_steps] of samples with these numbers."""
+        batch, length = len(number), min(num_steps, len(self.clamp))
+        clamp = np.full((batch, num_steps, variables), FREE, np.int32)
+        keep = np.full((batch, num_steps), KEEP_ALL, np.int32)
+        clamp[:, :length], keep[:, :length] = self.clamp[:length], self.keep[:length]
+        if self.amount:
+            for row, i in enumerate(number):
+                keep[row, :length] &= _let_go(i, length, self.amount)
+        return clamp, keep
+
+
+def continue_song(song: Song, codec: Codec, include: bool) -> Task:
+    """Goes on from the song's last whole bar. Without `include` only what follows is written."""
+    tokens = encode_song(song, codec)
+    keep = np.full(len(tokens), KEEP_ALL, np.int32)
+    return Task("continue", tokens, keep, song.notes, skip_bars=0 if include else song.num_bars)
+
+
+def humanize_song(song: Song, codec: Codec, kit: Kit) -> Task:
+    """Keeps every hit and chooses how hard and how early or late it is. Raises TaskError if the codec has no such."""
+    if len(codec.fields) == 1:
+        raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
+    tokens = encode_song(song, codec)
+    tokens[:, field_slices(codec.fields)[0].stop :] = FREE
+    keep = np.full(len(tokens), KEEP_ALL, np.int32)
+    return Task("humanize", tokens, keep, pitches=_articulations(song, codec, kit, len(tokens)))
+
+
+def add_drums(song: Song, codec: Codec, kit: Kit, drums: Sequence[str]) -> Task:
+    """Keeps the other drums note for note and plays these, whatever the song has of them."""
+    chosen = [find_drum(kit, name) for name in drums]
+    tokens = encode_song(song, codec)
+    for where in field_slices(codec.fields)[1:]:
+        tokens[:, np.arange(where.start, where.stop)[chosen]] = FREE
+    keep = np.full(len(tokens), KEEP_ALL & ~sum(1 << k for k in chosen), np.int32)
+    others = ~np.isin(kit.class_table()[song.notes.pitch], chosen)
+    return Task("add", tokens, keep, Notes(*(column[others] for column in song.notes)))
+
+
+def vary_song(song: Song, codec: Codec, kit: Kit, amount: float) -> Task:
+    """Lets go of every drum at every step with the odds `amount`, 0..1, and chooses those anew."""
+    if not 0 < amount <= 1:
+        raise TaskError(f"amount is {amount:g}; it must be above 0 and at most 1")
+    tokens = encode_song(song, codec)
+    for where in field_slices(codec.fields)[1:]:  # a drum that comes new where there was none has no velocity yet
+        tokens[:, where] = np.where(tokens[:, where] == ABSENT, FREE, tokens[:, where])
+    keep = np.full(len(tokens), KEEP_ALL, np.int32)
+    return Task("vary", tokens, keep, pitches=_articulations(song, codec, kit, len(tokens)), amount=amount)
+
+
+def infill_song(song: Song, codec: Codec, first_bar: int, last_bar: int, draws: int, context_bars: int) -> Task:
+    """Rewrites bars first_bar..last_bar, counted from 1, both included.
+
+    Of several draws the one is taken that makes the `context_bars` bars after them likeliest; at the end of the song
+    there is nothing to judge by, and one draw will do.
+    """
+    if not 1 <= first_bar <= last_bar <= song.num_bars:
+        raise TaskError(f"bars {first_bar}-{last_bar} are not in a song of {song.num_bars} bars")
+    tokens = encode_song(song, codec)
+    start, end = ((bar * song.beats_per_bar) for bar in (first_bar - 1, last_bar))
+    first, last = codec.num_steps(start), codec.num_steps(end)
+    tokens[first:last] = FREE
+    early = 0.5 / (len(tokens) / (song.num_bars * song.beats_per_bar))  # half a step
+    onset = song.notes.onset_beat + early
+    outside = (onset < start) | (onset >= end)
+    judged = (last, min(len(tokens), last + codec.num_steps(context_bars * song.beats_per_bar)))
+    keep = np.full(len(tokens), KEEP_ALL, np.int32)
+    kept = Notes(*(column[outside] for column in song.notes))
+    if judged[0] == judged[1]:
+        return Task("infill", tokens, keep, kept)
+    return Task("infill", tokens, keep, kept, draws=draws, judged=judged)
+
+
+def find_drum(kit: Kit, name: str) -> int:
+    """The class of a drum by its name in the kit ("closed hi-hat"), its tab symbol ("HH") or a part of its name that no
+    other drum has ("ride"); "hihat" is the closed one. Raises TaskError naming all there are.
+    """
+    wanted = name.strip().lower().replace("-", "").replace("_", " ")
+    names = [known.replace("-", "") for known in kit.names]
+    exact = [k for k, known in enumerate(names) if wanted in (known, kit.symbols[k].lower())]
+    found = exact or [k for k, known in enumerate(names) if wanted in known]
+    if len(found) > 1 and wanted == "hihat":
+        found = [k for k in found if "closed" in names[k]]
+    if len(found) != 1:
+        known = ", ".join(f"{n} ({symbol})" for n, symbol in zip(kit.names, kit.symbols, strict=True))
+        raise TaskError(f"{'no' if not found else 'more than one'} drum is called {name!r}; there are: {known}")
+    return found[0]
+
+
+def encode_song(song: Song, codec: Codec) -> np.ndarray:
+    """Tokens [T, F] of the whole song, from its first bar to the end of its last."""
+    num_beats = song.num_bars * song.beats_per_bar
+    context = Context(
+        tempo_bpm=np.float32(song.tempo_bpm),
+        beats_per_bar=np.float32(song.beats_per_bar),
+        metre=np.int32(song.metre),
+        style=np.int32(0),
+        fill=np.int32(song.fill),
+        start_beat=np.float32(0),
+    )
+    num_steps = codec.num_steps(num_beats)
+    window = Window(song.notes, context, np.float32(num_beats))
+    return np.array(jax.jit(functools.partial(codec.encode, num_steps=num_steps))(window))
+
+
+def _articulations(song: Song, codec: Codec, kit: Kit, num_steps: int) -> np.ndarray:
+    """For each step and each pitch that the kit writes: the pitch that the loudest such hit of the song has there."""
+    table = np.tile(np.arange(128, dtype=np.int32), (num_steps, 1))
+    order = np.argsort(song.notes.velocity, kind="stable")
+    step = np.floor(song.notes.onset_beat[order] * codec.num_steps(1) + 0.5).astype(int)
+    pitch = song.notes.pitch[order]
+    drum = kit.class_table()[pitch]
+    inside = (drum >= 0) & (step >= 0) & (step < num_steps)
+    table[step[inside], kit.pitch_table()[drum[inside]]] = pitch[inside]
+    return table
+
+
+def _let_go(number: int, num_steps: int, amount: float) -> np.ndarray:
+    """Bits to keep [T] of sample `number`, each let go with the odds `amount`."""
+    bits = np.random.default_rng(number).random((num_steps, 31)) >= amount
+    return (bits << np.arange(31)).sum(axis=1).astype(np.int32) | np.int32(-(2**31))

@@ -1,0 +1,116 @@
+"""Music from users: in the drums of the model, whatever map it came in, or one clear reason why not."""
+
+import json
+
+import numpy as np
+import pytest
+
+from drumjax.kits import OUT_MAPS, ROLAND_TD11, KitError, read_map
+from drumjax.midi import MidiError, write_midi
+from drumjax.notes import Song, make_notes
+from drumjax.patterns import PatternError, read_pattern, write_pitches
+from drumjax.tab import TabError
+
+
+def write(tmp_path, pitches, name="a.mid"):
+    notes = make_notes(np.arange(len(pitches)), np.full(len(pitches), 0.25), pitches, np.full(len(pitches), 90))
+    write_midi(Song(notes, tempo_bpm=93.0, time_signature=(3, 4)), tmp_path / name)
+    return tmp_path / name
+
+
+def test_a_midi_file_keeps_its_tempo_and_metre(tmp_path):
+    song = read_pattern(write(tmp_path, [36, 38]), ROLAND_TD11)
+    assert (round(song.tempo_bpm), song.time_signature) == (93, (3, 4))
+    assert read_pattern(write(tmp_path, [36, 38]), ROLAND_TD11, "", "6/8").time_signature == (6, 8)
+
+
+def test_a_tab_is_read_in_the_pitches_of_the_kit(tmp_path):
+    path = tmp_path / "beat.tab"
+    path.write_text("tempo: 77\n\nHH|x-x-x-x-|\nSD|--o---o-|\nBD|o---o---|\n")
+    song = read_pattern(path, ROLAND_TD11)
+    assert sorted(set(song.notes.pitch.tolist())) == [36, 38, 42]
+    assert song.tempo_bpm == 77
+
+
+def test_unknown_pitches_are_named_and_counted(tmp_path, caplog):
+    song = read_pattern(write(tmp_path, [36, 60, 60, 75]), ROLAND_TD11)
+    assert "60 (2), 75 (1)" in caplog.text
+    np.testing.assert_array_equal(song.notes.pitch, [36, 60, 60, 75])
+
+
+def test_a_map_says_which_pitch_is_which_drum(tmp_path):
+    general = read_pattern(write(tmp_path, [36, 45, 48]), ROLAND_TD11, "general_midi")
+    assert ROLAND_TD11.class_table()[general.notes.pitch].tolist() == [0, 4, 5]  # kick, low tom, mid tom
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"read": {"1": "ride", "2": "kick"}}))
+    song = read_pattern(write(tmp_path, [1, 2]), ROLAND_TD11, str(own))
+    assert ROLAND_TD11.class_table()[song.notes.pitch].tolist() == [8, 0]
+
+
+@pytest.mark.parametrize("name", sorted(OUT_MAPS))
+def test_every_map_writes_nine_pitches_that_differ(name):
+    notes = make_notes(np.arange(9), np.ones(9), ROLAND_TD11.write, np.full(9, 64))
+    song = write_pitches(Song(notes), ROLAND_TD11, read_map(name, ROLAND_TD11.names))
+    assert len(set(song.notes.pitch.tolist())) == 9
+    np.testing.assert_array_equal(song.notes.pitch, list(OUT_MAPS[name].values()))
+
+
+def test_drums_that_a_map_lacks_keep_their_pitch(tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"write": {"kick": 1}}))
+    song = write_pitches(
+        Song(make_notes([0, 1, 2], [1] * 3, [36, 38, 99], [64] * 3)),
+        ROLAND_TD11,
+        read_map(str(own), ROLAND_TD11.names),
+    )
+    assert song.notes.pitch.tolist() == [1, 38, 99]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "cannot read"),
+        ("[]", "a drum map is"),
+        ("{}", "a drum map is"),
+        ('{"raed": {}}', "a drum map is"),
+        ('{"read": []}', "not a MIDI pitch"),
+        ('{"read": {"128": "kick"}}', "'128' is not a MIDI pitch"),
+        ('{"read": {"x": "kick"}}', "'x' is not a MIDI pitch"),
+        ('{"write": {"kick": -1}}', "-1 is not a MIDI pitch"),
+        ('{"write": {"kick": "36"}}', None),
+        ('{"write": {"bongo": 36}}', "no drum is called 'bongo'.*kick"),
+    ],
+)
+def test_a_map_that_cannot_be_used(tmp_path, content, reason):
+    path = tmp_path / "own.json"
+    path.write_text(content)
+    if reason is None:
+        return
+    with pytest.raises(KitError, match=reason):
+        read_map(str(path), ROLAND_TD11.names)
+
+
+def test_a_map_that_is_not_there(tmp_path):
+    with pytest.raises(KitError, match=r"own.json: No such file"):
+        read_map(str(tmp_path / "own.json"), ROLAND_TD11.names)
+    with pytest.raises(KitError, match="no drum map 'gm'; there are addictive_drums_2, general_midi"):
+        read_map("gm", ROLAND_TD11.names)
+
+
+def test_a_file_without_drums(tmp_path):
+    with pytest.raises(PatternError, match=r"a.mid has no hit on a drum of roland_td11; .*--kit"):
+        read_pattern(write(tmp_path, [60, 61]), ROLAND_TD11)
+    notes = make_notes([0], [1], [60], [64])
+    write_midi(Song(notes, is_drums=False), tmp_path / "piano.mid")
+    with pytest.raises(MidiError, match=r"piano.mid"):
+        read_pattern(tmp_path / "piano.mid", ROLAND_TD11)
+
+
+def test_files_that_are_no_music(tmp_path):
+    (tmp_path / "a.tab").write_text("hello")
+    with pytest.raises(TabError, match=r"a.tab"):
+        read_pattern(tmp_path / "a.tab", ROLAND_TD11)
+    with pytest.raises(MidiError, match="No such file"):
+        read_pattern(tmp_path / "none.mid", ROLAND_TD11)
+    with pytest.raises(PatternError, match="6/8"):
+        read_pattern(write(tmp_path, [36]), ROLAND_TD11, "", "six")

@@ -1,0 +1,54 @@
+"""Styles mixed by weights."""
+
+import numpy as np
+import pytest
+from tiny import CODEC, STYLES, make_model, make_params
+
+from configs import default
+from drumjax.generate import Job, sample_songs
+from drumjax.grooves import Groove, RequestError
+from drumjax.runs import Run
+from drumjax.sample import Controls
+from drumjax.settings import make_settings
+from drumjax.style_mix import add_mix
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    model = make_model(num_layers=1)
+    return Run(make_settings(default.get_config().to_dict()), CODEC, model, *make_params(model), STYLES, step=1)
+
+
+def test_a_mix_lies_between_its_styles(run):
+    mixed = add_mix(run, "rock=3,jazz=1")
+    table = np.asarray(mixed.params["context"]["style"]["embedding"])
+    expected = 0.75 * table[STYLES.index("rock")] + 0.25 * table[STYLES.index("jazz")]
+    np.testing.assert_allclose(table[-1], expected, rtol=1e-6)
+    assert mixed.styles == (*STYLES, "rock=3,jazz=1")
+    assert run.params["context"]["style"]["embedding"].shape[0] == len(STYLES)
+
+
+def test_a_mix_can_be_played_and_a_pure_one_is_the_style(run):
+    def play(style):
+        played = add_mix(run, style)
+        job = Job(Groove(2, 120.0, style, "4/4"), Controls((1.0, 1.0, 1.0)), 1, block_size=4)
+        return next(sample_songs(played, job))[1].notes
+
+    for a, b in zip(play("rock=1"), play("rock"), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(play("rock=1,jazz=9").onset_beat, play("rock").onset_beat)
+
+
+@pytest.mark.parametrize("style", ["rock", "", "polka"])
+def test_what_is_no_mix_is_left_alone(run, style):
+    assert add_mix(run, style) is run
+
+
+@pytest.mark.parametrize(
+    ("style", "reason"),
+    [("rock=x", "weights above 0"), ("rock=0,jazz=1", "weights above 0"), ("polka=1", "it knows: jazz, rock"),
+     ("rock=1,", "weights above 0"), ("=1", "does not know the style ''"), ("rock=nan", "weights above 0")],
+)  # fmt: skip
+def test_mixes_that_cannot_be_played(run, style, reason):
+    with pytest.raises(RequestError, match=reason):
+        add_mix(run, style)

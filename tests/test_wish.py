@@ -1,0 +1,76 @@
+"""Wishes from the command line: what goes together, and one line for what does not."""
+
+import pytest
+from tiny import CODEC, THREE_DRUMS, make_song
+
+from drumjax.grooves import Groove
+from drumjax.tasks import TaskError
+from drumjax.wish import Wish
+
+SONG = make_song(0, 4)
+GROOVE = Groove(4, 120.0, "", "4/4")
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ({"prompt": "a", "vary": "b"}, "--prompt and --vary do not go together"),
+        ({"add": ("ride",)}, "--add needs --to"),
+        ({"infill": "1-2"}, "--infill needs --to"),
+        ({"to": "a"}, "--to goes with --add or --infill"),
+        ({"to": "a", "humanize": "b"}, "--to goes with --add or --infill"),
+    ],
+)
+def test_flags_that_do_not_go_together(flags, reason):
+    with pytest.raises(TaskError, match=reason):
+        Wish(**flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ({"prompt": "a"}, "continue"),
+        ({"humanize": "a"}, "humanize"),
+        ({"vary": "a"}, "vary"),
+        ({"add": ("hat",), "to": "a"}, "add"),
+        ({"infill": "2", "to": "a"}, "infill"),
+        ({"infill": "2-3", "to": "a"}, "infill"),
+    ],
+)
+def test_each_wish_is_a_task(flags, name):
+    wish = Wish(**flags)
+    assert wish.path == "a"
+    assert wish.task(SONG, GROOVE, CODEC, THREE_DRUMS).name == name
+
+
+def test_no_wish_needs_no_music():
+    assert Wish().path == ""
+
+
+def test_a_prompt_is_followed_by_something():
+    wish = Wish(prompt="a.mid")
+    assert wish.num_bars(SONG, None, 8) == 12
+    assert wish.num_bars(SONG, 5, 8) == 5
+    with pytest.raises(TaskError, match=r"a.mid has 4 bars, .* --bars=12"):
+        wish.num_bars(SONG, 4, 8)
+
+
+def test_other_music_has_the_bars_it_has():
+    wish = Wish(humanize="a.mid")
+    assert wish.num_bars(SONG, None, 8) == wish.num_bars(SONG, 4, 8) == 4
+    with pytest.raises(TaskError, match=r"a.mid has 4 bars; --bars goes with --prompt"):
+        wish.num_bars(SONG, 8, 8)
+
+
+@pytest.mark.parametrize("infill", ["a", "2-", "-2", "2-b", "1.5"])
+def test_bars_are_numbers(infill):
+    if infill == "2-":
+        assert Wish(infill=infill, to="a").task(SONG, GROOVE, CODEC, THREE_DRUMS).name == "infill"
+        return
+    with pytest.raises(TaskError, match="such as 5-6"):
+        Wish(infill=infill, to="a").task(SONG, GROOVE, CODEC, THREE_DRUMS)
+
+
+def test_bars_that_do_not_fit_the_steps():
+    with pytest.raises(TaskError, match="do not fit"):
+        Wish(vary="a").task(make_song(0, 2, (7, 16)), Groove(2, 120.0, "", "4/4"), CODEC, THREE_DRUMS)
