@@ -1,0 +1,58 @@
+"""Baselines against their definitions, by hand and on the real data."""
+
+import numpy as np
+import pytest
+
+from drumjax.datasets import DataSettings, load_dataset
+from drumjax.evaluation.baselines import BAR_STEPS, Counter, chords_of
+from drumjax.kits import ROLAND_TD11
+from drumjax.notes import Song, make_notes
+
+NUM = 4
+
+
+def test_chords_have_a_bit_per_drum():
+    song = Song(make_notes([0, 0, 1.0, 3.95], [0.1] * 4, [36, 42, 38, 36], [90] * 4))
+    chords = chords_of(song, ROLAND_TD11)
+    assert len(chords) == 2 * BAR_STEPS  # the last hit anticipates a second bar
+    assert (chords[0], chords[4], chords[16]) == (0b101, 0b010, 0b001)
+    with pytest.raises(ValueError, match="3/4, not in 4/4"):
+        chords_of(Song(song.notes, time_signature=(3, 4)), ROLAND_TD11)
+
+
+def test_every_baseline_is_a_distribution():
+    rng = np.random.default_rng(0)
+    counter = Counter([rng.integers(0, NUM, 48) for _ in range(3)], NUM)
+    odds = counter.odds(rng.integers(0, NUM, 40))
+    np.testing.assert_allclose(odds.sum(axis=1), 1)
+    assert odds.min() > 0
+    np.testing.assert_allclose(counter.by_place.sum(axis=1), 1)
+    np.testing.assert_allclose(counter.unigram.sum(), 1)
+
+
+def test_the_ngram_by_hand():
+    """Trained on 0 1 0 1 0 2: after 0 came 1 twice and 2 once; after 1 0 came 1 once and 2 once."""
+    counter = Counter([np.asarray([0, 1, 0, 1, 0, 2])], NUM)
+    odds = counter.odds(np.asarray([3, 0, 3]))[2]  # after 0; 3 0 was never seen
+    expected = (np.asarray([0, 2, 1, 0]) + 2 * counter.by_place[2]) / (3 + 2)
+    np.testing.assert_allclose(odds, expected)
+    odds = counter.odds(np.asarray([3, 1, 0, 3]))[3]
+    shorter = (np.asarray([0, 2, 1, 0]) + 2 * counter.by_place[3]) / (3 + 2)
+    np.testing.assert_allclose(odds, (np.asarray([0, 1, 1, 0]) + 2 * shorter) / (2 + 2))
+
+
+def test_a_copy_is_likelier_from_the_second_bar_on():
+    counter = Counter([np.tile([0, 1, 2, 3], 8)], NUM)
+    found = counter.surprise(np.tile([3, 3, 1, 2], 8))
+    assert np.all(found["0.4 copy + n-gram"][BAR_STEPS:] < -np.log(0.4))
+    np.testing.assert_array_equal(found["0.4 copy + n-gram"][:BAR_STEPS], found["n-gram"][:BAR_STEPS])
+
+
+def test_baselines_of_the_groove_midi_dataset(shared_data):
+    """Nats per 16th of all 4/4 validation files, learned from all 4/4 training files."""
+    songs = load_dataset(DataSettings(dir=str(shared_data / "groove"), time_signatures=("4/4",))).songs
+    counter = Counter([chords_of(song, ROLAND_TD11) for song in songs if song.split == "train"], 512)
+    found = [counter.surprise(chords_of(song, ROLAND_TD11)) for song in songs if song.split == "validation"]
+    nats = {name: np.concatenate([nll[name] for nll in found]).mean() for name in found[0]}
+    expected = {"unigram": 2.793, "position in bar": 2.590, "n-gram": 1.981, "0.4 copy + n-gram": 1.589}
+    assert nats == pytest.approx(expected, abs=5e-4)
