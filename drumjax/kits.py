@@ -161,7 +161,8 @@ def read_map(name: str, drums: tuple[str, ...]) -> DrumMap:
     for drum in [*read.values(), *write]:
         if drum not in drums:
             raise KitError(f"{name}: no drum is called {drum!r}; there are: {', '.join(drums)}")
-    return DrumMap(_table(name, {int(pitch): drum for pitch, drum in read.items()}, drums), write)
+    table = _table(name, {int(pitch): drum for pitch, drum in read.items()}, drums)
+    return DrumMap(table, {drum: int(pitch) for drum, pitch in write.items()})
 
 
 def _table(name: str, read: dict[int, str], drums: tuple[str, ...]) -> np.ndarray:

@@ -62,11 +62,8 @@ def test_other_music_has_the_bars_it_has():
         wish.num_bars(SONG, 8, 8)
 
 
-@pytest.mark.parametrize("infill", ["a", "2-", "-2", "2-b", "1.5"])
+@pytest.mark.parametrize("infill", ["a", "-2", "2-b", "1.5"])
 def test_bars_are_numbers(infill):
-    if infill == "2-":
-        assert Wish(infill=infill, to="a").task(SONG, GROOVE, CODEC, THREE_DRUMS).name == "infill"
-        return
     with pytest.raises(TaskError, match="such as 5-6"):
         Wish(infill=infill, to="a").task(SONG, GROOVE, CODEC, THREE_DRUMS)
 
