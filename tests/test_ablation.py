@@ -1,12 +1,16 @@
 """The ablation: every change alone and all together, nothing trained twice, and a table of means and spreads."""
 
 import json
+import sys
 
 import pytest
+from absl import flags
+from ml_collections import config_flags
 
 from drumjax.augment import Strength
 from drumjax.evaluation import ablation
 from drumjax.evaluation.ablation import CASES, DATA, FIELDS, STRENGTHS, Trial, best_figures, make_table, run
+from drumjax.settings import make_settings
 
 
 def finish(workdir, losses, num_steps=4):
@@ -60,8 +64,18 @@ def test_the_table_has_means_and_spreads():
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_commands_are_those_of_run_train(tmp_path, data):
+def test_commands_are_those_of_run_train(tmp_path, data, monkeypatch):
+    """As run_train.py's flags would change it, the config is one that can be trained."""
     command = Trial(data, "gain", 2).command(tmp_path)
     assert command[1].endswith("run_train.py")
-    assert "--config.augment.gain=0.2" in command
-    assert "--config.train.seed=2" in command
+    monkeypatch.setattr(sys, "argv", command[1:])  # where ml_collections looks for overrides
+    holder = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=holder)
+    flags.DEFINE_string("workdir", None, "", flag_values=holder)
+    holder(command[1:])
+    config = json.loads(holder.config.to_json())
+    make_settings(config)
+    assert {config[part]["fill"] for part in ("data", "validation")} <= {"all", "beat"}
+    assert config["augment"] == dict.fromkeys(Strength._fields, 0.0) | {"gain": 0.2, "schedule": "constant"}
+    assert config["train"]["seed"] == 2
+    assert holder.workdir == str(Trial(data, "gain", 2).workdir(tmp_path))
