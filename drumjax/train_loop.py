@@ -10,19 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from drumjax.augment import Strength
 from drumjax.checkpoint import Checkpoints
-from drumjax.corpus import max_notes
 from drumjax.device import agree, replicate, replicated, to_local
 from drumjax.evaluator import Evaluator
-from drumjax.hyper import Hyper
-from drumjax.kits import get_kit
 from drumjax.metrics_log import MetricsLog, Progress
 from drumjax.optimizer import make_tx
-from drumjax.schedule import make_learning_rate, make_strength
+from drumjax.recipe import make_augmentation, make_hyper, make_window_shape
+from drumjax.schedule import make_learning_rate
 from drumjax.settings import Settings
 from drumjax.signals import catch_stop_signals
-from drumjax.train_step import Augmentation, Metrics, TrainState, WindowShape, init_state, make_train_call
+from drumjax.train_step import Metrics, TrainState, init_state, make_train_call
 from drumjax.transfer import load_transfer
 from drumjax.workdir import RunError, check_same_config
 
@@ -62,9 +59,7 @@ class TrainLoop:
         """Compiles nothing yet; puts corpus, numbers and a fresh state on every device."""
         t = self.settings.train
         tx, rate = make_tx(t.optimizer), make_learning_rate(t.schedule, t.warmup_steps, t.num_steps)
-        shape = WindowShape(
-            t.batch_size, t.window_beats, codec.num_steps(t.window_beats), max_notes(data.corpus, t.window_beats)
-        )
+        shape = make_window_shape(self.settings, codec, data.corpus)
         self.field_names = [field.name for field in codec.fields]
         self.key_play = jax.random.fold_in(jax.random.key(t.seed), 1)
         self.train_call = make_train_call(
@@ -85,13 +80,13 @@ class TrainLoop:
         """Goes back to the newest good checkpoint, if there is one, else to the run that is to be started from."""
         if self.checkpoints.steps():  # settings and data first: they explain a difference better than shapes do
             self._check_metadata(self.checkpoints.read_metadata())
-        params, rest = _to_items(self.state)
+        params, rest = self.state.to_items()
         restored = self.checkpoints.restore_latest(params=params, state=rest)
         if restored is None:
             if self.settings.train.init_from:
                 self._transfer()
             return
-        self.state = _from_items(restored.params, restored.state)
+        self.state = TrainState.from_items(restored.params, restored.state)
         self.step = self.saved_step = self.window_step = restored.step
         progress = restored.metadata["progress"]
         self.best_step, self.evals_since_best = progress["best_step"], progress["evals_since_best"]
@@ -201,7 +196,7 @@ class TrainLoop:
         self.window_start += time.perf_counter() - start  # so that steps/s speaks of training
 
     def _save(self, metric: float | None) -> None:
-        params, rest = _to_items(self.state)
+        params, rest = self.state.to_items()
         best_loss = self.best_loss if math.isfinite(self.best_loss) else None
         progress = {
             "best_step": self.best_step,
@@ -213,42 +208,6 @@ class TrainLoop:
         metadata = {**self.metadata, "progress": progress}
         self.checkpoints.save(self.step, params=params, state=rest, metadata=metadata, metric=metric)
         self.saved_step = self.step
-
-
-def make_hyper(settings: Settings, num_fields: int) -> Hyper:
-    """The numbers that the settings name, float32."""
-    t = settings.train
-    return Hyper(
-        learning_rate=np.float32(t.learning_rate),
-        weight_decay=np.float32(t.weight_decay if t.optimizer == "adamw" else 0.0),
-        clip_norm=np.float32(t.clip_norm),
-        dropout=np.float32(t.dropout),
-        context_dropout=np.float32(t.context_dropout),
-        measured_dropout=np.float32(t.measured_dropout),
-        average_decay=np.float32(t.average_decay),
-        field_weights=np.asarray(t.field_weights[:num_fields], np.float32),
-        augment=Strength(*(np.float32(getattr(settings.augment, name)) for name in Strength._fields)),
-    )
-
-
-def make_augmentation(settings: Settings) -> Augmentation | None:
-    """None where nothing is changed, so that nothing of it is compiled."""
-    a = settings.augment
-    return (
-        Augmentation(get_kit(settings.codec.kit), make_strength(a.schedule, settings.train.num_steps))
-        if a.is_on
-        else None
-    )
-
-
-def _to_items(state: TrainState) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two items of a checkpoint: what sampling needs, and the rest."""
-    params = {"params": state.average, **({"stats": state.stats} if state.stats else {})}
-    return params, {"step": state.step, "key": state.key, "params": state.params, "opt": state.opt}
-
-
-def _from_items(params: dict[str, Any], rest: dict[str, Any]) -> TrainState:
-    return TrainState(rest["step"], rest["key"], rest["params"], params["params"], params.get("stats", {}), rest["opt"])
 
 
 def _next(step: int, every: int) -> int:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,17 @@ class TrainState(NamedTuple):
     average: Params
     stats: Params
     opt: optax.OptState
+
+    def to_items(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The two items of a checkpoint: what sampling needs, and the rest."""
+        params = {"params": self.average, **({"stats": self.stats} if self.stats else {})}
+        return params, {"step": self.step, "key": self.key, "params": self.params, "opt": self.opt}
+
+    @classmethod
+    def from_items(cls, params: dict[str, Any], rest: dict[str, Any]) -> "TrainState":
+        """The inverse of to_items."""
+        stats = params.get("stats", {})
+        return cls(rest["step"], rest["key"], rest["params"], params["params"], stats, rest["opt"])
 
 
 class Metrics(NamedTuple):
@@ -96,6 +107,46 @@ def take_tokens(
     return codec.encode(window, shape.num_steps), context
 
 
+def _loss(
+    model: Model,
+    codec: Codec,
+    axis: str,
+    params: Params,
+    stats: Params,
+    tokens: Array,
+    context: Context,
+    noise: Noise | None,
+    field_weights: Array,
+) -> tuple[Array, tuple[Array, Params]]:
+    """This device's share of the loss, so that the sum over the devices is the loss of the batch; (its share of each
+    field's nats per step [fields], new stats) beside it. tokens [b, T, F]: its examples."""
+    batch, num_steps = tokens.shape[:2]
+    place = jax.vmap(lambda c: codec.place(c, jnp.arange(num_steps)))(context)
+    example, carry = Example(tokens, place, context), model.initial_carry(batch)
+    scores, _, stats = score_tokens(model, params, stats, example, carry, noise, axis=axis)
+    steps = jnp.maximum(jax.lax.psum(jnp.sum(scores[0].count), axis), 1)
+    nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
+    return jnp.dot(field_weights, nll), (nll, stats)
+
+
+def _update(
+    tx: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    hyper: Hyper,
+    state: TrainState,
+    grads: Params,
+    norm: Array,
+) -> TrainState:
+    """The state one step later; grads are those of the whole batch, norm their global norm."""
+    updates, opt = tx.update(clip(grads, norm, hyper.clip_norm), state.opt, state.params)
+    rate = hyper.learning_rate * schedule(state.step)
+    params = descend(state.params, updates, rate, hyper.weight_decay)
+    # Early on the average follows closely, so that it never remembers the random start.
+    decay = jnp.minimum(hyper.average_decay, (1.0 + state.step) / (10.0 + state.step))
+    average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)
+    return state._replace(step=state.step + 1, params=params, average=average, opt=opt)
+
+
 def make_train_call(
     model: Model,
     codec: Codec,
@@ -125,15 +176,6 @@ def make_train_call(
     axis = mesh.axis_names[0]
     share = shape.batch // mesh.size
 
-    def loss_fn(params, stats, tokens, context, hyper, keys):
-        """This device's share of the loss, so that the sum over the devices is the loss of the batch."""
-        example = Example(tokens, jax.vmap(lambda c: codec.place(c, jnp.arange(shape.num_steps)))(context), context)
-        noise = Noise(keys, hyper.dropout) if noisy else None
-        scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(share), noise, axis=axis)
-        steps = jnp.maximum(jax.lax.psum(jnp.sum(scores[0].count), axis), 1)
-        nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
-        return jnp.dot(hyper.field_weights, nll), (nll, stats)
-
     def step(corpus, hyper, state):
         # Keys are per example, so what is learned does not depend on how many devices share the batch.
         key_data, key_dropout = jax.random.split(jax.random.fold_in(state.key, state.step))
@@ -143,17 +185,13 @@ def make_train_call(
         change = augmentation.at(state.step, hyper.augment) if augmentation else None
         take = functools.partial(take_tokens, corpus, codec, shape, hyper=hyper, change=change)
         tokens, context = jax.vmap(take)(keys)
-        grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-        (loss, (nll, stats)), grads = grad_fn(state.params, state.stats, tokens, context, hyper, keys_dropout)
+        noise = Noise(keys_dropout, hyper.dropout) if noisy else None
+        grad_fn = jax.value_and_grad(_loss, argnums=3, has_aux=True)
+        found = grad_fn(model, codec, axis, state.params, state.stats, tokens, context, noise, hyper.field_weights)
+        (loss, (nll, stats)), grads = found
         loss, nll, grads = jax.lax.psum((loss, nll, grads), axis)
         norm = optax.global_norm(grads)
-        updates, opt = tx.update(clip(grads, norm, hyper.clip_norm), state.opt, state.params)
-        rate = hyper.learning_rate * schedule(state.step)
-        params = descend(state.params, updates, rate, hyper.weight_decay)
-        # Early on the average follows closely, so that it never remembers the random start.
-        decay = jnp.minimum(hyper.average_decay, (1.0 + state.step) / (10.0 + state.step))
-        average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)
-        return TrainState(state.step + 1, state.key, params, average, stats, opt), Metrics(loss, nll, norm)
+        return _update(tx, schedule, hyper, state._replace(stats=stats), grads, norm), Metrics(loss, nll, norm)
 
     @functools.partial(jax.jit, donate_argnums=(0,))
     @functools.partial(jax.shard_map, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), check_vma=False)

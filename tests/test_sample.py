@@ -12,7 +12,7 @@ from drumjax.codecs import ABSENT, field_slices
 from drumjax.conditions import forget
 from drumjax.grooves import Groove, make_request
 from drumjax.notes import FILL_YES
-from drumjax.sample import FREE, Controls, choose, chosen_tokens, free_clamp, make_sampler
+from drumjax.sample import FREE, Controls, chosen_tokens, free_clamp, make_sampler
 
 NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
 BATCH = 4
@@ -176,53 +176,6 @@ def test_another_request_does_not_compile_anew():
     sample(groove=Groove(5, 93.5, "", "3/4"), temperature=(0.3, 0.0, 2.0), top_k=5, top_p=0.5, number=[7, 8, 9, 10])
     sample(groove=Groove(1, 200, "jazz", "7/8"), key=8)
     assert sampler()._cache_size() == before
-
-
-PROBABILITIES = np.asarray([0.05, 0.4, 0.3, 0.02, 0.23])
-
-
-NUM_CHOICES = 20_000
-
-
-@jax.jit
-def choose_often(logits, *controls):
-    """Many choices of two variables."""
-    uniform = jax.random.uniform(jax.random.key(0), (NUM_CHOICES, 2))
-    return choose(uniform, jnp.broadcast_to(logits[None, None], (NUM_CHOICES, 2, 5)), *controls)
-
-
-@pytest.mark.parametrize(
-    ("temperature", "top_k", "top_p", "kept"),
-    [
-        (1.0, 0, 1.0, [0, 1, 2, 3, 4]),
-        (0.5, 0, 1.0, [0, 1, 2, 3, 4]),
-        (2.0, 0, 1.0, [0, 1, 2, 3, 4]),
-        (1.0, 2, 1.0, [1, 2]),
-        (2.0, 3, 1.0, [1, 2, 4]),
-        (1.0, 99, 1.0, [0, 1, 2, 3, 4]),
-        (1.0, 0, 0.39, [1]),
-        (1.0, 0, 0.41, [1, 2]),
-        (1.0, 0, 0.75, [1, 2, 4]),
-        (1.0, 0, 0.97, [0, 1, 2, 4]),
-        (0.25, 0, 0.7, [1]),  # the nucleus of the distribution that is drawn from: here value 1 has 0.70 of it
-        (1.0, 1, 0.75, [1]),
-        (1.0, 4, 0.5, [1, 2]),
-        (0.0, 0, 1.0, [1]),
-        (0.0, 2, 0.9, [1]),
-    ],
-)
-def test_values_are_chosen_with_the_odds_asked_for(temperature, top_k, top_p, kept):
-    logits = np.log(PROBABILITIES).astype(np.float32) + 7
-    chosen = np.asarray(choose_often(logits, np.float32(temperature), np.int32(top_k), np.float32(top_p)))
-    odds = np.zeros(5)
-    odds[kept] = PROBABILITIES[kept] ** (1 / temperature) if temperature else 1
-    odds /= odds.sum()
-    for variable in range(2):
-        share = np.bincount(chosen[:, variable], minlength=5) / len(chosen)
-        assert (share[odds == 0] == 0).all()
-        np.testing.assert_allclose(share, odds, atol=0.018)  # five standard deviations
-    if len(kept) > 1:
-        assert not np.array_equal(*chosen.T)  # variables are drawn apart
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_settings
 from benchmarks.contenders.jax_threads import threads
 from drumjax.corpus import max_notes
+from drumjax.recipe import make_augmentation, make_hyper
 from drumjax.settings import make_codec
-from drumjax.train_loop import make_augmentation, make_hyper
 from drumjax.train_step import WindowShape, take_tokens
 
 

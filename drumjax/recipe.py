@@ -1,0 +1,45 @@
+"""From settings to what the training step is given: its numbers, its windows, its augmentation."""
+
+import numpy as np
+
+from drumjax.augment import Strength
+from drumjax.codecs import Codec
+from drumjax.corpus import Corpus, max_notes
+from drumjax.hyper import Hyper
+from drumjax.kits import get_kit
+from drumjax.schedule import make_strength
+from drumjax.settings import Settings
+from drumjax.train_step import Augmentation, WindowShape
+
+
+def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> WindowShape:
+    """The sizes of a batch of the corpus's windows."""
+    t = settings.train
+    num_notes = max_notes(corpus, t.window_beats)
+    return WindowShape(t.batch_size, t.window_beats, codec.num_steps(t.window_beats), num_notes)
+
+
+def make_hyper(settings: Settings, num_fields: int) -> Hyper:
+    """The numbers that the settings name, float32."""
+    t = settings.train
+    return Hyper(
+        learning_rate=np.float32(t.learning_rate),
+        weight_decay=np.float32(t.weight_decay if t.optimizer == "adamw" else 0.0),
+        clip_norm=np.float32(t.clip_norm),
+        dropout=np.float32(t.dropout),
+        context_dropout=np.float32(t.context_dropout),
+        measured_dropout=np.float32(t.measured_dropout),
+        average_decay=np.float32(t.average_decay),
+        field_weights=np.asarray(t.field_weights[:num_fields], np.float32),
+        augment=Strength(*(np.float32(getattr(settings.augment, name)) for name in Strength._fields)),
+    )
+
+
+def make_augmentation(settings: Settings) -> Augmentation | None:
+    """None where nothing is changed, so that nothing of it is compiled."""
+    a = settings.augment
+    return (
+        Augmentation(get_kit(settings.codec.kit), make_strength(a.schedule, settings.train.num_steps))
+        if a.is_on
+        else None
+    )
