@@ -85,7 +85,7 @@ def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
 
     def score(params: Params, stats: Params, batches: list[SongBatch]) -> tuple[Score, ...]:
         num_songs = sum(len(batch.songs) for batch in batches)
-        totals = tuple(Score(*np.zeros((3, num_songs))) for _ in model.fields)
+        totals = tuple(Score(*np.zeros((len(Score._fields), num_songs))) for _ in model.fields)
         for batch in batches:
             carry = model.initial_carry(batch.tokens.shape[1])
             first = np.full_like(batch.tokens[0, :, 0], ABSENT)

@@ -25,6 +25,8 @@ class Score(NamedTuple):
     nll: Array  # nats
     correct: Array  # variables whose most likely value is the true one
     count: Array
+    events: Array  # variables whose value is not a rest
+    events_correct: Array
 
 
 def score_tokens(
@@ -48,21 +50,19 @@ def score_tokens(
     scores = []
     for i, where in enumerate(field_slices(model.fields)):
         logits = model.head(params, i, hidden, example.tokens)
-        scores.append(_score(logits, jnp.swapaxes(example.tokens[..., where], 0, 1)))
+        scores.append(_score(logits, jnp.swapaxes(example.tokens[..., where], 0, 1), model.fields[i].rest))
     return tuple(scores), carry, stats
 
 
-def _score(logits: Array, target: Array) -> Score:
+def _score(logits: Array, target: Array, rest: int | None) -> Score:
     """logits [T, B, count, size], target [T, B, count] -> sums [B]."""
     exists = target != ABSENT
     value = jnp.maximum(target, 0)
     nll = cross_entropy(logits, value)
     correct = exists & (jnp.argmax(logits, axis=-1) == value)
-    return Score(
-        nll=jnp.sum(jnp.where(exists, nll, 0.0), axis=(0, 2)),
-        correct=jnp.sum(correct, axis=(0, 2)),
-        count=jnp.sum(exists, axis=(0, 2)),
-    )
+    is_event = exists if rest is None else exists & (target != rest)
+    columns = jnp.where(exists, nll, 0.0), correct, exists, is_event, correct & is_event
+    return Score(*(jnp.sum(column, axis=(0, 2)) for column in columns))
 
 
 @jax.custom_vjp

@@ -98,7 +98,8 @@ def test_a_model_that_knows_nothing_pays_for_every_value():
 
 
 def test_means_over_chosen_songs():
-    scores = (Score(np.array([2.0, 9.0]), np.zeros(2), np.array([4.0, 3.0])), Score(*np.zeros((3, 2))))
+    none = np.zeros((5, 2))
+    scores = (Score(*none)._replace(nll=np.array([2.0, 9.0]), count=np.array([4.0, 3.0])), Score(*none))
     assert mean_nll(scores) == [11 / 7, 0]
     assert mean_nll(scores, np.array([1])) == [3, 0]
 

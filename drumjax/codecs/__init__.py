@@ -20,13 +20,15 @@ class Field:
     """`count` categorical variables of `size` values each, predicted together.
 
     features [size, D] float32 says what values have in common (which drums a chord holds, how loud a bin is), so
-    that a model can share what it learns about one value with its relatives.
+    that a model can share what it learns about one value with its relatives. `rest` is the value that means that
+    nothing happens, None if there is none.
     """
 
     name: str
     size: int
     features: np.ndarray
     count: int = 1
+    rest: int | None = None
 
 
 class Place(NamedTuple):

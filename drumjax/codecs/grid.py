@@ -39,7 +39,7 @@ class GridCodec:
     @functools.cached_property
     def fields(self) -> tuple[Field, ...]:
         num = self.kit.num_classes
-        hits = Field("hits", 2**num, _chord_features(num))
+        hits = Field("hits", 2**num, _chord_features(num), rest=0)
         if not self.expressive:
             return (hits,)
         velocity = Field("velocity", self.velocity_bins, _scale_features(self.velocity_bins), num)

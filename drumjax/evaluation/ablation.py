@@ -30,7 +30,7 @@ CASES: dict[str, dict[str, float]] = {
     **{name: {name: value} for name, value in STRENGTHS.items()},
     "all": STRENGTHS,
 }
-DATA = {
+DATA: dict[str, dict[str, Any]] = {
     "rock beats": {"data.styles": "('rock',)", "data.fill": "beat", "validation.styles": "('rock',)",
                    "validation.fill": "beat", "train.num_steps": 1200},  # 26 times through
     "all styles": {"train.num_steps": 600},  # 4 times through
@@ -49,7 +49,7 @@ class Trial(NamedTuple):
         return out_dir / f"{self.data.replace(' ', '_')}-{self.case}-{self.seed}"
 
     def command(self, out_dir: Path) -> list[str]:
-        overrides = {**DATA[self.data], **{f"augment.{k}": v for k, v in CASES[self.case].items()}}
+        overrides: dict[str, Any] = {**DATA[self.data], **{f"augment.{k}": v for k, v in CASES[self.case].items()}}
         flags = [f"--config.{name}={value}" for name, value in overrides.items()]
         command = [sys.executable, str(ROOT / "run_train.py"), f"--config={CONFIG}"]
         return [*command, f"--workdir={self.workdir(out_dir)}", f"--config.train.seed={self.seed}", *flags]

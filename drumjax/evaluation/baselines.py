@@ -6,10 +6,11 @@ its last; a chord is an integer, a bit per drum.
 
 import collections
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from drumjax.evaluation.repetition import STEPS_PER_BEAT, bars_of
+from drumjax.evaluation.excerpts import STEPS_PER_BEAT, excerpt_of
 from drumjax.kits import Kit
 from drumjax.notes import Song
 
@@ -24,8 +25,15 @@ def chords_of(song: Song, kit: Kit) -> np.ndarray:
     """[steps] int64: a bit per drum. Raises ValueError for a song that is not in 4/4."""
     if song.time_signature != (4, 4):
         raise ValueError(f"{song.name} is in {'{}/{}'.format(*song.time_signature)}, not in 4/4")
-    cells = bars_of(song, kit).reshape(-1, kit.num_classes)
+    cells = excerpt_of(song, kit).hits.reshape(-1, kit.num_classes)
     return cells @ (1 << np.arange(kit.num_classes))
+
+
+class Guess(NamedTuple):
+    """Of each step of a song [T]: the nats of its chord, and whether it was the likeliest."""
+
+    nll: np.ndarray
+    correct: np.ndarray
 
 
 class Counter:
@@ -54,29 +62,49 @@ class Counter:
         followed it; below them the position in the bar.
         """
         values = chords.astype(np.int16)
-        odds = self.by_place[np.arange(len(chords)) % BAR_STEPS].copy()
-        for t, row in enumerate(odds):
-            for n in CONTEXTS:
-                found = self.followers[n].get(values[t - n : t].tobytes()) if t >= n else None
-                if found is None:
-                    break
-                kinds, total = len(found), found.total()
-                row *= kinds / (kinds + total)
-                row[list(found)] += np.fromiter(found.values(), float) / (kinds + total)
-        return odds
+        return np.stack([self._next_odds(values[:t]) for t in range(len(values))])
 
-    def surprise(self, chords: np.ndarray) -> dict[str, np.ndarray]:
-        """Nats [T] of each step of a song under each baseline."""
+    def _next_odds(self, values: np.ndarray) -> np.ndarray:
+        """[chords]: what the n-gram expects after values [t] int16."""
+        t = len(values)
+        row = self.by_place[t % BAR_STEPS].copy()
+        for n in CONTEXTS:
+            found = self.followers[n].get(values[t - n :].tobytes()) if t >= n else None
+            if found is None:
+                break
+            kinds, total = len(found), found.total()
+            row *= kinds / (kinds + total)
+            row[list(found)] += np.fromiter(found.values(), float) / (kinds + total)
+        return row
+
+    def play(self, num_steps: int, generator: np.random.Generator) -> np.ndarray:
+        """[T] int16: chords drawn from the n-gram, one after the other."""
+        values = np.zeros(num_steps, np.int16)
+        for t in range(num_steps):
+            sums = np.cumsum(self._next_odds(values[:t]))
+            values[t] = min(np.searchsorted(sums, generator.random() * sums[-1], side="right"), len(sums) - 1)
+        return values
+
+    def judge(self, chords: np.ndarray) -> dict[str, Guess]:
+        """How each baseline does on a song [T]. The copies are of the chord a bar ago."""
         step = np.arange(len(chords))
-        ngram = self.odds(chords)[step, chords]
-        is_copy = np.zeros(len(chords))
-        is_copy[BAR_STEPS:] = chords[BAR_STEPS:] == chords[:-BAR_STEPS]
-        has_bar = step >= BAR_STEPS
-        copied = np.where(has_bar, COPY_WEIGHT * is_copy + (1 - COPY_WEIGHT) * ngram, ngram)
-        odds = {
-            "unigram": self.unigram[chords],
-            "position in bar": self.by_place[step % BAR_STEPS, chords],
+        place, ngram = self.by_place[step % BAR_STEPS], self.odds(chords)
+        guesses = {
+            "unigram": np.broadcast_to(self.unigram, place.shape),
+            "position in bar": place,
+            "0.4 copy + position in bar": _with_copy(place, chords),
             "n-gram": ngram,
-            "0.4 copy + n-gram": copied,
+            "0.4 copy + n-gram": _with_copy(ngram, chords),
         }
-        return {name: -np.log(values) for name, values in odds.items()}
+        return {
+            name: Guess(-np.log(odds[step, chords]), np.argmax(odds, axis=1) == chords)
+            for name, odds in guesses.items()
+        }
+
+
+def _with_copy(odds: np.ndarray, chords: np.ndarray) -> np.ndarray:
+    """[T, chords]: from the second bar on, COPY_WEIGHT of the odds goes to the chord a bar ago."""
+    mixed, step = odds.copy(), np.arange(BAR_STEPS, len(chords))
+    mixed[step] *= 1 - COPY_WEIGHT
+    mixed[step, chords[step - BAR_STEPS]] += COPY_WEIGHT
+    return mixed

@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from drumjax.datasets import load_dataset
 from drumjax.evaluation.command import Amount, ask
-from drumjax.evaluation.repetition import bars_of, excerpts, measure_repetition
+from drumjax.evaluation.excerpts import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
+from drumjax.evaluation.groove_features import toms
 from drumjax.generate import Job, sample_songs
 from drumjax.grooves import Groove, make_controls, make_groove
 from drumjax.kits import Kit, get_kit
 from drumjax.notes import FILL_NO, Song
 from drumjax.runs import Run
 
-NUM_BARS = 8
 DENSITIES = (2.0, 3.5, 5.0, 6.5, 8.0)
 DYNAMICS = (40.0, 55.0, 70.0, 85.0, 100.0)
 FILL_EVERY = 4
@@ -38,7 +39,7 @@ class StyleClassifier:
         by_style: dict[str, list[np.ndarray]] = {}
         for song in songs:
             if song.style and song.time_signature == (4, 4) and song.fill == FILL_NO:
-                by_style.setdefault(song.style, []).extend(excerpts([song], kit, NUM_BARS))
+                by_style.setdefault(song.style, []).extend(cut.hits for _, cut in cut_excerpts([song], kit))
         self.styles = sorted(style for style, found in by_style.items() if len(found) >= MIN_EXCERPTS)
         means = np.stack([np.mean(np.concatenate(by_style[style]), axis=0) for style in self.styles])
         odds = np.clip(means, 0.005, 0.995)
@@ -49,15 +50,6 @@ class StyleClassifier:
         share = bars.mean(axis=0)
         score = np.sum(share[None] * self._hit + (1 - share[None]) * self._rest, axis=(1, 2))
         return self.styles[int(np.argmax(score))]
-
-
-def rank_correlation(asked: np.ndarray, played: np.ndarray) -> float:
-    """Spearman's: Pearson's of the ranks, equal values sharing their mean rank."""
-    ranks = []
-    for values in (asked, played):
-        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-        ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def play(run: Run, groove: Groove, num_samples: int, guidance: float) -> list[Song]:
@@ -78,7 +70,7 @@ def check_scale(run: Run, name: str, levels: Sequence[float], num_samples: int, 
     means = np.mean(np.reshape(played, (len(levels), -1)), axis=1)
     return {
         "guidance": guidance,
-        "rank_correlation": rank_correlation(np.asarray(asked), np.asarray(played)),
+        "rank_correlation": float(scipy.stats.spearmanr(asked, played).statistic),
         "played": {f"{level:g}": round(float(mean), 2) for level, mean in zip(levels, means, strict=True)},
     }
 
@@ -89,12 +81,12 @@ def check_styles(run: Run, songs: Sequence[Song], num_samples: int, guidance: fl
     judge = StyleClassifier([song for song in songs if song.split == "train"], kit)
     held_out = [song for song in songs if song.split == "validation" and song.style in judge.styles
                 and song.time_signature == (4, 4) and song.fill == FILL_NO]  # fmt: skip
-    real = [(song.style, judge.classify(bars)) for song in held_out for bars in excerpts([song], kit, NUM_BARS)]
+    real = [(song.style, judge.classify(cut.hits)) for song, cut in cut_excerpts(held_out, kit)]
     played = []
     for style in judge.styles:
         groove = make_groove(run.settings.sample, bars=NUM_BARS, style=style, time_signature="4/4")
         for song in play(run, groove, num_samples, guidance):
-            played.append((style, judge.classify(bars_of(song, kit, NUM_BARS))))
+            played.append((style, judge.classify(excerpt_of(song, kit, NUM_BARS).hits)))
     shares = {
         style: round(float(np.mean([found == style for asked, found in played if asked == style])), 2)
         for style in judge.styles
@@ -114,11 +106,15 @@ def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     groove = make_groove(run.settings.sample, bars=NUM_BARS, fill_every=FILL_EVERY)
     fills, others = [], []
     for song in play(run, groove, num_samples, guidance):
-        bars = bars_of(song, kit, NUM_BARS)
+        whole = excerpt_of(song, kit, NUM_BARS)
         is_fill = np.arange(NUM_BARS) % FILL_EVERY == FILL_EVERY - 1
-        fills.append(measure_repetition(bars[is_fill], kit).toms)
-        others.append(measure_repetition(bars[~is_fill], kit).toms)
+        fills.append(toms(_only(whole, is_fill), kit))
+        others.append(toms(_only(whole, ~is_fill), kit))
     return {"guidance": guidance, "toms_in_fills": float(np.mean(fills)), "toms_elsewhere": float(np.mean(others))}
+
+
+def _only(excerpt: Excerpt, bars: np.ndarray) -> Excerpt:
+    return Excerpt(excerpt.hits[bars], excerpt.velocity[bars], excerpt.offset_ms[bars], excerpt.tempo_bpm)
 
 
 def check(run: Run, num_samples: int) -> dict[str, list[dict[str, Any]]]:

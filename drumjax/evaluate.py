@@ -1,0 +1,56 @@
+"""How good a run is: `python -m drumjax.evaluate --workdir runs/rock [--split validation] [--output evaluation.json]`.
+
+Prints how well it predicts held-out performances, beside baselines that count; how much what it plays is like what
+people play; and how much of it was heard in training. --output writes the same as JSON.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from drumjax.console import run_or_explain, set_up_logging
+from drumjax.device import use_compile_cache
+from drumjax.evaluation.scoreboard import evaluate
+from drumjax.evaluation.tables import make_tables, write_text
+from drumjax.files import write_atomically
+from drumjax.runs import load_run
+
+
+def as_json(board: Any) -> Any:
+    """The same with null for what is not a number, which JSON does not know."""
+    if isinstance(board, dict):
+        return {name: as_json(value) for name, value in board.items()}
+    if isinstance(board, list):
+        return [as_json(value) for value in board]
+    return None if isinstance(board, float) and not math.isfinite(board) else board
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m drumjax.evaluate", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--workdir", required=True, help="the run")
+    parser.add_argument("--checkpoint", choices=("best", "latest"), default="best", help="which of its checkpoints")
+    parser.add_argument("--split", choices=("validation", "test", "train"), default="validation", help="judged by what")
+    parser.add_argument("--seed", type=int, default=0, help="of what it plays")
+    parser.add_argument("--output", type=Path, help="write the figures to this file, as JSON")
+    flags = parser.parse_args()
+
+    def run() -> None:
+        use_compile_cache()
+        board = {
+            "workdir": flags.workdir,
+            **evaluate(load_run(flags.workdir, flags.checkpoint), flags.split, flags.seed),
+        }
+        print(write_text(make_tables(board)))
+        if "remark" in board:
+            print(board["remark"])
+        if flags.output:
+            write_atomically(flags.output, (json.dumps(as_json(board), indent=1) + "\n").encode())
+
+    set_up_logging()
+    return run_or_explain(run)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

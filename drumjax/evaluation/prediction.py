@@ -1,0 +1,94 @@
+"""How well a model, and counting, predict held-out performances: likelihood and accuracy, by group, with intervals."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from drumjax.evaluation.baselines import Counter, chords_of
+from drumjax.kits import Kit
+from drumjax.likelihood import encode_songs, make_song_scorer
+from drumjax.notes import FILL_NO, FILL_YES, Song
+from drumjax.runs import Run
+
+NUM_RESAMPLES = 1000
+# Of the bootstrap over songs, in percent.
+INTERVAL = (2.5, 97.5)
+
+
+def bootstrap(total: np.ndarray, count: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """sum(total) / sum(count) over songs [n], and the interval that it has if other songs had been drawn.
+
+    Songs are drawn with replacement (Efron's percentile bootstrap), whole, since their steps depend on each other.
+    """
+    if not count.sum():
+        return (float("nan"),) * 3
+    rows = np.random.default_rng(seed).integers(0, len(total), (NUM_RESAMPLES, len(total)))
+    drawn = total[rows].sum(axis=1) / np.maximum(count[rows].sum(axis=1), 1e-9)
+    low, high = np.percentile(drawn, INTERVAL)
+    return float(total.sum() / count.sum()), float(low), float(high)
+
+
+def groups_of(songs: Sequence[Song], chosen: Sequence[Song]) -> dict[str, np.ndarray]:
+    """Which songs [n] bool are in which group; `chosen` are those that the run was judged by."""
+    names = {song.name for song in chosen}
+    groups: dict[str, Callable[[Song], bool]] = {"all": lambda song: True}
+    if len(names) < len(songs):
+        groups["judged by in training"] = lambda song: song.name in names
+    groups["beats"], groups["fills"] = (lambda song: song.fill == FILL_NO), (lambda song: song.fill == FILL_YES)
+    for style in sorted({song.style for song in songs} - {""}):
+        groups[f"style {style}"] = lambda song, style=style: song.style == style  # type: ignore[misc]
+    for drummer in sorted({song.drummer for song in songs} - {""}):
+        groups[drummer] = lambda song, drummer=drummer: song.drummer == drummer  # type: ignore[misc]
+    masks = {name: np.asarray([is_in(song) for song in songs], bool) for name, is_in in groups.items()}
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A row per group: per field nats per variable that exists, their interval, accuracy, and accuracy of events."""
+    batches = encode_songs(songs, run.codec, run.styles)
+    scores = make_song_scorer(run.model, run.codec)(run.params, run.stats, batches)
+    rows = []
+    for name, mask in groups.items():
+        row: dict[str, Any] = {"group": name, "songs": int(mask.sum())}
+        for field, score in zip(run.codec.fields, scores, strict=True):
+            nll, low, high = bootstrap(score.nll[mask], score.count[mask])
+            row[field.name] = {
+                "nll": nll, "low": low, "high": high, "perplexity": float(np.exp(nll)),
+                "accuracy": _share(score.correct[mask], score.count[mask]),
+                "event_accuracy": _share(score.events_correct[mask], score.events[mask]),
+                "count": int(score.count[mask].sum()),
+            }  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def predict_by_counting(
+    counter: Counter, songs: Sequence[Song], kit: Kit, groups: dict[str, np.ndarray]
+) -> dict[str, list[dict[str, Any]]]:
+    """Per baseline a row per group: nats per step of the hits, their interval, and the accuracies."""
+    sequences = [chords_of(song, kit) for song in songs]
+    guesses = [counter.judge(chords) for chords in sequences]
+    count = np.asarray([len(chords) for chords in sequences])
+    events = np.asarray([np.count_nonzero(chords) for chords in sequences])
+    found = {}
+    for name in guesses[0]:
+        nll = np.asarray([guess[name].nll.sum() for guess in guesses])
+        correct = np.asarray([guess[name].correct.sum() for guess in guesses])
+        sounding = np.asarray(
+            [guess[name].correct[chords > 0].sum() for guess, chords in zip(guesses, sequences, strict=True)]
+        )
+        rows = []
+        for group, mask in groups.items():
+            mean, low, high = bootstrap(nll[mask], count[mask])
+            rows.append({
+                "group": group, "nll": mean, "low": low, "high": high, "perplexity": float(np.exp(mean)),
+                "accuracy": _share(correct[mask], count[mask]),
+                "event_accuracy": _share(sounding[mask], events[mask]),
+            })  # fmt: skip
+        found[name] = rows
+    return found
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(part.sum() / whole.sum()) if whole.sum() else float("nan")

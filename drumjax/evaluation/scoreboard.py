@@ -1,0 +1,153 @@
+"""Everything that says how good a model is, as one nested dict of numbers: prediction, sound, and memory.
+
+prediction   how likely held-out performances are, beside baselines that count
+grooves      figures of what it plays beside those of held-out performances
+patterns     how much its rhythms per drum have in common with the held-out ones
+memory       how much of what it plays was heard in training
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from drumjax.codecs.grid import GridCodec
+from drumjax.datasets import DatasetError, load_dataset, select
+from drumjax.evaluation.baselines import Counter, chords_of
+from drumjax.evaluation.excerpts import NUM_BARS, STEPS_PER_BEAT, Excerpt, cut_excerpts, excerpt_of
+from drumjax.evaluation.groove_features import Feature, bar_patterns, features_of, measure
+from drumjax.evaluation.memorisation import Heard
+from drumjax.evaluation.overlap import compare_figure, share_in_common
+from drumjax.evaluation.players import play_counter, play_like
+from drumjax.evaluation.prediction import groups_of, predict, predict_by_counting
+from drumjax.kits import Kit, get_kit
+from drumjax.notes import Song
+from drumjax.runs import Run
+
+# Drums whose rhythms are compared bar by bar.
+PATTERNED = ("kick", "snare", "closed hi-hat", "ride")
+REAL, TRAIN, MODEL, NGRAM = "held out", "training", "model", "n-gram"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What is compared.
+
+    held_out, train    songs in 4/4 that the codec accepts
+    judged             those of held_out that the run was judged by in training
+    """
+
+    run: Run
+    kit: Kit
+    source: str
+    split: str
+    held_out: list[Song]
+    train: list[Song]
+    judged: list[Song]
+
+
+def set_scene(run: Run, split: str) -> Scene:
+    """Loads the run's own dataset. Raises DatasetError if it has no song in that split."""
+    dataset = load_dataset(run.settings.data)
+    songs = [song for song in dataset.songs if song.time_signature == (4, 4) and run.codec.accepts(4)]
+    held_out, train = ([song for song in songs if song.split == name] for name in (split, "train"))
+    if not held_out:
+        raise DatasetError(f"no song in 4/4 in the {split} split of {dataset.source}; try another --split")
+    try:
+        judged = select(held_out, **dataclasses.asdict(run.settings.validation))
+    except ValueError:  # another dataset than the run was made for, or the test split
+        judged = held_out
+    kit = get_kit(run.settings.codec.kit)
+    return Scene(run, kit, dataset.source, split, held_out, train, judged or held_out)
+
+
+def evaluate(run: Run, split: str = "validation", seed: int = 0) -> dict[str, Any]:
+    """All of it; see the sections' functions for what they hold."""
+    scene = set_scene(run, split)
+    counts = isinstance(run.codec, GridCodec) and run.codec.steps_per_beat == STEPS_PER_BEAT and scene.train
+    counter = Counter([chords_of(s, scene.kit) for s in scene.train], 2**scene.kit.num_classes) if counts else None
+    board: dict[str, Any] = {
+        "step": run.step, "source": scene.source, "split": split,
+        "songs": len(scene.held_out), "training_songs": len(scene.train), "seed": seed,
+    }  # fmt: skip
+    board["prediction"] = prediction(scene, counter)
+    cuts = list(cut_excerpts(scene.judged, scene.kit))
+    if len(cuts) < 3:
+        board["remark"] = f"only {len(cuts)} stretches of {NUM_BARS} bars are held out: too few to compare grooves with"
+        return board
+    players = gather(scene, cuts, counter, seed)
+    board |= {"excerpts": len(cuts), "bars": NUM_BARS}
+    board["grooves"], board["patterns"] = grooves(players, scene), patterns(players, scene.kit)
+    if scene.train:
+        heard = Heard([excerpt_of(song, scene.kit).hits for song in scene.train])
+        board["memory"] = {
+            name: heard.compare([part.hits for part in parts])._asdict()
+            for name, parts in players.items()
+            if name != TRAIN
+        }
+    return board
+
+
+def prediction(scene: Scene, counter: Counter | None) -> dict[str, Any]:
+    """{"model": rows by group, "baselines": {name: rows by group}}; see evaluation.prediction."""
+    groups = groups_of(scene.held_out, scene.judged)
+    counted = predict_by_counting(counter, scene.held_out, scene.kit, groups) if counter else {}
+    return {"model": predict(scene.run, scene.held_out, groups), "baselines": counted}
+
+
+def gather(
+    scene: Scene, cuts: Sequence[tuple[Song, Excerpt]], counter: Counter | None, seed: int
+) -> dict[str, list[Excerpt]]:
+    """Excerpts by player: as many from the model and the n-gram as are held out, each in the style and tempo of one."""
+    songs = play_like(scene.run, [song for song, _ in cuts], seed=seed)
+    players = {REAL: [cut for _, cut in cuts]}
+    if scene.train:
+        filters = dataclasses.asdict(scene.run.settings.validation)
+        try:
+            alike = select(scene.train, **filters)
+        except ValueError:
+            alike = scene.train
+        players[TRAIN] = [cut for _, cut in cut_excerpts(alike, scene.kit)]
+    players[MODEL] = [excerpt_of(song, scene.kit, NUM_BARS) for song in songs]
+    if counter:
+        players[NGRAM] = play_counter(counter, scene.kit, len(cuts), seed=seed)
+    return players
+
+
+def grooves(players: dict[str, list[Excerpt]], scene: Scene) -> list[dict[str, Any]]:
+    """A row per figure: its mean and standard deviation by player, and how like the held-out ones each player's are."""
+    codec = scene.run.codec
+    played = isinstance(codec, GridCodec) and codec.expressive
+    features = features_of(scene.kit, played=played)
+    plain = {feature.name for feature in features_of(scene.kit, played=False)}
+    figures = {name: measure(parts, features, scene.kit) for name, parts in players.items()}
+    rows = []
+    for column, feature in enumerate(features):
+        row: dict[str, Any] = {"figure": feature.name, "unit": feature.unit, "meaning": feature.meaning}
+        for name, values in figures.items():
+            if name == NGRAM and feature.name not in plain:
+                continue
+            row[name] = summarize(feature, values[:, column], figures[REAL][:, column], is_real=name == REAL)
+        rows.append(row)
+    return rows
+
+
+def summarize(feature: Feature, values: np.ndarray, real: np.ndarray, *, is_real: bool) -> dict[str, float]:
+    """Mean and sd of the values that exist, and their likeness to the real ones."""
+    known = values[np.isfinite(values)]
+    row = {"mean": float(known.mean()), "sd": float(known.std())} if len(known) else {"mean": np.nan, "sd": np.nan}
+    return row if is_real else row | compare_figure(values, real)._asdict()
+
+
+def patterns(players: dict[str, list[Excerpt]], kit: Kit) -> dict[str, dict[str, float]]:
+    """By drum and player: the area that its histogram of one-bar rhythms shares with the held-out one, 0..1."""
+    voices: list[str] = [name for name in PATTERNED if name in kit.names] or list(kit.names)
+    return {
+        voice: {
+            name: share_in_common(bar_patterns(parts, kit, voice), bar_patterns(players[REAL], kit, voice))
+            for name, parts in players.items()
+            if name != REAL
+        }
+        for voice in voices
+    }

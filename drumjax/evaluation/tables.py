@@ -1,0 +1,127 @@
+"""A scoreboard as tables: columns of text, for the screen and for HTML pages."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from drumjax.evaluation.scoreboard import MODEL, NGRAM, REAL, TRAIN
+
+# Baselines and the model are set beside each other in these groups.
+COMPARED = ("all", "judged by in training")
+
+
+class Table(NamedTuple):
+    """A heading, a sentence that says what the figures are, and rows of cells; the first row names the columns."""
+
+    title: str
+    note: str
+    rows: list[list[str]]
+
+
+def make_tables(board: dict[str, Any]) -> list[Table]:
+    """All tables of a scoreboard."""
+    tables = [*_compare(board), _by_group(board)]
+    if "grooves" in board:
+        tables += [_grooves(board), _patterns(board)]
+    if "memory" in board:
+        tables.append(_memory(board))
+    return tables
+
+
+def write_text(tables: Sequence[Table]) -> str:
+    """Aligned columns for a terminal; the first is text, the others are numbers."""
+    parts = []
+    for table in tables:
+        widths = [max(map(len, column)) for column in zip(*table.rows, strict=True)]
+        lines = [
+            "  ".join(
+                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+            ).rstrip()
+            for row in table.rows
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        parts.append("\n".join([table.title, table.note, "", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _compare(board: dict[str, Any]) -> list[Table]:
+    tables = []
+    for i, row in enumerate(board["prediction"]["model"]):
+        if row["group"] not in COMPARED:
+            continue
+        first = next(name for name in row if isinstance(row[name], dict))
+        rows = [["", "nats", "95% interval", "perplexity", "accuracy", "of events"]]
+        rows += [
+            [f"counting: {name}", *_predicted(found[i])] for name, found in board["prediction"]["baselines"].items()
+        ]
+        rows += [[f"model: {name}", *_predicted(cells)] for name, cells in row.items() if isinstance(cells, dict)]
+        which = "all of them" if row["group"] == "all" else f"the {row['songs']} that the run was judged by"
+        note = (
+            f"{board['split']} split, {board['songs']} songs in 4/4: {which}. {first} in nats per step, others per hit."
+        )
+        tables.append(Table(f"Prediction of held-out performances, {row['group']}", note, rows))
+    return tables
+
+
+def _predicted(cells: dict[str, float]) -> list[str]:
+    return [
+        _number(cells["nll"]), f"{_number(cells['low'])}..{_number(cells['high'])}", _number(cells["perplexity"], 2),
+        _percent(cells["accuracy"]), _percent(cells["event_accuracy"]),
+    ]  # fmt: skip
+
+
+def _by_group(board: dict[str, Any]) -> Table:
+    model, baselines = board["prediction"]["model"], board["prediction"]["baselines"]
+    fields = [name for name in model[0] if isinstance(model[0][name], dict)]
+    best = list(baselines)[-1:]
+    rows = [["", "songs", *fields, f"95% of {fields[0]}", *(f"counting: {name}" for name in best)]]
+    for i, row in enumerate(model):
+        first = row[fields[0]]
+        cells = [_number(row[name]["nll"]) for name in fields]
+        interval = f"{_number(first['low'])}..{_number(first['high'])}"
+        rows.append([row["group"], str(row["songs"]), *cells, interval,
+                     *(_number(baselines[name][i]["nll"]) for name in best)])  # fmt: skip
+    return Table("The same by group", "Nats; the intervals come from drawing songs anew (bootstrap).", rows)
+
+
+def _grooves(board: dict[str, Any]) -> Table:
+    others = [name for name in (TRAIN, MODEL, NGRAM) if any(name in row for row in board["grooves"])]
+    rows = [["", "unit", REAL, *(cell for name in others for cell in (name, "KL", "OA"))]]
+    for row in board["grooves"]:
+        cells = []
+        for name in others:
+            found = row.get(name)
+            cells += [_spread(found), _number(found["kl"]), _number(found["overlap"], 2)] if found else ["", "", ""]
+        rows.append([row["figure"], row["unit"], _spread(row[REAL]), *cells])
+    note = (
+        f"{board['excerpts']} stretches of {board['bars']} bars each: mean ± standard deviation; KL divergence and "
+        "overlapping area of distances to the held-out ones (Yang & Lerch 2018). Training is the best to hope for."
+    )
+    return Table("What is played, beside what people played", note, rows)
+
+
+def _patterns(board: dict[str, Any]) -> Table:
+    names = list(next(iter(board["patterns"].values())))
+    rows = [["", *names]]
+    rows += [[voice, *(_number(found[name], 2) for name in names)] for voice, found in board["patterns"].items()]
+    return Table("One-bar rhythms in common with the held-out ones", "Area that the histograms share, 0..1.", rows)
+
+
+def _memory(board: dict[str, Any]) -> Table:
+    rows = [["", "bars copied", "longest run, mean", "longest run", "hits to the nearest bar"]]
+    for name, found in board["memory"].items():
+        rows.append([name, _percent(found["copied"]), _number(found["run"], 2), _number(found["longest"], 2),
+                     _number(found["nearest"], 2)])  # fmt: skip
+    note = "Bars that occur verbatim (drums and 16ths) in the training split; runs in bars; people repeat bars too."
+    return Table("How much was heard in training", note, rows)
+
+
+def _spread(found: dict[str, float]) -> str:
+    return f"{_number(found['mean'], 2)} ± {_number(found['sd'], 2)}"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def _percent(value: float) -> str:
+    return "-" if value != value else f"{100 * value:.1f}%"

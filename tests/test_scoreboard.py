@@ -1,0 +1,158 @@
+"""The scoreboard: its sections on a tiny model, and what it says of players whose answers are known."""
+
+import dataclasses
+import functools
+import json
+
+import numpy as np
+import pytest
+from tiny import STYLES, make_model, make_params, make_song
+
+from configs import default
+from drumjax.codecs.grid import GridCodec
+from drumjax.datasets import Dataset, DatasetError
+from drumjax.evaluate import as_json
+from drumjax.evaluation import scoreboard
+from drumjax.evaluation.baselines import Counter
+from drumjax.evaluation.excerpts import excerpt_of
+from drumjax.evaluation.players import play_counter, play_like
+from drumjax.evaluation.prediction import bootstrap, groups_of, predict
+from drumjax.evaluation.tables import make_tables, write_text
+from drumjax.kits import ROLAND_TD11
+from drumjax.likelihood import encode_songs, make_song_scorer, mean_nll
+from drumjax.notes import FILL_NO, FILL_YES
+from drumjax.runs import Run
+from drumjax.settings import make_settings
+
+CODEC = GridCodec(ROLAND_TD11, velocity_bins=4, offset_bins=4, lookback_bars=1)
+SONGS = [
+    dataclasses.replace(
+        make_song(seed, 16, style=("rock", "jazz")[seed % 2], drummer=f"drummer{seed % 2}", name=f"{split}{seed}"),
+        split=split, fill=FILL_NO,
+    )
+    for split in ("train", "validation")
+    for seed in range(4 * (split == "validation"), 4 + 4 * (split == "validation"))
+]  # fmt: skip
+HELD_OUT = [song for song in SONGS if song.split == "validation"]
+
+
+@functools.cache
+def make_run() -> Run:
+    model = make_model(CODEC, num_layers=1)
+    return Run(make_settings(default.get_config().to_dict()), CODEC, model, *make_params(model), STYLES, step=1)
+
+
+@pytest.fixture
+def songs(monkeypatch):
+    monkeypatch.setattr(scoreboard, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
+
+
+@pytest.fixture(scope="module")
+def board():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoreboard, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
+        return scoreboard.evaluate(make_run())
+
+
+def test_every_section_is_there_and_can_be_written(board):
+    assert {"prediction", "grooves", "patterns", "memory"} <= set(board)
+    assert (board["songs"], board["training_songs"], board["excerpts"]) == (4, 4, 8)
+    text = write_text(make_tables(board))
+    for words in ("counting: 0.4 copy + n-gram", "model: offset", "style jazz", "drummer1", "syncopation, Witek",
+                  "longest run"):  # fmt: skip
+        assert words in text
+    assert max(map(len, text.splitlines())) < 220
+    assert json.loads(json.dumps(as_json(board), allow_nan=False))["step"] == 1
+
+
+def test_predictions_are_those_of_the_song_scorer(board):
+    run = make_run()
+    scores = make_song_scorer(run.model, run.codec)(run.params, run.stats, encode_songs(HELD_OUT, CODEC, STYLES))
+    row = board["prediction"]["model"][0]
+    assert row["group"] == "all"
+    assert [row[field.name]["nll"] for field in CODEC.fields] == pytest.approx(mean_nll(scores), rel=1e-5)
+    assert row["hits"]["count"] == 4 * 16 * 16
+    assert row["hits"]["low"] <= row["hits"]["nll"] <= row["hits"]["high"]
+    assert row["hits"]["perplexity"] == pytest.approx(np.exp(row["hits"]["nll"]))
+
+
+def test_events_are_the_steps_with_a_hit():
+    rows = predict(make_run(), HELD_OUT, {"all": np.ones(4, bool)})
+    hits, songs = rows[0]["hits"], [excerpt_of(song, ROLAND_TD11).hits.any(axis=2) for song in HELD_OUT]
+    events = sum(int(song.sum()) for song in songs)
+    silent = hits["count"] - events
+    right = hits["accuracy"] * hits["count"]
+    right_events = hits["event_accuracy"] * events
+    assert 0 <= right - right_events <= silent + 1e-6
+    assert rows[0]["velocity"]["accuracy"] == pytest.approx(rows[0]["velocity"]["event_accuracy"])
+
+
+def test_players_who_play_the_held_out_or_the_training_songs(monkeypatch, songs):
+    """Given back what is held out, everything is alike; given the training songs, everything is copied."""
+    monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(song) for song in songs])
+    found = scoreboard.evaluate(make_run())
+    density = next(row for row in found["grooves"] if row["figure"] == "density")
+    assert density["model"]["overlap"] > 0.8
+    assert found["memory"]["model"]["copied"] == 0
+    train = [song for song in SONGS if song.split == "train"]
+    monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(train[i % 4]) for i in range(8)])
+    memory = scoreboard.evaluate(make_run())["memory"]
+    assert memory["model"] == {"copied": 1.0, "run": 8.0, "longest": 8.0, "nearest": 0.0}
+    assert memory["held out"]["copied"] == 0
+
+
+def _first_bars(song, bars=8):
+    notes = song.notes
+    early = notes.onset_beat < 4 * bars - 0.2
+    return dataclasses.replace(song, notes=type(notes)(*(column[early] for column in notes)))
+
+
+def test_few_held_out_bars_are_not_compared(monkeypatch):
+    short = [dataclasses.replace(make_song(9, 4), split="validation", name="short")]
+    monkeypatch.setattr(scoreboard, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
+    found = scoreboard.evaluate(make_run())
+    assert "too few" in found["remark"]
+    assert "grooves" not in found
+    write_text(make_tables(found))
+
+
+def test_a_split_without_songs_is_explained(songs):
+    with pytest.raises(DatasetError, match="no song in 4/4 in the test split of made up"):
+        scoreboard.evaluate(make_run(), "test")
+
+
+def test_one_groove_for_each_song_as_the_song_is():
+    songs = [dataclasses.replace(song, tempo_bpm=80 + 10 * i) for i, song in enumerate(HELD_OUT)]
+    played = play_like(make_run(), songs, num_bars=2)
+    assert [song.tempo_bpm for song in played] == [80, 90, 100, 110]
+    assert [song.style for song in played] == [song.style for song in songs]
+    assert all(song.num_bars <= 2 for song in played)
+    again = play_like(make_run(), songs[:2], num_bars=2)
+    np.testing.assert_array_equal(again[1].notes.pitch, played[1].notes.pitch)
+
+
+def test_the_counter_plays_excerpts():
+    counter = Counter([np.tile([1, 0, 2, 0], 40)] * 20, 512)
+    parts = play_counter(counter, ROLAND_TD11, 2, num_bars=3)
+    assert [part.hits.shape for part in parts] == [(3, 16, 9)] * 2
+    assert set(np.unique(np.nonzero(parts[0].hits)[2])) <= {0, 1}
+
+
+def test_groups():
+    songs = [*HELD_OUT[:2], dataclasses.replace(HELD_OUT[2], fill=FILL_YES)]
+    groups = groups_of(songs, songs[:1])
+    assert {name: mask.sum() for name, mask in groups.items()} == {
+        "all": 3, "judged by in training": 1, "beats": 2, "fills": 1, "style jazz": 1, "style rock": 2,
+        "drummer0": 2, "drummer1": 1,
+    }  # fmt: skip
+    assert "judged by in training" not in groups_of(songs, songs)
+
+
+def test_the_bootstrap_knows_how_sure_it_is():
+    generator = np.random.default_rng(0)
+    count = np.full(400, 10.0)
+    mean, low, high = bootstrap(count * generator.normal(2, 0.5, 400), count)
+    assert low < 2 < high
+    assert mean - low == pytest.approx(1.96 * 0.5 / 20, rel=0.2)
+    assert bootstrap(np.full(9, 6.0), np.full(9, 3.0)) == (2, 2, 2)
+    assert np.isnan(bootstrap(np.zeros(2), np.zeros(2))).all()
