@@ -5,6 +5,7 @@ it needs.
 """
 
 import sys
+from pathlib import Path
 
 from absl import app, flags
 
@@ -15,6 +16,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other grooves.")
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint of the run.")
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.")
 _TAB = flags.DEFINE_boolean("tab", True, "Print the first groove as a drum tab.")
+_GALLERY = flags.DEFINE_boolean("gallery", False, "Also write index.html: pictures of the grooves, and a play button.")
 # Where a flag is not given, the run's own config.sample decides.
 _BARS = flags.DEFINE_integer("bars", None, "Bars of each groove, 1..1000.")
 _BPM = flags.DEFINE_float("bpm", None, "Quarter notes per minute, 20..400.")
@@ -53,6 +55,7 @@ _OUT_KIT = flags.DEFINE_string(
 
 def play() -> None:
     from drumjax.device import use_compile_cache
+    from drumjax.gallery.samples import write_gallery
     from drumjax.generate import Job, generate
     from drumjax.grooves import make_controls, make_groove
     from drumjax.kits import get_kit, read_map
@@ -91,6 +94,8 @@ def play() -> None:
             print(write_tab(song, kit, run.settings.codec.steps_per_beat))
 
     generate(run, job, _OUT_DIR.value, overwrite=_OVERWRITE.value, show=show)
+    if _GALLERY.value:
+        print(write_gallery(Path(_OUT_DIR.value), kit, f"{Path(_WORKDIR.value).name} plays", out_map))
 
 
 def main(argv: list[str]) -> int:

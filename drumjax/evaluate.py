@@ -1,7 +1,8 @@
 """How good a run is: `python -m drumjax.evaluate --workdir runs/rock [--split validation] [--output evaluation.json]`.
 
 Prints how well it predicts held-out performances, beside baselines that count; how much what it plays is like what
-people play; and how much of it was heard in training. --output writes the same as JSON.
+people play; and how much of it was heard in training. --output writes the same as JSON, --html as a page with plots and
+pieces to listen to.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from drumjax.device import use_compile_cache
 from drumjax.evaluation.scoreboard import evaluate
 from drumjax.evaluation.tables import make_tables, write_text
 from drumjax.files import write_atomically
+from drumjax.gallery.report import write_report
+from drumjax.kits import get_kit
 from drumjax.runs import load_run
 
 
@@ -34,19 +37,22 @@ def main() -> int:
     parser.add_argument("--split", choices=("validation", "test", "train"), default="validation", help="judged by what")
     parser.add_argument("--seed", type=int, default=0, help="of what it plays")
     parser.add_argument("--output", type=Path, help="write the figures to this file, as JSON")
+    parser.add_argument("--html", type=Path, help="write a page to this file, to look at and listen to")
     flags = parser.parse_args()
 
     def run() -> None:
         use_compile_cache()
-        board = {
-            "workdir": flags.workdir,
-            **evaluate(load_run(flags.workdir, flags.checkpoint), flags.split, flags.seed),
-        }
+        trained = load_run(flags.workdir, flags.checkpoint)
+        evaluation = evaluate(trained, flags.split, flags.seed)
+        board = {"workdir": flags.workdir, **evaluation.board}
         print(write_text(make_tables(board)))
         if "remark" in board:
             print(board["remark"])
         if flags.output:
             write_atomically(flags.output, (json.dumps(as_json(board), indent=1) + "\n").encode())
+        if flags.html:
+            write_report(evaluation, get_kit(trained.settings.codec.kit), Path(flags.workdir), flags.html)
+            print(flags.html)
 
     set_up_logging()
     return run_or_explain(run)

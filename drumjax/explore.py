@@ -18,6 +18,7 @@ from drumjax.console import run_or_explain, set_up_logging
 from drumjax.corpus import max_notes, pack, window_at
 from drumjax.datasets import load_dataset, select
 from drumjax.evaluation.ablation import STRENGTHS
+from drumjax.files import write_atomically
 from drumjax.kits import Kit, get_kit
 from drumjax.notes import Notes, Song, Window
 from drumjax.settings import Settings, SettingsError, make_settings
@@ -49,9 +50,9 @@ def show_augmentation(songs: list[Song], kit: Kit, path: Path, seed: int = 0) ->
         changed = _first_change(window, strength, kit, seed)
         after[f"{name} {value:g}"] = Notes(*map(np.asarray, changed.notes))
         tempos[f"{name} {value:g}"] = float(changed.context.tempo_bpm)
-    from drumjax.pictures import draw_changes  # matplotlib takes a second to import
+    from drumjax.gallery.plots import draw_changes  # matplotlib takes a second to import
 
-    draw_changes(Notes(*map(np.asarray, window.notes)), after, tempos, kit, WINDOW_BEATS, path)
+    write_atomically(path, draw_changes(Notes(*map(np.asarray, window.notes)), after, tempos, kit, WINDOW_BEATS))
 
 
 def _first_change(window: Window, strength: Strength, kit: Kit, seed: int) -> Window:

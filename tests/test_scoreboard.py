@@ -51,7 +51,7 @@ def songs(monkeypatch):
 def board():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoreboard, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
-        return scoreboard.evaluate(make_run())
+        return scoreboard.evaluate(make_run()).board
 
 
 def test_every_section_is_there_and_can_be_written(board):
@@ -90,13 +90,13 @@ def test_events_are_the_steps_with_a_hit():
 def test_players_who_play_the_held_out_or_the_training_songs(monkeypatch, songs):
     """Given back what is held out, everything is alike; given the training songs, everything is copied."""
     monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(song) for song in songs])
-    found = scoreboard.evaluate(make_run())
+    found = scoreboard.evaluate(make_run()).board
     density = next(row for row in found["grooves"] if row["figure"] == "density")
     assert density["model"]["overlap"] > 0.8
     assert found["memory"]["model"]["copied"] == 0
     train = [song for song in SONGS if song.split == "train"]
     monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(train[i % 4]) for i in range(8)])
-    memory = scoreboard.evaluate(make_run())["memory"]
+    memory = scoreboard.evaluate(make_run()).board["memory"]
     assert memory["model"] == {"copied": 1.0, "run": 8.0, "longest": 8.0, "nearest": 0.0}
     assert memory["held out"]["copied"] == 0
 
@@ -110,7 +110,7 @@ def _first_bars(song, bars=8):
 def test_few_held_out_bars_are_not_compared(monkeypatch):
     short = [dataclasses.replace(make_song(9, 4), split="validation", name="short")]
     monkeypatch.setattr(scoreboard, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
-    found = scoreboard.evaluate(make_run())
+    found = scoreboard.evaluate(make_run()).board
     assert "too few" in found["remark"]
     assert "grooves" not in found
     write_text(make_tables(found))

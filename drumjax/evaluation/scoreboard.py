@@ -1,4 +1,4 @@
-"""Everything that says how good a model is, as one nested dict of numbers: prediction, sound, and memory.
+"""Everything that says how good a model is: one nested dict of numbers, and what they were made from.
 
 prediction   how likely held-out performances are, beside baselines that count
 grooves      figures of what it plays beside those of held-out performances
@@ -16,7 +16,7 @@ from drumjax.codecs.grid import GridCodec
 from drumjax.datasets import DatasetError, load_dataset, select
 from drumjax.evaluation.baselines import Counter, chords_of
 from drumjax.evaluation.excerpts import NUM_BARS, STEPS_PER_BEAT, Excerpt, cut_excerpts, excerpt_of
-from drumjax.evaluation.groove_features import Feature, bar_patterns, features_of, measure
+from drumjax.evaluation.groove_features import Feature, accent_profile, bar_patterns, features_of, measure
 from drumjax.evaluation.memorisation import Heard
 from drumjax.evaluation.overlap import compare_figure, share_in_common
 from drumjax.evaluation.players import play_counter, play_like
@@ -47,6 +47,22 @@ class Scene:
     judged: list[Song]
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """board     the numbers, see above
+    features  the figures of grooves
+    figures   [excerpts, features] of each player
+    profiles  [16] mean velocity by place in the bar, of each player who knows velocities
+    played    what the model played
+    """
+
+    board: dict[str, Any]
+    features: tuple[Feature, ...] = ()
+    figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    profiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    played: list[Song] = dataclasses.field(default_factory=list)
+
+
 def set_scene(run: Run, split: str) -> Scene:
     """Loads the run's own dataset. Raises DatasetError if it has no song in that split."""
     dataset = load_dataset(run.settings.data)
@@ -62,8 +78,8 @@ def set_scene(run: Run, split: str) -> Scene:
     return Scene(run, kit, dataset.source, split, held_out, train, judged or held_out)
 
 
-def evaluate(run: Run, split: str = "validation", seed: int = 0) -> dict[str, Any]:
-    """All of it; see the sections' functions for what they hold."""
+def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
+    """All of it. Raises DatasetError if the run's dataset has no song in that split."""
     scene = set_scene(run, split)
     counts = isinstance(run.codec, GridCodec) and run.codec.steps_per_beat == STEPS_PER_BEAT and scene.train
     counter = Counter([chords_of(s, scene.kit) for s in scene.train], 2**scene.kit.num_classes) if counts else None
@@ -75,10 +91,17 @@ def evaluate(run: Run, split: str = "validation", seed: int = 0) -> dict[str, An
     cuts = list(cut_excerpts(scene.judged, scene.kit))
     if len(cuts) < 3:
         board["remark"] = f"only {len(cuts)} stretches of {NUM_BARS} bars are held out: too few to compare grooves with"
-        return board
-    players = gather(scene, cuts, counter, seed)
+        return Evaluation(board)
+    songs = play_like(run, [song for song, _ in cuts], seed=seed)
+    players = gather(scene, [cut for _, cut in cuts], songs, counter, seed)
+    features = features_of(scene.kit, played=is_played(run))
+    figures = {name: measure(parts, features, scene.kit) for name, parts in players.items()}
+    if counter:  # it knows nothing of how hits are played
+        plain = {feature.name for feature in features_of(scene.kit, played=False)}
+        figures[NGRAM][:, [feature.name not in plain for feature in features]] = np.nan
     board |= {"excerpts": len(cuts), "bars": NUM_BARS}
-    board["grooves"], board["patterns"] = grooves(players, scene), patterns(players, scene.kit)
+    board["grooves"] = compare_figures(features, figures)
+    board["patterns"] = compare_patterns(players, scene.kit)
     if scene.train:
         heard = Heard([excerpt_of(song, scene.kit).hits for song in scene.train])
         board["memory"] = {
@@ -86,7 +109,13 @@ def evaluate(run: Run, split: str = "validation", seed: int = 0) -> dict[str, An
             for name, parts in players.items()
             if name != TRAIN
         }
-    return board
+    expressive = [name for name in players if name != NGRAM and is_played(run)]
+    return Evaluation(board, features, figures, {name: accent_profile(players[name]) for name in expressive}, songs)
+
+
+def is_played(run: Run) -> bool:
+    """Whether the model knows velocity and timing."""
+    return isinstance(run.codec, GridCodec) and run.codec.expressive
 
 
 def prediction(scene: Scene, counter: Counter | None) -> dict[str, Any]:
@@ -97,11 +126,10 @@ def prediction(scene: Scene, counter: Counter | None) -> dict[str, Any]:
 
 
 def gather(
-    scene: Scene, cuts: Sequence[tuple[Song, Excerpt]], counter: Counter | None, seed: int
+    scene: Scene, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
 ) -> dict[str, list[Excerpt]]:
-    """Excerpts by player: as many from the model and the n-gram as are held out, each in the style and tempo of one."""
-    songs = play_like(scene.run, [song for song, _ in cuts], seed=seed)
-    players = {REAL: [cut for _, cut in cuts]}
+    """Excerpts by player. `songs` are what the model played; the n-gram plays as much."""
+    players = {REAL: held_out}
     if scene.train:
         filters = dataclasses.asdict(scene.run.settings.validation)
         try:
@@ -111,36 +139,30 @@ def gather(
         players[TRAIN] = [cut for _, cut in cut_excerpts(alike, scene.kit)]
     players[MODEL] = [excerpt_of(song, scene.kit, NUM_BARS) for song in songs]
     if counter:
-        players[NGRAM] = play_counter(counter, scene.kit, len(cuts), seed=seed)
+        players[NGRAM] = play_counter(counter, scene.kit, len(held_out), seed=seed)
     return players
 
 
-def grooves(players: dict[str, list[Excerpt]], scene: Scene) -> list[dict[str, Any]]:
+def compare_figures(features: tuple[Feature, ...], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """A row per figure: its mean and standard deviation by player, and how like the held-out ones each player's are."""
-    codec = scene.run.codec
-    played = isinstance(codec, GridCodec) and codec.expressive
-    features = features_of(scene.kit, played=played)
-    plain = {feature.name for feature in features_of(scene.kit, played=False)}
-    figures = {name: measure(parts, features, scene.kit) for name, parts in players.items()}
     rows = []
     for column, feature in enumerate(features):
         row: dict[str, Any] = {"figure": feature.name, "unit": feature.unit, "meaning": feature.meaning}
         for name, values in figures.items():
-            if name == NGRAM and feature.name not in plain:
-                continue
-            row[name] = summarize(feature, values[:, column], figures[REAL][:, column], is_real=name == REAL)
+            if np.isfinite(values[:, column]).any():
+                row[name] = summarize(values[:, column], figures[REAL][:, column], is_real=name == REAL)
         rows.append(row)
     return rows
 
 
-def summarize(feature: Feature, values: np.ndarray, real: np.ndarray, *, is_real: bool) -> dict[str, float]:
-    """Mean and sd of the values that exist, and their likeness to the real ones."""
+def summarize(values: np.ndarray, real: np.ndarray, *, is_real: bool) -> dict[str, float]:
+    """Mean and sd of the values that exist (one at least), and their likeness to the real ones."""
     known = values[np.isfinite(values)]
-    row = {"mean": float(known.mean()), "sd": float(known.std())} if len(known) else {"mean": np.nan, "sd": np.nan}
+    row = {"mean": float(known.mean()), "sd": float(known.std())}
     return row if is_real else row | compare_figure(values, real)._asdict()
 
 
-def patterns(players: dict[str, list[Excerpt]], kit: Kit) -> dict[str, dict[str, float]]:
+def compare_patterns(players: dict[str, list[Excerpt]], kit: Kit) -> dict[str, dict[str, float]]:
     """By drum and player: the area that its histogram of one-bar rhythms shares with the held-out one, 0..1."""
     voices: list[str] = [name for name in PATTERNED if name in kit.names] or list(kit.names)
     return {

@@ -91,7 +91,7 @@ def _grooves(board: dict[str, Any]) -> Table:
         for name in others:
             found = row.get(name)
             cells += [_spread(found), _number(found["kl"]), _number(found["overlap"], 2)] if found else ["", "", ""]
-        rows.append([row["figure"], row["unit"], _spread(row[REAL]), *cells])
+        rows.append([row["figure"], row["unit"], _spread(row[REAL]) if REAL in row else "-", *cells])
     note = (
         f"{board['excerpts']} stretches of {board['bars']} bars each: mean ± standard deviation; KL divergence and "
         "overlapping area of distances to the held-out ones (Yang & Lerch 2018). Training is the best to hope for."

@@ -1,0 +1,73 @@
+"""The page of a folder of samples: what run_sample.py wrote, to look at and listen to."""
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drumjax.files import write_atomically
+from drumjax.gallery.page import Page, Piece
+from drumjax.kits import DrumMap, Kit
+from drumjax.manifest import MANIFEST
+from drumjax.midi import read_midi
+from drumjax.notes import Song
+
+GALLERY = "index.html"
+# A page with more takes long to draw and to open.
+MAX_PIECES = 24
+
+
+def write_gallery(out_dir: Path, kit: Kit | None, title: str, out_map: DrumMap | None = None) -> Path:
+    """Writes out_dir/index.html with the first MAX_PIECES samples of its manifest; returns its path. Raises OSError."""
+    with (out_dir / MANIFEST).open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in itertools.islice(file, MAX_PIECES)]
+        rest = sum(1 for _ in file)
+    more = f"; {rest} more are in the folder" if rest else ""
+    page = Page(title, f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
+    for row in rows:
+        song = read_midi(out_dir / row["file"], instrument="drums" if kit else "all")
+        if kit and out_map:
+            song = _read_back(song, kit, out_map)
+        page.add_piece(Piece(song, Path(row["file"]).stem, _num_bars(song, row), describe(row)))
+    path = out_dir / GALLERY
+    write_atomically(path, page.write().encode())
+    return path
+
+
+def describe(row: dict[str, Any]) -> str:
+    """How a sample was made, in a line."""
+    context, parts = row["context"], []
+    if context["style"]:
+        parts.append(context["style"])
+    parts += [f"{context['bpm']:g} bpm", context["time_signature"], f"{context['bars']} bars"]
+    if "task" in row:
+        parts.insert(0, row["task"])
+    if context["fill_every"]:
+        parts.append(f"a fill every {context['fill_every']} bars")
+    parts += [f"{name} {context[name]:g}" for name in ("density", "dynamics") if context[name]]
+    heat = sorted(set(row["temperature"].values()))
+    if heat != [1.0]:
+        parts.append("temperature " + " ".join(f"{name}={value:g}" for name, value in row["temperature"].items()))
+    parts += [
+        f"{name} {row[name]:g}"
+        for name, neutral in (("top_k", 0), ("top_p", 1), ("guidance", 1))
+        if row[name] != neutral
+    ]
+    parts.append(f"seed {row['seed']}, number {row['index']}")
+    return " · ".join(parts)
+
+
+def _num_bars(song: Song, row: dict[str, Any]) -> int:
+    """As long as was asked for; music that was given may be longer or, without its prompt, shorter."""
+    return max(1, song.num_bars if "task" in row else row["context"]["bars"])
+
+
+def _read_back(song: Song, kit: Kit, out_map: DrumMap) -> Song:
+    """The song in the kit's own pitches, where it was written in those of another instrument."""
+    table = np.arange(128)
+    for name, pitch in out_map.write.items():
+        table[pitch] = kit.write[kit.names.index(name)]
+    return dataclasses.replace(song, notes=song.notes._replace(pitch=table[song.notes.pitch]))

@@ -1,0 +1,132 @@
+"""The pages that the commands write: of a folder of samples, and of an evaluation."""
+
+import io
+import json
+import re
+
+import matplotlib.image
+import numpy as np
+import pytest
+from bars import ROCK, make_song
+
+from drumjax.evaluation.groove_features import features_of
+from drumjax.evaluation.scoreboard import MODEL, REAL, Evaluation
+from drumjax.gallery import plots
+from drumjax.gallery.report import write_report
+from drumjax.gallery.samples import MAX_PIECES, describe, write_gallery
+from drumjax.kits import ROLAND_TD11, read_map
+from drumjax.manifest import MANIFEST
+from drumjax.midi import write_midi
+from drumjax.patterns import write_pitches
+
+ROW = {
+    "file": "000000.mid", "index": 0, "seed": 7,
+    "context": {"bars": 4, "bpm": 96.0, "style": "funk", "time_signature": "4/4", "fill_every": 0, "density": 0.0,
+                "dynamics": 0.0},
+    "temperature": {"hits": 1.0, "velocity": 1.0}, "top_k": 0, "top_p": 1.0, "guidance": 1.0,
+}  # fmt: skip
+
+
+def write_samples(out_dir, number, out_map=None):
+    rows = []
+    for index in range(number):
+        song = make_song([ROCK] * 2, tempo_bpm=96.0)
+        write_midi(write_pitches(song, ROLAND_TD11, out_map) if out_map else song, out_dir / f"{index:06d}.mid")
+        rows.append(json.dumps({**ROW, "file": f"{index:06d}.mid", "index": index}) + "\n")
+    (out_dir / MANIFEST).write_text("".join(rows))
+
+
+def pieces_of(path):
+    return json.loads(re.search(r'id="pieces">(.*?)</script>', path.read_text("utf-8"))[1])
+
+
+def test_a_folder_of_samples(tmp_path):
+    write_samples(tmp_path, 3)
+    path = write_gallery(tmp_path, ROLAND_TD11, "rock plays")
+    text = path.read_text("utf-8")
+    assert path == tmp_path / "index.html"
+    assert [len(piece["notes"]) for piece in pieces_of(path)] == [8] * 3
+    assert pieces_of(path)[0]["seconds"] == pytest.approx(16 * 60 / 96)  # four bars were asked for
+    assert text.count("funk · 96 bpm · 4/4 · 4 bars · seed 7, number 2") == 1
+    assert "BD|o-------" in text
+
+
+def test_only_the_first_of_many_are_shown(tmp_path, monkeypatch):
+    write_samples(tmp_path, MAX_PIECES + 2)
+    monkeypatch.setattr("drumjax.gallery.samples.MAX_PIECES", 2)
+    path = write_gallery(tmp_path, ROLAND_TD11, "rock plays")
+    assert len(pieces_of(path)) == 2
+    assert f"2 pieces; {MAX_PIECES} more are in the folder" in path.read_text("utf-8")
+
+
+def test_samples_for_another_instrument_sound_as_they_were_meant(tmp_path):
+    out_map = read_map("addictive_drums_2", ROLAND_TD11.names)
+    write_samples(tmp_path, 1, out_map)
+    notes = pieces_of(write_gallery(tmp_path, ROLAND_TD11, "rock plays", out_map))[0]["notes"]
+    assert [note[1] for note in notes[:2]] == ["kick", "snare"]
+
+
+def test_how_a_sample_was_made_is_said():
+    context = {**ROW["context"], "style": "", "fill_every": 4, "density": 6.0}
+    asked = {**ROW, "context": context, "task": "vary", "top_p": 0.9, "guidance": 2.0,
+             "temperature": {"hits": 0.9, "velocity": 1.0}}  # fmt: skip
+    assert describe(asked) == (
+        "vary · 96 bpm · 4/4 · 4 bars · a fill every 4 bars · density 6 · temperature hits=0.9 velocity=1 · "
+        "top_p 0.9 · guidance 2 · seed 7, number 0"
+    )
+
+
+def make_evaluation():
+    features = features_of(ROLAND_TD11)
+    generator = np.random.default_rng(0)
+    figures = {name: generator.normal(size=(9, len(features))) for name in (REAL, MODEL)}
+    cells = {"nll": 1.0, "low": 0.9, "high": 1.1, "perplexity": 2.7, "accuracy": 0.5, "event_accuracy": 0.4}
+    board = {
+        "step": 20, "split": "validation", "source": "made up", "songs": 3, "excerpts": 9, "bars": 8,
+        "prediction": {"model": [{"group": "all", "songs": 3, "hits": cells}], "baselines": {"unigram": [cells]}},
+        "grooves": [{"figure": f.name, "unit": f.unit, REAL: {"mean": 1, "sd": 1},
+                     MODEL: {"mean": 1, "sd": 1, "kl": 0.1, "overlap": 0.9, "apart": 0.1}} for f in features],
+        "patterns": {"kick": {MODEL: 0.4}},
+        "memory": {REAL: {"copied": 0.1, "run": 1, "longest": 2, "nearest": 5},
+                   MODEL: {"copied": 0.0, "run": 1, "longest": 2, "nearest": float("nan")}},
+    }  # fmt: skip
+    profiles = {REAL: np.linspace(40, 90, 16), MODEL: np.full(16, np.nan)}
+    return Evaluation(board, features, figures, profiles, [make_song([ROCK] * 8)])
+
+
+def test_an_evaluation_as_a_page(tmp_path):
+    rows = [{"step": s, "split": split, "loss": 2 / s, "nll/hits": 1 / s}
+            for s in (10, 20) for split in ("train", "validation")]  # fmt: skip
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_report(make_evaluation(), ROLAND_TD11, tmp_path, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    for words in (
+        "Prediction of held-out performances",
+        "model: hits",
+        "swing ratio",
+        "bars copied",
+        "How it was trained",
+    ):
+        assert words in text
+    assert text.count("data:image/png") == 4  # distributions, accents, curves, one piece
+    assert len(pieces_of(tmp_path / "report.html")) == 1
+
+
+def test_an_evaluation_without_grooves_or_curves(tmp_path):
+    whole = make_evaluation().board
+    board = {name: whole[name] for name in ("step", "split", "source", "songs", "prediction")}
+    write_report(Evaluation({**board, "remark": "too few"}), ROLAND_TD11, tmp_path, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "too few" in text
+    assert "data:image/png" not in text
+
+
+def test_plots_show_something():
+    figures = {REAL: np.random.default_rng(0).normal(size=(50, 7)), MODEL: np.full((5, 7), np.nan)}
+    drawn = [
+        plots.draw_distributions("abcdefg", "uuuuuuu", figures),
+        plots.draw_histogram(np.arange(9.0), "bpm", marks=[3]),
+        plots.draw_profiles({REAL: np.arange(16.0)}),
+    ]
+    for png in drawn:
+        assert matplotlib.image.imread(io.BytesIO(png)).std() > 0.02
