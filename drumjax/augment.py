@@ -230,7 +230,9 @@ def _move(window: Window, beats: Array) -> Window:
 
 
 def _strike(window: Window, velocity: Array) -> Window:
-    return window._replace(notes=window.notes._replace(velocity=jnp.clip(velocity, 1, 127)))
+    """Whole velocities, as MIDI's are: 99.99999 would be in another bin of the codec than 100."""
+    velocity = jnp.clip(jnp.round(velocity), 1, 127).astype(jnp.int32)
+    return window._replace(notes=window.notes._replace(velocity=velocity))
 
 
 def _keep(window: Window, kept: Array) -> Window:

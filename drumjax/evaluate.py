@@ -13,12 +13,13 @@ from typing import Any
 
 from drumjax.console import run_or_explain, set_up_logging
 from drumjax.device import use_compile_cache
+from drumjax.evaluation.score_tables import make_tables
 from drumjax.evaluation.scoreboard import evaluate
-from drumjax.evaluation.tables import make_tables, write_text
 from drumjax.files import write_atomically
 from drumjax.gallery.report import write_report
 from drumjax.kits import get_kit
 from drumjax.runs import load_run
+from drumjax.tables import write_text
 
 
 def as_json(board: Any) -> Any:

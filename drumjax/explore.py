@@ -1,32 +1,36 @@
-"""Looks at a dataset: `python -m drumjax.explore --config configs/rock.py [--out_dir report]`.
+"""Looks at a dataset: `python -m drumjax.explore --config configs/rock.py [--out_dir report]`, or `--dir ~/midi`.
 
-So far: what each augmentation does to one window of it, as a picture.
+What there is and what was left out, pitches and drums, what a grid loses, timing and velocity, duplicates and leakage,
+and settings that suit: on the screen and, with pictures and pieces to listen to, in report/index.html.
 """
 
 import argparse
+import dataclasses
 import json
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from drumjax.augment import Strength, augment
 from drumjax.console import run_or_explain, set_up_logging
-from drumjax.corpus import max_notes, pack, window_at
-from drumjax.datasets import load_dataset, select
-from drumjax.evaluation.ablation import STRENGTHS
+from drumjax.datasets import INSTRUMENTS, Dataset, DatasetError, load_dataset
+from drumjax.exploration.advice import advise, make_table
+from drumjax.exploration.changes import draw_augmentation
+from drumjax.exploration.grid import compare_grids, offsets_ms
+from drumjax.exploration.inventory import count_by, count_splits, cross_styles, list_skipped
+from drumjax.exploration.leakage import check_leakage
+from drumjax.exploration.pitches import UNMAPPED, count_pitches, map_drums, range_of_notes
 from drumjax.files import write_atomically
+from drumjax.gallery.page import Page, Piece
 from drumjax.kits import Kit, get_kit
-from drumjax.notes import Notes, Song, Window
+from drumjax.notes import Song
 from drumjax.settings import Settings, SettingsError, make_settings
+from drumjax.tables import Table, write_text
 
-WINDOW_BEATS = 8
-# Odds are shown at work, and small numbers a little larger than one would train with, so that they can be seen.
-SHOWN = {name: 1.0 if value < 1 and name not in ("tempo", "gain", "curve", "swing") else 2.0 * value
-         for name, value in STRENGTHS.items()}  # fmt: skip
+# Of the examples on the page.
+EXAMPLE_BARS, NUM_EXAMPLES = 8, 4
 
 
 def read_config(path: str) -> Settings:
@@ -38,50 +42,98 @@ def read_config(path: str) -> Settings:
         raise SettingsError(f"--config: cannot read {path}: {type(error).__name__}: {error}") from error
 
 
-def show_augmentation(songs: list[Song], kit: Kit, path: Path, seed: int = 0) -> None:
-    """Draws what each change of augment.Strength makes of two bars of the busiest song."""
-    song = max(songs, key=lambda song: len(set(song.notes.pitch.tolist())) * len(song.notes.pitch) / song.num_bars)
-    corpus = pack([song])
-    start = np.int32(min(2 * song.beats_per_bar, max(0, song.num_bars * song.beats_per_bar - WINDOW_BEATS)))
-    window = window_at(jax.device_put(corpus), jnp.int32(0), start, WINDOW_BEATS, max_notes(corpus, WINDOW_BEATS))
-    after, tempos = {}, {}
-    for name, value in SHOWN.items():
-        strength = Strength(**{name: jnp.float32(value)})
-        changed = _first_change(window, strength, kit, seed)
-        after[f"{name} {value:g}"] = Notes(*map(np.asarray, changed.notes))
-        tempos[f"{name} {value:g}"] = float(changed.context.tempo_bpm)
-    from drumjax.gallery.plots import draw_changes  # matplotlib takes a second to import
-
-    write_atomically(path, draw_changes(Notes(*map(np.asarray, window.notes)), after, tempos, kit, WINDOW_BEATS))
-
-
-def _first_change(window: Window, strength: Strength, kit: Kit, seed: int) -> Window:
-    """The first of some random changes that does something: another bar may be the same one."""
-    change = jax.jit(lambda key: augment(key, window, strength, kit))
-    for key in jax.random.split(jax.random.key(seed), 20):
-        changed = change(key)
-        if any(not np.allclose(a, b, atol=1e-3) for a, b in zip(changed.notes, window.notes, strict=True)):
-            break
-    return changed
+def examine(dataset: Dataset, settings: Settings) -> tuple[list[Table], Kit | None]:
+    """Everything as tables; and the kit that the songs are looked at with, None if they are no drums."""
+    songs = dataset.songs
+    is_drums = settings.data.instrument == "drums" or all(song.is_drums for song in songs)
+    kit = get_kit(settings.codec.kit) if is_drums else None
+    tables = [count_splits(songs)]
+    if dataset.skipped:
+        tables.append(list_skipped(dataset))
+    tables.append(count_by(songs, "Time signatures", lambda song: "{}/{}".format(*song.time_signature)))
+    if any(song.style for song in songs):
+        tables.append(count_by(songs, "Styles", lambda song: song.style))
+    if any(song.drummer for song in songs):
+        tables += [count_by(songs, "Drummers", lambda song: song.drummer), cross_styles(songs)]
+    tables.append(map_drums(songs, kit) if kit else range_of_notes(songs))
+    tables += [compare_grids(songs, kit), _describe_velocity(songs), check_leakage(songs, kit)]
+    tables.append(make_table(advise(songs, settings, kit)))
+    return tables, kit
 
 
-def explore(config: str, out_dir: Path) -> None:
-    settings = read_config(config)
+def _describe_velocity(songs: Sequence[Song]) -> Table:
+    velocity = np.concatenate([song.notes.velocity for song in songs])
+    quantiles = " / ".join(f"{q:.0f}" for q in np.quantile(velocity, (0.05, 0.25, 0.5, 0.75, 0.95)))
+    rows = [
+        ["", ""],
+        ["mean", f"{velocity.mean():.1f}"],
+        ["5% / 25% / median / 75% / 95%", quantiles],
+        ["as loud as can be (127)", f"{100 * np.mean(velocity == 127):.1f}%"],
+        ["different values", str(len(np.unique(velocity)))],
+    ]
+    return Table("Velocity", "", rows)
+
+
+def write_page(dataset: Dataset, tables: Sequence[Table], kit: Kit | None, out_dir: Path) -> Path:
+    """out_dir/index.html. Raises OSError."""
+    from drumjax.gallery.plots import draw_histogram  # imports matplotlib
+
+    songs = dataset.songs
+    page = Page("What is in the data", dataset.source, kit)
+    for table in tables:
+        page.begin(table.title, table.note)
+        page.add_table(table.rows, bad=(UNMAPPED,))
+    page.begin("Distributions")
+    tempo = np.repeat([song.tempo_bpm for song in songs], [song.num_bars for song in songs])
+    page.add_picture(draw_histogram(tempo, "tempo, bpm, by bar"), "Tempo, by bar.")
+    offset = offsets_ms(songs, 4)
+    late = draw_histogram(np.clip(offset, -90, 90), "ms late against the nearest 16th", marks=[offset.mean()])
+    page.add_picture(late, "Timing: how late notes are; the line is the mean.")
+    velocity = np.concatenate([song.notes.velocity for song in songs])
+    page.add_picture(draw_histogram(velocity, "velocity", np.arange(0.5, 128.5)), "Velocity.")
+    if kit:
+        page.begin("Augmentation", "Two bars before (hollow) and after each change of config.augment, exaggerated.")
+        page.add_picture(draw_augmentation(list(songs), kit), "What each augmentation does.")
+    page.begin("Examples", "The beginnings of a few songs, as they are read.")
+    long = [song for song in songs if song.num_bars >= EXAMPLE_BARS] or list(songs)
+    for song in long[:: max(1, len(long) // NUM_EXAMPLES)][:NUM_EXAMPLES]:
+        facts = " · ".join(filter(None, [song.style, song.drummer, f"{song.tempo_bpm:g} bpm", song.split]))
+        page.add_piece(Piece(song, song.name, min(EXAMPLE_BARS, song.num_bars), facts))
+    path = out_dir / "index.html"
+    write_atomically(path, page.write().encode())
+    return path
+
+
+def explore(settings: Settings, out_dir: Path) -> None:
+    """Prints all that is found, and writes the page. Raises DatasetError if there is nothing to look at, OSError."""
     dataset = load_dataset(settings.data)
-    songs = select(dataset.songs, split="train")
+    tables, kit = examine(dataset, settings)
+    print(f"{dataset.source}\n\n{write_text(tables)}")
+    if kit is not None and not count_pitches(dataset.songs)[kit.class_table() >= 0].any():
+        raise DatasetError(f"{dataset.source}: no note is a drum of {kit.name}; see the table of pitches above")
     out_dir.mkdir(parents=True, exist_ok=True)
-    path = out_dir / "augmentation.png"
-    show_augmentation(songs, get_kit(settings.codec.kit), path)
-    print(path)
+    print(write_page(dataset, tables, kit, out_dir))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m drumjax.explore", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--config", default="configs/rock.py", help="whose data")
-    parser.add_argument("--out_dir", type=Path, default=Path("report"), help="where the pictures go")
+    parser.add_argument("--config", default="configs/default.py", help="whose data, and whose kit")
+    parser.add_argument("--dir", default="", help="a folder of MIDI files, in place of the config's data")
+    parser.add_argument(
+        "--instrument", choices=INSTRUMENTS, help="drums (channel 10) or all notes, in place of the config's"
+    )
+    parser.add_argument("--out_dir", type=Path, default=Path("report"), help="where the page goes")
     args = parser.parse_args()
+
+    def run() -> None:
+        settings = read_config(args.config)
+        changes: dict[str, Any] = {"dataset": "folder", "dir": args.dir} if args.dir else {}
+        if args.instrument:
+            changes["instrument"] = args.instrument
+        explore(dataclasses.replace(settings, data=dataclasses.replace(settings.data, **changes)), args.out_dir)
+
     set_up_logging()
-    return run_or_explain(lambda: explore(args.config, args.out_dir))
+    return run_or_explain(run)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Notes(NamedTuple):
     onset_beat    [N] float32, beats from the start of the song (or of the window)
     duration_beat [N] float32, beats, >= 0
     pitch         [N] int32, MIDI pitch 0..127
-    velocity      [N] MIDI velocity 1..127; int32 in a song, float32 once augmented
+    velocity      [N] int32, MIDI velocity 1..127
     mask          [N] bool, False for padding
     """
 

@@ -1,26 +1,161 @@
-"""The pictures of augmentation: each change is there, and does something to the window that is shown."""
+"""The data doctor, on songs whose ailments are known."""
+
+import dataclasses
+import io
+import json
+import re
+import sys
 
 import matplotlib.image
+import numpy as np
 import pytest
+from bars import ROCK, TOMS, make_song
 
+from configs import default
 from drumjax import explore
 from drumjax.augment import Strength
-from drumjax.explore import SHOWN, read_config, show_augmentation
-from drumjax.kits import ROLAND_TD11
-from drumjax.settings import SettingsError
+from drumjax.datasets import Dataset
+from drumjax.exploration import changes
+from drumjax.exploration.advice import advise
+from drumjax.exploration.changes import SHOWN, draw_augmentation
+from drumjax.exploration.grid import compare_grids, lost_hits, offsets_ms
+from drumjax.exploration.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_skipped
+from drumjax.exploration.leakage import check_leakage, find_duplicates
+from drumjax.exploration.percussion import note_name, percussion_name
+from drumjax.exploration.pitches import UNMAPPED, best_kit, count_pitches, map_drums, range_of_notes, unmapped_share
+from drumjax.explore import examine, read_config
+from drumjax.kits import GENERAL_MIDI, ROLAND_TD11
+from drumjax.midi import write_midi
+from drumjax.notes import FILL_NO, FILL_YES, Song, make_notes
+from drumjax.settings import SettingsError, make_settings
 from drumjax.starter import starter_songs
+from drumjax.tables import Table, write_text
+
+SETTINGS = make_settings(default.get_config().to_dict())
+SONGS = [
+    make_song([ROCK] * 4, name="a", split="train", style="rock", drummer="one", fill=FILL_NO, tempo_bpm=60.0),
+    make_song([TOMS] * 2, name="b", split="train", style="rock", drummer="two", fill=FILL_YES),
+    make_song([TOMS, ROCK], name="c", split="validation", style="latin", drummer="two", fill=FILL_NO),
+]
+
+
+def cells_of(table, first):
+    return next(row for row in table.rows if row[0] == first)
+
+
+def test_what_there_is():
+    table = count_splits(SONGS)
+    names = table.rows[0]
+    train = dict(zip(names, cells_of(table, "train"), strict=True))
+    assert train == {
+        "split": "train", "songs": "2", "beats": "1", "fills": "1", "hours": f"{(16 + 4) / 3600:.2f}", "bars": "6",
+        "notes": "24", "drummers": "2", "styles": "1",
+    }  # fmt: skip
+    assert cells_of(table, "all")[1] == "3"
+
+
+def test_by_style_and_by_drummer():
+    table = count_by(SONGS, "Styles", lambda song: song.style)
+    assert [row[:5] for row in table.rows[1:]] == [["rock", "2", "2", "0", "6"], ["latin", "1", "0", "1", "2"]]
+    crossed = cross_styles(SONGS)
+    assert crossed.rows == [["bars", "one", "two"], ["latin", "", "2"], ["rock", "4", "2"]]
+
+
+def test_many_names_are_added_up():
+    songs = [dataclasses.replace(SONGS[0], style=str(i)) for i in range(MAX_ROWS + 5)]
+    table = count_by(songs, "Styles", lambda song: song.style)
+    assert len(table.rows) == MAX_ROWS + 1
+    assert table.rows[-1][:2] == ["6 others", "6"]
+
+
+def test_what_was_left_out():
+    table = list_skipped(Dataset([], "", {"truncated": ["x.mid"], "no notes": [f"{i}.mid" for i in range(20)]}))
+    assert table.rows[1][:2] == ["no notes", "20"]
+    assert table.rows[1][2].endswith("11.mid, ...")
+    assert table.rows[2] == ["truncated", "1", "x.mid"]
+
+
+def test_pitches_that_are_no_drum_are_shown_to_be_none():
+    songs = [make_song([[(0, 36), (1, 36), (2, 60), (3, 56)]])]
+    table = map_drums(songs, ROLAND_TD11)
+    assert cells_of(table, "36") == ["36", "2", "50.00%", "bass drum 1", "kick"]
+    assert cells_of(table, "60")[-1] == UNMAPPED
+    assert table.note.startswith("50.00%")
+    assert best_kit(count_pitches(songs)) is GENERAL_MIDI
+    assert unmapped_share(count_pitches(songs), GENERAL_MIDI) == 0
+
+
+def test_names_of_pitches():
+    assert percussion_name(42) == "closed hi-hat"
+    assert percussion_name(22) == "TD-11: closed hi-hat, edge"
+    assert percussion_name(10) == ""
+    assert (note_name(60), note_name(21), note_name(66)) == ("C4", "A0", "F#4")
+
+
+def test_what_a_grid_loses():
+    """A flam within a 16th is lost at 4 and kept at 24; another drum there is never lost."""
+    songs = [make_song([[(0, 38), (0.04, 38), (0.04, 36), (1, 38)]])]
+    assert [lost_hits(songs, grid, ROLAND_TD11) for grid in (4, 12, 24)] == [1 / 4, 1 / 4, 0]
+    table = compare_grids(songs, ROLAND_TD11)
+    assert cells_of(table, "4")[1] == "25.00%"
+    late = make_song([[(0.1, 38), (1.1, 38)]], tempo_bpm=60.0)
+    np.testing.assert_allclose(offsets_ms([late], 4), 100, atol=0.01)
+
+
+def test_the_same_performance_twice_is_found():
+    twin = dataclasses.replace(SONGS[0], name="twin", split="validation")
+    assert [[song.name for song in group] for group in find_duplicates([*SONGS, twin])] == [["a", "twin"]]
+    table = check_leakage([*SONGS, twin], ROLAND_TD11)
+    assert cells_of(table, "performances that are there twice")[1] == "1"
+    assert cells_of(table, "of these in two splits")[1] == "1"
+    assert ["", "a is twin"] in table.rows
+    # Held out are a TOMS bar and five ROCK bars, all of which are in training.
+    assert cells_of(table, "held-out bars that are in training too")[1] == "100.0%"
+    assert cells_of(check_leakage(SONGS, ROLAND_TD11), "of these in two splits")[1] == "0"
+
+
+def test_advice():
+    flams = [make_song([[(0, 36), (0.08, 36), (1, 38), (1.08, 38)]] * 20, split="train", style="punk", tempo_bpm=180.0)]
+    advice = {a.setting: a for a in advise(flams, SETTINGS, ROLAND_TD11)}
+    assert advice["codec.steps_per_beat"].value == "12"
+    assert advice["train.window_beats"].value == "64"
+    assert (advice["sample.style"].value, advice["sample.bpm"].value) == ("punk", "180.0")
+    assert "data.validation_fraction" in advice
+    assert "codec.kit" not in advice
+    assert int(advice["train.num_steps"].value) == 50
+    cowbells = [make_song([[(beat, 56) for beat in range(4)]] * 4, split="validation")]
+    advice = {a.setting: a for a in advise(cowbells, SETTINGS, ROLAND_TD11)}
+    assert advice["codec.kit"].value == "general_midi"
+    assert advice["train.window_beats"].value == "16"
+    assert "data.validation_fraction" not in advice
+
+
+def test_notes_of_another_instrument():
+    piano = Song(make_notes([0, 0, 1], [1, 1, 0.5], [60, 64, 67], [90, 60, 30]), is_drums=False, split="train")
+    table = range_of_notes([piano])
+    assert cells_of(table, "range")[1] == "C4 to G4 (MIDI 60 to 67)"
+    assert cells_of(table, "notes that begin together, mean")[1] == "1.50"
+    settings = dataclasses.replace(SETTINGS, data=dataclasses.replace(SETTINGS.data, instrument="all"))
+    tables, kit = examine(Dataset([piano], "made up"), settings)
+    assert kit is None
+    assert "Pitches and drums" not in [table.title for table in tables]
+
+
+def test_tables_are_aligned():
+    text = write_text([Table("Title", "", [["", "n", "word"], ["a", "1", "x"], ["bb", "22", "yyy"]])])
+    assert text.splitlines()[2:] == ["     n  word", "--  --  ----", "a    1  x", "bb  22  yyy"]
+    assert write_text([Table("T", "", [["", ""], ["a", "b"]])]).splitlines()[-1] == "a  b"
 
 
 def test_every_change_is_shown():
     assert set(SHOWN) == set(Strength._fields) - {"transpose"}
 
 
-def test_the_picture_has_a_panel_per_change(tmp_path, monkeypatch):
+def test_the_picture_has_a_panel_per_change(monkeypatch):
     few = {name: SHOWN[name] for name in ("swing", "swap_hands", "drop_voice")}
-    monkeypatch.setattr(explore, "SHOWN", few)
+    monkeypatch.setattr(changes, "SHOWN", few)
     song = next(song for song in starter_songs() if song.num_bars >= 4)
-    show_augmentation([song], ROLAND_TD11, tmp_path / "a.png")
-    picture = matplotlib.image.imread(tmp_path / "a.png")
+    picture = matplotlib.image.imread(io.BytesIO(draw_augmentation([song], ROLAND_TD11)))
     assert picture.shape[0] > 300
     assert picture.std() > 0.01
 
@@ -35,3 +170,32 @@ def test_a_config_is_read_or_explained(tmp_path):
             read_config(str(path))
     with pytest.raises(SettingsError, match="FileNotFoundError"):
         read_config(str(tmp_path / "none.py"))
+
+
+def run_explore(monkeypatch, *flags):
+    monkeypatch.setattr(sys, "argv", ["explore", *map(str, flags)])
+    return explore.main()
+
+
+def test_a_folder_as_a_user_looks_at_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(changes, "SHOWN", {"swing": 0.4})
+    (tmp_path / "midi").mkdir()
+    for number in range(6):
+        write_midi(make_song([ROCK, [*ROCK, (number / 2, 42)]]), tmp_path / "midi" / f"{number}.mid")
+    (tmp_path / "midi" / "bad.mid").write_text("no MIDI file")
+    assert run_explore(monkeypatch, "--dir", tmp_path / "midi", "--out_dir", tmp_path / "report") == 0
+    assert re.search(r"not a MIDI file +1 +bad.mid", capsys.readouterr().out)
+    page = (tmp_path / "report" / "index.html").read_text("utf-8")
+    assert len(json.loads(re.search(r'id="pieces">(.*?)</script>', page)[1])) >= 4
+    assert page.count("data:image/png") >= 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"), [(("--dir", "none"), "is not a folder"), (("--config", "none.py"), "cannot read")]
+)
+def test_what_cannot_be_looked_at_is_explained(tmp_path, monkeypatch, capsys, flags, words):
+    assert run_explore(monkeypatch, *flags, "--out_dir", tmp_path / "report") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert words in line
+    assert not (tmp_path / "report").exists()

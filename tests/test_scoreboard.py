@@ -17,12 +17,13 @@ from drumjax.evaluation.baselines import Counter
 from drumjax.evaluation.excerpts import excerpt_of
 from drumjax.evaluation.players import play_counter, play_like
 from drumjax.evaluation.prediction import bootstrap, groups_of, predict
-from drumjax.evaluation.tables import make_tables, write_text
+from drumjax.evaluation.score_tables import make_tables
 from drumjax.kits import ROLAND_TD11
 from drumjax.likelihood import encode_songs, make_song_scorer, mean_nll
 from drumjax.notes import FILL_NO, FILL_YES
 from drumjax.runs import Run
 from drumjax.settings import make_settings
+from drumjax.tables import write_text
 
 CODEC = GridCodec(ROLAND_TD11, velocity_bins=4, offset_bins=4, lookback_bars=1)
 SONGS = [

@@ -51,14 +51,17 @@ class Page:
         self._parts.append(f"<section><h2>{html.escape(title)}</h2>")
         self._parts.append(f'<p class="note">{html.escape(note)}</p></section>' if note else "</section>")
 
-    def add_table(self, rows: Sequence[Sequence[str]], emphasized: Sequence[str] = ()) -> None:
-        """A table; the first row names the columns, rows whose first cell begins as one of `emphasized` stand out."""
+    def add_table(self, rows: Sequence[Sequence[str]], strong: Sequence[str] = (), bad: Sequence[str] = ()) -> None:
+        """A table; the first row names the columns. Rows whose first cell begins as one of `strong` stand out, and
+        cells that are one of `bad` are red."""
         head, *body = [[html.escape(cell) for cell in row] for row in rows]
-        lines = ["<tr>" + "".join(f'<th scope="col">{cell}</th>' for cell in head) + "</tr>"]
-        self._parts.append(f'<div class="plain scroll"><table><thead>{lines[0]}</thead><tbody>')
+        names = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+        top = f"<thead><tr>{names}</tr></thead>" if any(head) else ""
+        self._parts.append(f'<div class="plain scroll"><table>{top}<tbody>')
         for row in body:
-            strong = ' class="model"' if row[0].startswith(tuple(emphasized)) and emphasized else ""
-            self._parts.append(f"<tr{strong}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
+            kind = ' class="model"' if strong and row[0].startswith(tuple(strong)) else ""
+            cells = [f'<td class="bad">{cell}</td>' if cell in bad else f"<td>{cell}</td>" for cell in row]
+            self._parts.append(f"<tr{kind}>{''.join(cells)}</tr>")
         self._parts.append("</tbody></table></div>")
 
     def add_lines(self, lines: Sequence[str], *, bad: bool = False) -> None:

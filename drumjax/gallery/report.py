@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from drumjax.evaluation.score_tables import make_tables
 from drumjax.evaluation.scoreboard import Evaluation
-from drumjax.evaluation.tables import make_tables
 from drumjax.files import write_atomically
 from drumjax.gallery.page import Page, Piece
 from drumjax.kits import Kit

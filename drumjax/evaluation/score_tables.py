@@ -1,20 +1,12 @@
-"""A scoreboard as tables: columns of text, for the screen and for HTML pages."""
+"""A scoreboard as tables."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from drumjax.evaluation.scoreboard import MODEL, NGRAM, REAL, TRAIN
+from drumjax.tables import Table
 
 # Baselines and the model are set beside each other in these groups.
 COMPARED = ("all", "judged by in training")
-
-
-class Table(NamedTuple):
-    """A heading, a sentence that says what the figures are, and rows of cells; the first row names the columns."""
-
-    title: str
-    note: str
-    rows: list[list[str]]
 
 
 def make_tables(board: dict[str, Any]) -> list[Table]:
@@ -25,22 +17,6 @@ def make_tables(board: dict[str, Any]) -> list[Table]:
     if "memory" in board:
         tables.append(_memory(board))
     return tables
-
-
-def write_text(tables: Sequence[Table]) -> str:
-    """Aligned columns for a terminal; the first is text, the others are numbers."""
-    parts = []
-    for table in tables:
-        widths = [max(map(len, column)) for column in zip(*table.rows, strict=True)]
-        lines = [
-            "  ".join(
-                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            ).rstrip()
-            for row in table.rows
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        parts.append("\n".join([table.title, table.note, "", *lines, ""]))
-    return "\n".join(parts)
 
 
 def _compare(board: dict[str, Any]) -> list[Table]:
