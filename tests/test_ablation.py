@@ -54,6 +54,17 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
     assert len(json.loads((tmp_path / "ablation.json").read_text())) == 4
 
 
+def test_a_copy_of_the_figures_is_enough(tmp_path, monkeypatch):
+    trials = [Trial("rock beats", "none", seed) for seed in (0, 1)]
+    for trial in trials:
+        finish(trial.workdir(tmp_path / "first"), [(4, 1.0 + trial.seed)])
+    found = run(trials, tmp_path / "first")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "ablation.json").write_bytes((tmp_path / "first" / "ablation.json").read_bytes())
+    monkeypatch.setattr(ablation.subprocess, "run", None)
+    assert run(trials, tmp_path / "second") == found
+
+
 def test_the_table_has_means_and_spreads():
     figures = {
         Trial("rock beats", "tempo", seed): {f"nll_each/{field}": 1.0 + 0.2 * seed for field in FIELDS}

@@ -2,8 +2,8 @@
 
 Trains configs/ablation.py as it is, with each change of augment.Strength alone, and with all of them, on rock beats
 only (the small-data case, trained longer) and on all styles, and writes table.md and ablation.json: the best
-validation loss of each run, and its negative log-likelihoods there. A run that is there is not repeated, so the
-command goes on where it was stopped.
+validation loss of each run, and its negative log-likelihoods there. What is in ablation.json, or whose run is there, is
+not trained again, so the command goes on where it was stopped, also from a copy of that file.
 """
 
 import argparse
@@ -69,8 +69,10 @@ def best_figures(workdir: Path) -> dict[str, float] | None:
 
 def run(trials: list[Trial], out_dir: Path) -> dict[Trial, dict[str, float]]:
     """Trains what is missing, and writes the table after each. Raises CalledProcessError if a training fails."""
-    figures = {}
+    figures = read(out_dir)
     for trial in trials:
+        if trial in figures:
+            continue
         if best_figures(trial.workdir(out_dir)) is None:
             print(f"{trial.data}, {trial.case}, seed {trial.seed}", flush=True)
             subprocess.run(trial.command(out_dir), check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -78,7 +80,14 @@ def run(trials: list[Trial], out_dir: Path) -> dict[Trial, dict[str, float]]:
         assert found is not None, f"{trial.workdir(out_dir)} ended early"
         figures[trial] = found
         write(figures, out_dir)
-    return figures
+    return {trial: figures[trial] for trial in trials}
+
+
+def read(out_dir: Path) -> dict[Trial, dict[str, float]]:
+    """What ablation.json says, {} if there is none."""
+    path = out_dir / "ablation.json"
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return {Trial(*(row.pop(name) for name in Trial._fields)): row for row in rows}
 
 
 def write(figures: dict[Trial, dict[str, float]], out_dir: Path) -> None:

@@ -12,16 +12,21 @@ from drumjax.grooves import collect_songs, decode_tokens, make_controls, make_gr
 from drumjax.kits import Kit
 from drumjax.notes import Song
 from drumjax.runs import Run
-from drumjax.sample import make_sampler
+from drumjax.sample import Controls, make_sampler
 
 BATCH = 64
 TIME_SIGNATURE = "4/4"
 
 
-def play_like(run: Run, songs: Sequence[Song], *, num_bars: int = NUM_BARS, seed: int = 0) -> list[Song]:
-    """One groove for each song, played from its beginning in the song's style and tempo, as a beat or a fill."""
+def play_like(
+    run: Run, songs: Sequence[Song], controls: Controls | None = None, *, num_bars: int = NUM_BARS, seed: int = 0
+) -> list[Song]:
+    """One groove for each song, from its first bar, in the song's style and tempo, as a beat or a fill.
+
+    As the run's own settings choose, unless `controls` says otherwise.
+    """
     base = make_groove(run.settings.sample, bars=num_bars, time_signature=TIME_SIGNATURE)
-    controls = make_controls(run.settings.sample, run.codec.fields)
+    controls = controls or make_controls(run.settings.sample, run.codec.fields)
     sampler, key = make_sampler(run.model, run.codec, guided=controls.guidance != 1), jax.random.key(seed)
     played = []
     for first in range(0, len(songs), BATCH):
