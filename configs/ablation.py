@@ -13,9 +13,9 @@ def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.model.hidden_size = 128
     config.model.embed_size = 64
-    config.train.num_steps = 600  # on rock beats 1,200
+    config.train.num_steps = 400  # on rock beats 800
     config.train.batch_size = 16
     config.train.window_beats = 32
     config.train.warmup_steps = 50
-    config.train.eval_every_steps = 150
+    config.train.eval_every_steps = 200
     return config

@@ -32,8 +32,8 @@ CASES: dict[str, dict[str, float]] = {
 }
 DATA: dict[str, dict[str, Any]] = {
     "rock beats": {"data.styles": "('rock',)", "data.fill": "beat", "validation.styles": "('rock',)",
-                   "validation.fill": "beat", "train.num_steps": 1200},  # 26 times through
-    "all styles": {"train.num_steps": 600},  # 4 times through
+                   "validation.fill": "beat", "train.num_steps": 800},  # 17 times through
+    "all styles": {"train.num_steps": 400},  # 3 times through
 }  # fmt: skip
 FIELDS = ("hits", "velocity", "offset")
 
