@@ -39,6 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
     codec.velocity_bins = 32
     codec.offset_bins = 32  # of one step
     codec.lookback_bars = 4  # how many earlier bars the model sees at the same place
+    codec.lookback_beats = (2.0, 1.0, 0.5)  # and how many beats ago it looks
 
     # ---- Model: sizes, and parts that can be left out.
     config.model = model = ml_collections.ConfigDict()
@@ -50,7 +51,7 @@ def get_config() -> ml_collections.ConfigDict:
     model.residual = False  # add a layer's input to its output, from the second layer on
     model.skip = True  # show the heads the input of the stack too
     model.position = True  # place in the bar, bar in the phrase
-    model.lookback = True  # what was played 1..lookback_bars bars ago
+    model.lookback = True  # what was played at the places of codec.lookback_bars and lookback_beats
     model.copy = True  # let the head raise the lookback's chords directly
     model.features = True  # chords that share drums share weights
     model.style = True  # context: style, tempo, metre, beat or fill

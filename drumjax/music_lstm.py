@@ -1,8 +1,8 @@
 """MusicLSTM: an LSTM stack over tokens that knows where it is in the bar and what was played there in earlier bars.
 
-The input of a step is a sum of linear maps: of the previous step's token, of the tokens 1..L bars ago (*lookback*), of
-the position in the bar and of the context. Heads predict the fields of the step one after another, each seeing the ones
-before it. The model knows fields, sizes and places; it does not know drums.
+The input of a step is a sum of linear maps: of the previous step's token, of the tokens some bars and beats ago
+(*lookback*), of the position in the bar and of the context. Heads predict the fields of the step one after another,
+each seeing the ones before it. The model knows fields, sizes and places; it does not know drums.
 
 Tokens and places, small integers, come batch-major, [B, T, ...], and are turned at once: what is computed of them is
 time-major, [T, B, ...], from the embeddings to the logits, as the recurrence wants it.
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from drumjax.codecs import Field, Place, field_slices
+from drumjax.codecs import ABSENT, Field, Place, field_slices
 from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity, repeat
 from drumjax.lstm import BACKENDS, LSTMLayer, LSTMState, choose_backend
 from drumjax.notes import Array, Context
@@ -111,6 +111,8 @@ class MusicLSTM(nnx.Module):
         if s.position:
             self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
             self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
+            if self.num_lookbacks:
+                self.beginning = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
         num_styles = shape.num_styles if s.style else 0
         scales = tuple(name for name in ("tempo", "density", "dynamics") if getattr(s, name))
         self.context = ContextInput(num_styles, s.metre, s.fill, scales, size, rngs)
@@ -189,6 +191,9 @@ class MusicLSTM(nnx.Module):
         if self.settings.position:
             x = x + project(self.position.embedding[...])[place.position]
             x = x + project(self.phrase.embedding[...])[place.bar % PHRASE_BARS]
+            if self.num_lookbacks:  # in the first bar there is only the place to go by
+                is_first = lookback[:, :, :1, 0] == ABSENT
+                x = x + jnp.where(is_first, self.beginning.embedding[...][place.position], 0.0)
         return x
 
 

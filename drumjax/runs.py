@@ -12,7 +12,7 @@ from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Run:
 
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
     """The model that the settings describe."""
-    num_lookbacks = settings.codec.lookback_bars if settings.model.lookback else 0
+    num_lookbacks = codec.num_lookbacks if settings.model.lookback else 0
     shape = Shape(codec.num_positions, num_lookbacks, codec.max_distance, num_styles)
     return Model(settings.model, codec.fields, shape)
 

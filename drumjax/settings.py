@@ -58,6 +58,7 @@ class CodecSettings:
     velocity_bins: int
     offset_bins: int
     lookback_bars: int
+    lookback_beats: tuple[float, ...]
 
     def __post_init__(self):
         _require(self.name == "grid", "codec.name", self.name, "'grid'")
@@ -65,6 +66,8 @@ class CodecSettings:
         for name in ("velocity_bins", "offset_bins"):
             _require(2 <= getattr(self, name) <= 128, f"codec.{name}", getattr(self, name), "2..128")
         _require(0 <= self.lookback_bars <= 16, "codec.lookback_bars", self.lookback_bars, "0..16")
+        near = all(0 < beats <= 8 for beats in self.lookback_beats)
+        _require(near, "codec.lookback_beats", self.lookback_beats, "a tuple of beats above 0 and up to 8")
         try:
             get_kit(self.kit)
         except ValueError as error:
@@ -193,6 +196,7 @@ def make_codec(settings: CodecSettings) -> Codec:
         velocity_bins=settings.velocity_bins,
         offset_bins=settings.offset_bins,
         lookback_bars=settings.lookback_bars,
+        lookback_beats=settings.lookback_beats,
     )
 
 

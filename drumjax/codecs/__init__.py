@@ -36,7 +36,8 @@ class Place(NamedTuple):
 
     position  [T] int32, place in the bar, < codec.num_positions
     bar       [T] int32, number of the bar in its song, from 0
-    lookback  [T, L] int32, how many steps ago the same place was 1..L bars ago, 1..codec.max_distance
+    lookback  [T, L] int32, how many steps ago earlier places were that have much to say (the same place a bar ago, a
+              beat ago), 1..codec.max_distance; L is codec.num_lookbacks
     """
 
     position: Array
@@ -53,6 +54,10 @@ class Codec(Protocol):
     @property
     def num_positions(self) -> int:
         """How many places in a bar there can be."""
+
+    @property
+    def num_lookbacks(self) -> int:
+        """How many earlier places a step looks back to."""
 
     @property
     def max_distance(self) -> int:

@@ -26,7 +26,8 @@ class GridCodec:
 
     A note belongs to the nearest step, so a hit up to half a step early counts for the step it anticipates, across bar
     lines too. Of several hits of one drum in a step the loudest is kept. velocity bins split 0..128 evenly; offset bins
-    split [-0.5, 0.5) of a step evenly; decoding gives bin centres.
+    split [-0.5, 0.5) of a step evenly; decoding gives bin centres. Lookbacks are 1..lookback_bars bars and
+    lookback_beats beats ago.
     """
 
     kit: Kit
@@ -35,6 +36,7 @@ class GridCodec:
     velocity_bins: int = 32
     offset_bins: int = 32
     lookback_bars: int = 4
+    lookback_beats: tuple[float, ...] = ()
 
     @functools.cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -51,8 +53,17 @@ class GridCodec:
         return MAX_BEATS_PER_BAR * self.steps_per_beat
 
     @property
+    def num_lookbacks(self) -> int:
+        return self.lookback_bars + len(self.lookback_beats)
+
+    @property
     def max_distance(self) -> int:
-        return max(1, self.lookback_bars * self.num_positions)
+        return max(1, self.lookback_bars * self.num_positions, *self._near)
+
+    @property
+    def _near(self) -> tuple[int, ...]:
+        """The lookbacks in beats, in steps."""
+        return tuple(max(1, round(beats * self.steps_per_beat)) for beats in self.lookback_beats)
 
     def num_steps(self, num_beats: float) -> int:
         return round(num_beats * self.steps_per_beat)
@@ -65,11 +76,12 @@ class GridCodec:
         steps_per_bar = jnp.maximum(jnp.round(context.beats_per_bar * self.steps_per_beat), 1).astype(jnp.int32)
         start = jnp.round(context.start_beat * self.steps_per_beat).astype(jnp.int32)
         now = start + step.astype(jnp.int32)
-        distance = jnp.arange(1, self.lookback_bars + 1, dtype=jnp.int32) * steps_per_bar
+        far = jnp.arange(1, self.lookback_bars + 1, dtype=jnp.int32) * steps_per_bar
+        distance = jnp.concatenate([far, jnp.asarray(self._near, jnp.int32)])
         return Place(
             position=now % steps_per_bar,
             bar=now // steps_per_bar,
-            lookback=jnp.broadcast_to(distance, (*step.shape, self.lookback_bars)),
+            lookback=jnp.broadcast_to(distance, (*step.shape, self.num_lookbacks)),
         )
 
     def encode(self, window: Window, num_steps: int) -> Array:
