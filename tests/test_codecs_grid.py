@@ -241,6 +241,17 @@ def test_places(time_signature, steps_per_bar, start_beat):
     np.testing.assert_array_equal(place.lookback, np.tile(np.arange(1, 5) * steps_per_bar, (40, 1)))
 
 
+@pytest.mark.parametrize(("steps_per_beat", "near"), [(4, [8, 4, 2]), (12, [24, 12, 6]), (1, [2, 1, 1])])
+def test_places_beats_ago_come_after_those_bars_ago(steps_per_beat, near):
+    codec = GridCodec(ROLAND_TD11, steps_per_beat, lookback_bars=2, lookback_beats=(2.0, 1.0, 0.5))
+    assert codec.num_lookbacks == 5
+    place = codec.place(make_context(time_signature=(3, 4)), jnp.arange(7))
+    bar = 3 * steps_per_beat
+    np.testing.assert_array_equal(place.lookback, np.tile([bar, 2 * bar, *near], (7, 1)))
+    assert GridCodec(ROLAND_TD11, 4, lookback_bars=0, lookback_beats=(8.0,)).max_distance == 32
+    assert GridCodec(ROLAND_TD11, 4, lookback_bars=0).max_distance == 1
+
+
 def test_places_go_on_from_any_step():
     codec, context = CODECS["16ths"], make_context(time_signature=(7, 8), start_beat=5)
     whole = codec.place(context, jnp.arange(40))

@@ -213,10 +213,11 @@ def parameter_names(**changes) -> set[str]:
 @pytest.mark.parametrize(
     ("off", "gone"),
     [
-        ("position", {"position/embedding", "phrase/embedding"}),
+        ("position", {"position/embedding", "phrase/embedding", "beginning/embedding"}),
         (
             "lookback",
-            {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")},
+            {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")}
+            | {"beginning/embedding"},
         ),
         ("copy", {"head_hits/gates/kernel", "head_hits/gates/bias"}),
         ("style", {"context/style/embedding"}),
@@ -233,6 +234,23 @@ def test_a_part_that_is_off_takes_its_own_parameters_with_it_and_no_others(off, 
         gone = gone | {"head_hits/gates/kernel", "head_hits/gates/bias"}  # nothing to copy from
     assert parameter_names() - parameter_names(**{off: False}) == gone
     assert parameter_names(**{off: False}) <= parameter_names()
+
+
+def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
+    """The same steps with other numbers in that table: the first bar changes, and what follows only by its memory."""
+    model = make_model(num_layers=1)
+    params, stats = make_params(model)
+    # Without weights from step to step nothing is remembered.
+    params = {**params, "lstm_0": {**params["lstm_0"], "w_h": jnp.zeros_like(params["lstm_0"]["w_h"])}}
+    other = {**params, "beginning": {"embedding": params["beginning"]["embedding"] + 1}}
+    tokens, context = random_tokens(0, 2, NUM_STEPS), stack([make_context()] * 2)
+    previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
+    place = place_of(CODEC, context, NUM_STEPS, 0)
+    a, b = (model.apply(p, stats, previous, place, context, model.initial_carry(2))[0].output for p in (params, other))
+    changed = np.abs(np.asarray(a - b))[..., -6:].max(axis=(1, 2)) > 1e-6  # what skips the stack
+    first_bar = 4 * CODEC.steps_per_beat
+    assert changed[:first_bar].all()
+    assert not changed[first_bar:].any()
 
 
 def test_the_heads_see_the_input_of_the_stack_only_if_skip_is_on():
