@@ -8,11 +8,11 @@ Score:    hits 1.088 nats/step, velocity 2.141 and offset 2.858 nats/hit, on the
 
 import ml_collections
 
-from configs import default
+from configs import groove
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = default.get_config()
+    config = groove.get_config()
     config.validation.styles = ("rock",)
     config.validation.fill = "beat"
     config.sample.style = "rock"

@@ -30,15 +30,21 @@ def add_mix(run: Run, style: str) -> Run:
         weights[name] = weights.get(name, 0.0) + weight
     if not run.settings.model.style:
         raise RequestError("this model was trained without styles (config.model.style=False)")
-    context = run.params["context"]
-    table = context["style"]["embedding"]
     total = sum(weights.values())
-    row = sum(weight / total * table[run.styles.index(name)] for name, weight in weights.items())
-    mixed = {**context, "style": {"embedding": jnp.concatenate([table, jnp.asarray(row)[None]])}}
+
+    def add_row(table):
+        """A table by style [styles, ...], with the mix as one more."""
+        row = sum(weight / total * table[run.styles.index(name)] for name, weight in weights.items())
+        return jnp.concatenate([table, jnp.asarray(row)[None]])
+
+    params = {**run.params, "context": {**run.params["context"]}}
+    params["context"]["style"] = {"embedding": add_row(params["context"]["style"]["embedding"])}
+    if "beginning" in params:
+        params["beginning"] = add_row(params["beginning"])
     shape = run.model.shape._replace(num_styles=len(run.styles) + 1)
     return dataclasses.replace(
         run,
         model=dataclasses.replace(run.model, shape=shape),
-        params={**run.params, "context": mixed},
+        params=params,
         styles=(*run.styles, style),
     )

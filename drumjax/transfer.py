@@ -29,9 +29,10 @@ def load_transfer(source: str | Path, settings: Settings, styles: tuple[str, ...
     _check_same(run, settings, source)
     params = jax.tree.map(np.asarray, run.params)
     if settings.model.style:
-        table = params["context"]["style"]["embedding"]
         rows = [run.styles.index(style) if style in run.styles else 0 for style in styles]
-        params["context"]["style"]["embedding"] = table[rows]
+        params["context"]["style"]["embedding"] = params["context"]["style"]["embedding"][rows]
+        if "beginning" in params:
+            params["beginning"] = params["beginning"][rows]
         if new := [style for style in styles if style not in run.styles]:
             logger.info("%s does not know %s: they start as its unknown style", source, ", ".join(new))
     logger.info("starting from %s, step %d", source, run.step)

@@ -213,11 +213,11 @@ def parameter_names(**changes) -> set[str]:
 @pytest.mark.parametrize(
     ("off", "gone"),
     [
-        ("position", {"position/embedding", "phrase/embedding", "beginning/embedding"}),
+        ("position", {"position/embedding", "phrase/embedding", "beginning"}),
         (
             "lookback",
             {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")}
-            | {"beginning/embedding"},
+            | {"beginning"},
         ),
         ("copy", {"head_hits/gates/kernel", "head_hits/gates/bias"}),
         ("style", {"context/style/embedding"}),
@@ -242,7 +242,7 @@ def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
     params, stats = make_params(model)
     # Without weights from step to step nothing is remembered.
     params = {**params, "lstm_0": {**params["lstm_0"], "w_h": jnp.zeros_like(params["lstm_0"]["w_h"])}}
-    other = {**params, "beginning": {"embedding": params["beginning"]["embedding"] + 1}}
+    other = {**params, "beginning": params["beginning"] + 1}
     tokens, context = random_tokens(0, 2, NUM_STEPS), stack([make_context()] * 2)
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
     place = place_of(CODEC, context, NUM_STEPS, 0)
