@@ -24,8 +24,8 @@ from drumjax.lstm import BACKENDS, LSTMLayer, LSTMState, choose_backend
 from drumjax.notes import Array, Context
 
 NORMS = ("none", "layer", "batch")
-# The table of beginnings stands for all that is not there to look back to. At a gain of 1 it grows too slowly for the few
-# steps that use it: after 400 steps a snare on 2 in the first bar was given 0.47 (0.58 at 4) where it is 0.67.
+# The table of beginnings stands for all that is not there to look back to. At a gain of 1 it grows too slowly for the
+# few steps that use it: after 400 steps a snare on 2 in the first bar was given 0.47 (0.58 at 4) where it is 0.67.
 BEGINNING_GAIN = 4.0
 # Bars are counted modulo this: phrases of drum music are 2, 4 or 8 bars long.
 PHRASE_BARS = 8

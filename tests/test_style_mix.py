@@ -21,9 +21,9 @@ def run() -> Run:
 
 def test_a_mix_lies_between_its_styles(run):
     mixed = add_mix(run, "rock=3,jazz=1")
-    table = np.asarray(mixed.params["context"]["style"]["embedding"])
-    expected = 0.75 * table[STYLES.index("rock")] + 0.25 * table[STYLES.index("jazz")]
-    np.testing.assert_allclose(table[-1], expected, rtol=1e-6)
+    for table in map(np.asarray, (mixed.params["context"]["style"]["embedding"], mixed.params["beginning"])):
+        expected = 0.75 * table[STYLES.index("rock")] + 0.25 * table[STYLES.index("jazz")]
+        np.testing.assert_allclose(table[-1], expected, rtol=1e-6)
     assert mixed.styles == (*STYLES, "rock=3,jazz=1")
     assert run.params["context"]["style"]["embedding"].shape[0] == len(STYLES)
 
