@@ -113,7 +113,7 @@ def get_config() -> ml_collections.ConfigDict:
     sample.density = 0.0  # notes per beat; 0 leaves it open
     sample.dynamics = 0.0  # mean velocity; 0 leaves it open
     sample.guidance = 1.0  # above 1 exaggerates what is asked for, at twice the work
-    sample.temperature = 1.0
+    sample.temperature = "1.0"  # or by field: hits=0.9,velocity=1
     sample.top_k = 0  # 0 keeps all
     sample.top_p = 1.0
     return config

@@ -198,16 +198,9 @@ def make_controls(
 
     Raises RequestError.
     """
-    temperatures = {field.name: defaults.temperature for field in fields}
-    for part in (temperature or "").split(",") if temperature else ():
-        name, _, number = part.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            raise RequestError(f"temperature is {temperature!r}; give 0.9, or hits=0.9,velocity=1") from None
-        if name and name not in temperatures:
-            raise RequestError(f"temperature of {name!r}: the fields are {', '.join(temperatures)}")
-        temperatures |= {name: value} if name else dict.fromkeys(temperatures, value)
+    temperatures = {field.name: 1.0 for field in fields}
+    for text in filter(None, (defaults.temperature, temperature)):
+        temperatures |= _read_temperatures(text, list(temperatures))
     try:
         return Controls(
             tuple(temperatures.values()),
@@ -217,3 +210,18 @@ def make_controls(
         )
     except ValueError as error:
         raise RequestError(str(error)) from None
+
+
+def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:
+    """The fields that `0.9` or `hits=0.9,velocity=1` speaks of, and their temperatures. Raises RequestError."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            raise RequestError(f"temperature is {text!r}; give 0.9, or hits=0.9,velocity=1") from None
+        if name and name not in names:
+            raise RequestError(f"temperature of {name!r}: the fields are {', '.join(names)}")
+        found |= {name: value} if name else dict.fromkeys(names, value)
+    return found

@@ -164,7 +164,7 @@ class SampleSettings:
     density: float
     dynamics: float
     guidance: float
-    temperature: float
+    temperature: str
     top_k: int
     top_p: float
 

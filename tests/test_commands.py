@@ -271,7 +271,7 @@ def test_runs_that_cannot_be_trained(programs, songs, finished, tmp_path):
 
     cases = [
         (command({"train.window_beats": 40}), "window_beats is 40, but the longest training song has 16 beats"),
-        (command({"sample.temperature": 11.0}), "temperature"),
+        (command({"sample.temperature": "11.0"}), "temperature"),
         (command({"model.hidden_size": 16}, finished[0]), "model.hidden_size: saved 8, wanted 16"),
         (command({}, tmp_path / "file" / "run"), "cannot make .*file/run: Not a directory"),
         (command({}, "/proc/run"), "cannot make /proc/run"),

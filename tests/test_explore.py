@@ -174,6 +174,7 @@ def test_a_config_is_read_or_explained(tmp_path):
 
 def run_explore(monkeypatch, *flags):
     monkeypatch.setattr(sys, "argv", ["explore", *map(str, flags)])
+    monkeypatch.setattr(explore, "set_up_logging", lambda: None)  # it would outlive the test
     return explore.main()
 
 

@@ -1,5 +1,6 @@
 """What is asked for in a musician's terms: refused with what there is, or turned into requests and songs."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -16,7 +17,7 @@ from drumjax.settings import SampleSettings
 
 DEFAULTS = SampleSettings(
     style="rock", bpm=110.0, time_signature="3/4", bars=6, fill_every=4, density=3.0, dynamics=0.0, guidance=1.5,
-    temperature=0.8, top_k=7, top_p=0.9,
+    temperature="0.8", top_k=7, top_p=0.9,
 )  # fmt: skip
 NINE = GridCodec(ROLAND_TD11)
 
@@ -150,7 +151,10 @@ def test_what_is_not_asked_for_is_as_the_run_says():
     ],
 )
 def test_temperatures(text, expected):
+    """What the text does not speak of is as the run's settings say."""
     assert make_controls(DEFAULTS, CODEC.fields, temperature=text).temperature == expected
+    by_field = dataclasses.replace(DEFAULTS, temperature="offset=0.5")
+    assert make_controls(by_field, CODEC.fields).temperature == (1, 1, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,7 @@ def test_a_damaged_checkpoint_costs_its_interval(copied, songs, finished, caplog
         ({"train.window_beats": 17}, SettingsError, "window_beats is 17, but the longest training song has 16 beats"),
         ({"data.styles": ["polka"]}, DatasetError, "unknown style 'polka'"),
         ({"validation.styles": ["polka"]}, DatasetError, "config.validation: unknown style 'polka'"),
-        ({"sample.temperature": 11.0}, RequestError, "temperature"),
+        ({"sample.temperature": "11.0"}, RequestError, "temperature"),
         ({"sample.top_p": 0.0}, RequestError, "top_p"),
         ({"sample.bpm": 5.0}, RequestError, "bpm is 5; it must be in 20..400"),
         ({"sample.bars": 0}, RequestError, "bars is 0"),

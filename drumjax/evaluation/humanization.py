@@ -27,7 +27,7 @@ from drumjax.tasks import TaskError
 
 NUM_BARS = 16  # of an excerpt
 BATCH = 64
-DRAWS = Amount("draws", 8, "performances of each excerpt")
+DRAWS = Amount("draws", 32, "performances of each excerpt")
 # Of histograms: velocities in MIDI, offsets in milliseconds; ADDED to each count keeps the divergence finite.
 VELOCITY_BINS = np.linspace(0, 128, 33)
 OFFSET_BINS = np.linspace(-100, 100, 41)
