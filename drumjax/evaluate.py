@@ -6,29 +6,26 @@ pieces to listen to.
 """
 
 import argparse
-import json
-import math
+import errno
+import os
 from pathlib import Path
-from typing import Any
 
 from drumjax.console import run_or_explain, set_up_logging
 from drumjax.device import use_compile_cache
+from drumjax.evaluation.command import write_json
 from drumjax.evaluation.score_tables import make_tables
 from drumjax.evaluation.scoreboard import evaluate
-from drumjax.files import write_atomically
 from drumjax.gallery.report import write_report
 from drumjax.kits import get_kit
 from drumjax.runs import load_run
 from drumjax.tables import write_text
 
 
-def as_json(board: Any) -> Any:
-    """The same with null for what is not a number, which JSON does not know."""
-    if isinstance(board, dict):
-        return {name: as_json(value) for name, value in board.items()}
-    if isinstance(board, list):
-        return [as_json(value) for value in board]
-    return None if isinstance(board, float) and not math.isfinite(board) else board
+def check_folders(*paths: Path | None) -> None:
+    """Raises FileNotFoundError now for a file that could not be written later."""
+    for path in paths:
+        if path and not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
 def main() -> int:
@@ -42,6 +39,7 @@ def main() -> int:
     flags = parser.parse_args()
 
     def run() -> None:
+        check_folders(flags.output, flags.html)
         use_compile_cache()
         trained = load_run(flags.workdir, flags.checkpoint)
         evaluation = evaluate(trained, flags.split, flags.seed)
@@ -50,7 +48,7 @@ def main() -> int:
         if "remark" in board:
             print(board["remark"])
         if flags.output:
-            write_atomically(flags.output, (json.dumps(as_json(board), indent=1) + "\n").encode())
+            write_json(flags.output, board)
         if flags.html:
             write_report(evaluation, get_kit(trained.settings.codec.kit), Path(flags.workdir), flags.html)
             print(flags.html)

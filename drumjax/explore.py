@@ -38,7 +38,9 @@ def read_config(path: str) -> Settings:
     try:
         get_config: Any = runpy.run_path(path)["get_config"]
         return make_settings(json.loads(get_config().to_json()))
-    except (OSError, KeyError, SyntaxError, ImportError) as error:
+    except SettingsError:
+        raise
+    except Exception as error:  # it is code, and may raise whatever it likes
         raise SettingsError(f"--config: cannot read {path}: {type(error).__name__}: {error}") from error
 
 

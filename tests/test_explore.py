@@ -120,14 +120,12 @@ def test_advice():
     assert advice["codec.steps_per_beat"].value == "12"
     assert advice["train.window_beats"].value == "64"
     assert (advice["sample.style"].value, advice["sample.bpm"].value) == ("punk", "180.0")
-    assert "data.validation_fraction" in advice
     assert "codec.kit" not in advice
     assert int(advice["train.num_steps"].value) == 50
     cowbells = [make_song([[(beat, 56) for beat in range(4)]] * 4, split="validation")]
     advice = {a.setting: a for a in advise(cowbells, SETTINGS, ROLAND_TD11)}
     assert advice["codec.kit"].value == "general_midi"
     assert advice["train.window_beats"].value == "16"
-    assert "data.validation_fraction" not in advice
 
 
 def test_notes_of_another_instrument():

@@ -101,7 +101,7 @@ def test_an_evaluation_as_a_page(tmp_path):
     write_report(make_evaluation(), ROLAND_TD11, tmp_path, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text("utf-8")
     for words in (
-        "Prediction of held-out performances",
+        "Prediction of performances",
         "model: hits",
         "swing ratio",
         "bars copied",

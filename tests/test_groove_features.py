@@ -28,6 +28,12 @@ def test_swing(ratio):
     assert figures(make_song([hats(ratio)] * 4))["swing ratio"] == pytest.approx(ratio, rel=1e-3)
 
 
+@pytest.mark.parametrize("late", [0.04, -0.04])
+def test_swing_does_not_depend_on_who_is_late(late):
+    song = make_song([[(beat + late, *rest) for beat, *rest in hats(1.0)]] * 4)
+    assert figures(song)["swing ratio"] == pytest.approx(1, rel=1e-3)
+
+
 def test_swing_takes_two_eighths():
     """16ths and quarters say nothing of swing."""
     sixteenths = [(beat / 4, 42) for beat in range(16)]

@@ -29,7 +29,11 @@ def test_what_is_not_there_is_left_out():
     real = draw(5, 2, 0)
     with_gaps = np.concatenate([draw(5, 2, 1), [np.nan] * 10])
     assert compare_figure(with_gaps, real) == compare_figure(with_gaps[:-10], real)
-    assert np.isnan(compare_figure(np.asarray([1.0, 1.0]), real)).all()
+    # One value alone has no density, but is as far away as it is.
+    alone = compare_figure(np.full(9, real.mean()), real)
+    assert np.isnan(alone[:2]).all()
+    assert alone.apart == pytest.approx(np.abs(real - real.mean()).mean() / real.std())
+    assert np.isnan(compare_figure(np.asarray([np.nan]), real)).all()
 
 
 def test_patterns_in_common():

@@ -1,7 +1,6 @@
 """Pages: what they hold, that they need nothing else, and what a browser makes of them."""
 
 import base64
-import html.parser
 import io
 import json
 import re
@@ -42,7 +41,7 @@ def test_a_page_needs_no_other_file():
     urls = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page)
     assert urls
     assert all(url.startswith("data:") for url in urls)
-    assert "http" not in page.replace("http-equiv", "")
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+|\"[A-Za-z0-9+/=]{200,}\"", "", page)
 
 
 def test_text_is_text():
@@ -51,7 +50,6 @@ def test_text_is_text():
     assert "<roll>" not in page
     assert "counting &lt;b&gt;" in page
     assert '<tr class="model"><td>model: hits' in page
-    html.parser.HTMLParser().feed(page)
 
 
 def test_what_is_played_is_the_song():

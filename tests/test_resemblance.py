@@ -19,7 +19,7 @@ def test_a_row_for_each_setting(monkeypatch):
         "held out", "training", "temperature 1, top_p 1, guidance 1", "temperature 0, top_p 1, guidance 1",
     ]  # fmt: skip
     assert rows[0]["distance"] == 0
-    # Random numbers for parameters play unlike the songs; always the likeliest chord, even less like them.
+    # Random numbers for parameters play unlike the songs.
     assert 0 < rows[1]["distance"] < rows[2]["distance"]
     assert rows[3]["density"] != rows[2]["density"]
 

@@ -11,9 +11,10 @@ from tiny import STYLES, make_model, make_params, make_song
 from configs import default
 from drumjax.codecs.grid import GridCodec
 from drumjax.datasets import Dataset, DatasetError
-from drumjax.evaluate import as_json
+from drumjax.evaluate import check_folders
 from drumjax.evaluation import scoreboard
 from drumjax.evaluation.baselines import Counter
+from drumjax.evaluation.command import write_json
 from drumjax.evaluation.excerpts import excerpt_of
 from drumjax.evaluation.players import play_counter, play_like
 from drumjax.evaluation.prediction import bootstrap, groups_of, predict
@@ -55,7 +56,7 @@ def board():
         return scoreboard.evaluate(make_run()).board
 
 
-def test_every_section_is_there_and_can_be_written(board):
+def test_every_section_is_there_and_can_be_written(board, tmp_path):
     assert {"prediction", "grooves", "patterns", "memory"} <= set(board)
     assert (board["songs"], board["training_songs"], board["excerpts"]) == (4, 4, 8)
     text = write_text(make_tables(board))
@@ -63,7 +64,15 @@ def test_every_section_is_there_and_can_be_written(board):
                   "longest run"):  # fmt: skip
         assert words in text
     assert max(map(len, text.splitlines())) < 220
-    assert json.loads(json.dumps(as_json(board), allow_nan=False))["step"] == 1
+    write_json(tmp_path / "board.json", {**board, "nothing": float("nan")})
+    found = json.loads((tmp_path / "board.json").read_text())
+    assert (found["step"], found["nothing"]) == (1, None)
+
+
+def test_a_file_that_could_not_be_written_is_refused_before_the_work(tmp_path):
+    check_folders(tmp_path / "board.json", None)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        check_folders(tmp_path / "nowhere" / "board.json")
 
 
 def test_predictions_are_those_of_the_song_scorer(board):
@@ -143,10 +152,10 @@ def test_groups():
     songs = [*HELD_OUT[:2], dataclasses.replace(HELD_OUT[2], fill=FILL_YES)]
     groups = groups_of(songs, songs[:1])
     assert {name: mask.sum() for name, mask in groups.items()} == {
-        "all": 3, "judged by in training": 1, "beats": 2, "fills": 1, "style jazz": 1, "style rock": 2,
+        "all": 3, "as config.validation": 1, "beats": 2, "fills": 1, "style jazz": 1, "style rock": 2,
         "drummer0": 2, "drummer1": 1,
     }  # fmt: skip
-    assert "judged by in training" not in groups_of(songs, songs)
+    assert "as config.validation" not in groups_of(songs, songs)
 
 
 def test_the_bootstrap_knows_how_sure_it_is():

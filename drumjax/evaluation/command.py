@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,10 +38,23 @@ def ask(
         found = answer(load_run(flags.workdir), number)
         print(show(found))
         if flags.output:
-            write_atomically(flags.output, (json.dumps(found, indent=1) + "\n").encode())
+            write_json(flags.output, found)
 
     set_up_logging()
     return run_or_explain(run)
+
+
+def write_json(path: Path, found: Any) -> None:
+    """Writes it with null for what is not a number, which JSON does not know. Raises OSError."""
+    write_atomically(path, (json.dumps(_with_null(found), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _with_null(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: _with_null(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [_with_null(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def make_table(rows: list[dict[str, float | str]]) -> str:

@@ -17,12 +17,13 @@ import scipy.stats
 from drumjax.datasets import load_dataset
 from drumjax.evaluation.command import Amount, ask
 from drumjax.evaluation.excerpts import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
-from drumjax.evaluation.groove_features import toms
+from drumjax.evaluation.groove_features import toms_and_crash
 from drumjax.generate import Job, sample_songs
 from drumjax.grooves import Groove, make_controls, make_groove
 from drumjax.kits import Kit, get_kit
 from drumjax.notes import FILL_NO, Song
 from drumjax.runs import Run
+from drumjax.tasks import TaskError
 
 DENSITIES = (2.0, 3.5, 5.0, 6.5, 8.0)
 DYNAMICS = (40.0, 55.0, 70.0, 85.0, 100.0)
@@ -41,6 +42,8 @@ class StyleClassifier:
             if song.style and song.time_signature == (4, 4) and song.fill == FILL_NO:
                 by_style.setdefault(song.style, []).extend(cut.hits for _, cut in cut_excerpts([song], kit))
         self.styles = sorted(style for style, found in by_style.items() if len(found) >= MIN_EXCERPTS)
+        if not self.styles:
+            raise TaskError(f"no style has {MIN_EXCERPTS} stretches of {NUM_BARS} bars to know it by")
         means = np.stack([np.mean(np.concatenate(by_style[style]), axis=0) for style in self.styles])
         odds = np.clip(means, 0.005, 0.995)
         self._hit, self._rest = np.log(odds), np.log(1 - odds)
@@ -100,6 +103,16 @@ def check_styles(run: Run, songs: Sequence[Song], num_samples: int, guidance: fl
     }
 
 
+def check_all_styles(
+    run: Run, songs: Sequence[Song], num_samples: int, strengths: Sequence[float]
+) -> list[dict[str, Any]]:
+    """At each guidance; a remark where there are no styles to be known."""
+    try:
+        return [check_styles(run, songs, num_samples, guidance) for guidance in strengths]
+    except TaskError as error:
+        return [{"remark": str(error)}]
+
+
 def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for a fill in every FILL_EVERY-th bar."""
     kit = get_kit(run.settings.codec.kit)
@@ -108,8 +121,8 @@ def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     for song in play(run, groove, num_samples, guidance):
         whole = excerpt_of(song, kit, NUM_BARS)
         is_fill = np.arange(NUM_BARS) % FILL_EVERY == FILL_EVERY - 1
-        fills.append(toms(_only(whole, is_fill), kit))
-        others.append(toms(_only(whole, ~is_fill), kit))
+        fills.append(toms_and_crash(_only(whole, is_fill), kit))
+        others.append(toms_and_crash(_only(whole, ~is_fill), kit))
     return {"guidance": guidance, "toms_in_fills": float(np.mean(fills)), "toms_elsewhere": float(np.mean(others))}
 
 
@@ -124,7 +137,7 @@ def check(run: Run, num_samples: int) -> dict[str, list[dict[str, Any]]]:
     return {
         "density": [check_scale(run, "density", DENSITIES, num_samples, g) for g in strengths],
         "dynamics": [check_scale(run, "dynamics", DYNAMICS, num_samples, g) for g in strengths],
-        "style": [check_styles(run, songs, num_samples, g) for g in strengths],
+        "style": check_all_styles(run, songs, num_samples, strengths),
         "fill": [check_fills(run, num_samples, g) for g in strengths],
     }
 

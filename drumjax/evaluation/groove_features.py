@@ -54,9 +54,11 @@ def swing_ratio(excerpt: Excerpt, kit: Kit) -> float:
     ratios = []
     for hit, place in zip(keeper, onset, strict=True):
         off = place[1:][hit[1:]]
-        if hit[0].any() and len(off) == 1 and OFF_BEAT[0] <= off[0] <= OFF_BEAT[1]:
-            start = place[0][hit[0]].mean()
-            ratios.append((off[0] - start) / (1 - off[0]))
+        if not hit[0].any() or len(off) != 1:
+            continue
+        length = off[0] - place[0][hit[0]].mean()  # of the first 8th: a drummer who is late is so at both
+        if OFF_BEAT[0] <= length <= OFF_BEAT[1]:
+            ratios.append(length / (1 - length))
     return float(np.median(ratios)) if len(ratios) >= 4 else np.nan
 
 
@@ -111,7 +113,7 @@ def backbeat(excerpt: Excerpt, kit: Kit) -> float:
     return float(np.mean(snare[:, STEPS_PER_BEAT] & snare[:, 3 * STEPS_PER_BEAT]))
 
 
-def toms(excerpt: Excerpt, kit: Kit) -> float:
+def toms_and_crash(excerpt: Excerpt, kit: Kit) -> float:
     named = [k for k, name in enumerate(kit.names) if "tom" in name or name == "crash"]
     return float(excerpt.hits[..., named].sum()) / max(int(excerpt.hits.sum()), 1)
 
@@ -141,7 +143,7 @@ def features_of(kit: Kit, *, played: bool = True) -> tuple[Feature, ...]:
             Feature("syncopation, Witek", "per bar", "kick and snare against the rest; Witek et al. 2014",
                     syncopation_between),
             Feature("backbeat", "0..1", "bars with a snare on 2 and on 4", backbeat),
-            Feature("toms and crash", "0..1", "share of the hits", toms),
+            Feature("toms and crash", "0..1", "share of the hits", toms_and_crash),
         ]  # fmt: skip
         how.append(Feature("swing ratio", "1..2", "long to short 8th: 1 straight, 2 triplets; Friberg & Sundström 2002",
                            swing_ratio))  # fmt: skip
@@ -150,7 +152,8 @@ def features_of(kit: Kit, *, played: bool = True) -> tuple[Feature, ...]:
 
 def measure(excerpts: list[Excerpt], features: tuple[Feature, ...], kit: Kit) -> np.ndarray:
     """[excerpts, features]."""
-    return np.asarray([[feature.measure(excerpt, kit) for feature in features] for excerpt in excerpts], float)
+    rows = [[feature.measure(excerpt, kit) for feature in features] for excerpt in excerpts]
+    return np.asarray(rows, float).reshape(len(excerpts), len(features))
 
 
 def bar_patterns(excerpts: list[Excerpt], kit: Kit, voice: str) -> list[bytes]:

@@ -26,10 +26,16 @@ class Likeness(NamedTuple):
 
 
 def compare_figure(played: np.ndarray, real: np.ndarray) -> Likeness:
-    """Of values [n] and [m], NaNs left out; NaN where either has fewer than 3 different ones."""
+    """Of values [n] and [m], NaNs left out.
+
+    kl and overlap are NaN where either has fewer than 3 different values, `apart` where the real ones are all the same.
+    """
     played, real = played[np.isfinite(played)], real[np.isfinite(real)]
-    if len(np.unique(played)) < 3 or len(np.unique(real)) < 3:
+    if not len(played) or not len(real) or real.std() == 0:
         return Likeness(np.nan, np.nan, np.nan)
+    apart = float(scipy.stats.wasserstein_distance(played, real) / real.std())
+    if len(np.unique(played)) < 3 or len(np.unique(real)) < 3:
+        return Likeness(np.nan, np.nan, apart)
     within = np.abs(real[:, None] - real[None])[np.triu_indices(len(real), 1)]
     across = np.abs(played[:, None] - real[None]).reshape(-1)
     top = max(within.max(), across.max())
@@ -37,7 +43,7 @@ def compare_figure(played: np.ndarray, real: np.ndarray) -> Likeness:
     return Likeness(
         kl=float(np.sum(p * np.log(p / q))),
         overlap=float(np.sum(np.minimum(p, q))),
-        apart=float(scipy.stats.wasserstein_distance(played, real) / real.std()),
+        apart=apart,
     )
 
 

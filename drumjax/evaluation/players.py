@@ -16,6 +16,7 @@ from drumjax.sample import Controls, make_sampler
 
 BATCH = 64
 TIME_SIGNATURE = "4/4"
+TEMPO_LIMITS = 20.0, 400.0  # bpm, of grooves.Groove
 
 
 def play_like(
@@ -33,7 +34,11 @@ def play_like(
         some = songs[first : first + BATCH]
         rows = [some[i % len(some)] for i in range(BATCH)]
         grooves = [
-            dataclasses.replace(base, bpm=song.tempo_bpm, style=song.style if song.style in run.styles else "")
+            dataclasses.replace(
+                base,
+                bpm=float(np.clip(song.tempo_bpm, *TEMPO_LIMITS)),
+                style=song.style if song.style in run.styles else "",
+            )
             for song in rows
         ]
         contexts = [
@@ -51,7 +56,9 @@ def play_like(
     return played
 
 
-def play_counter(counter: Counter, kit: Kit, num_excerpts: int, *, num_bars: int = NUM_BARS, seed: int = 0):
+def play_counter(
+    counter: Counter, kit: Kit, num_excerpts: int, *, num_bars: int = NUM_BARS, seed: int = 0
+) -> list[Excerpt]:
     """Excerpts of what the n-gram plays: hits alone."""
     generator = np.random.default_rng(seed)
     bits = np.arange(kit.num_classes)

@@ -24,17 +24,18 @@ def bootstrap(total: np.ndarray, count: np.ndarray, seed: int = 0) -> tuple[floa
     if not count.sum():
         return (float("nan"),) * 3
     rows = np.random.default_rng(seed).integers(0, len(total), (NUM_RESAMPLES, len(total)))
-    drawn = total[rows].sum(axis=1) / np.maximum(count[rows].sum(axis=1), 1e-9)
+    counts = count[rows].sum(axis=1)
+    drawn = total[rows].sum(axis=1)[counts > 0] / counts[counts > 0]
     low, high = np.percentile(drawn, INTERVAL)
     return float(total.sum() / count.sum()), float(low), float(high)
 
 
 def groups_of(songs: Sequence[Song], chosen: Sequence[Song]) -> dict[str, np.ndarray]:
-    """Which songs [n] bool are in which group; `chosen` are those that the run was judged by."""
+    """Which songs [n] bool are in which group; `chosen` are those that pass config.validation's filters."""
     names = {song.name for song in chosen}
     groups: dict[str, Callable[[Song], bool]] = {"all": lambda song: True}
     if len(names) < len(songs):
-        groups["judged by in training"] = lambda song: song.name in names
+        groups["as config.validation"] = lambda song: song.name in names
     groups["beats"], groups["fills"] = (lambda song: song.fill == FILL_NO), (lambda song: song.fill == FILL_YES)
     for style in sorted({song.style for song in songs} - {""}):
         groups[f"style {style}"] = lambda song, style=style: song.style == style  # type: ignore[misc]

@@ -19,6 +19,7 @@ from drumjax.evaluation.players import play_like
 from drumjax.grooves import make_controls
 from drumjax.kits import get_kit
 from drumjax.runs import Run
+from drumjax.tasks import TaskError
 
 # (temperature of the hits, top_p, guidance).
 SETTINGS = (
@@ -38,6 +39,8 @@ def compare(run: Run, rounds: int) -> list[dict[str, float | str]]:
     filters = {**dataclasses.asdict(run.settings.validation), "time_signatures": ("4/4",)}
     cuts = list(cut_excerpts(select(songs, split="validation", **filters), kit))
     train = cut_excerpts(select(songs, split="train", **filters), kit)
+    if not cuts:
+        raise TaskError(f"no held-out performance in 4/4 has {NUM_BARS} bars to compare with")
     held_out = measure([cut for _, cut in cuts], features, kit)
     rows = [
         summary("held out", held_out, held_out, features),

@@ -6,7 +6,7 @@ from drumjax.evaluation.scoreboard import MODEL, NGRAM, REAL, TRAIN
 from drumjax.tables import Table
 
 # Baselines and the model are set beside each other in these groups.
-COMPARED = ("all", "judged by in training")
+COMPARED = ("all", "as config.validation")
 
 
 def make_tables(board: dict[str, Any]) -> list[Table]:
@@ -30,11 +30,11 @@ def _compare(board: dict[str, Any]) -> list[Table]:
             [f"counting: {name}", *_predicted(found[i])] for name, found in board["prediction"]["baselines"].items()
         ]
         rows += [[f"model: {name}", *_predicted(cells)] for name, cells in row.items() if isinstance(cells, dict)]
-        which = "all of them" if row["group"] == "all" else f"the {row['songs']} that the run was judged by"
+        which = "all of them" if row["group"] == "all" else f"the {row['songs']} that pass config.validation's filters"
         note = (
             f"{board['split']} split, {board['songs']} songs in 4/4: {which}. {first} in nats per step, others per hit."
         )
-        tables.append(Table(f"Prediction of held-out performances, {row['group']}", note, rows))
+        tables.append(Table(f"Prediction of performances, {row['group']}", note, rows))
     return tables
 
 

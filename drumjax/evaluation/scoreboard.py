@@ -35,7 +35,7 @@ class Scene:
     """What is compared.
 
     held_out, train    songs in 4/4 that the codec accepts
-    judged             those of held_out that the run was judged by in training
+    judged, alike      those of each that pass config.validation's filters; all of them if none does
     """
 
     run: Run
@@ -45,6 +45,7 @@ class Scene:
     held_out: list[Song]
     train: list[Song]
     judged: list[Song]
+    alike: list[Song]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +71,13 @@ def set_scene(run: Run, split: str) -> Scene:
     held_out, train = ([song for song in songs if song.split == name] for name in (split, "train"))
     if not held_out:
         raise DatasetError(f"no song in 4/4 in the {split} split of {dataset.source}; try another --split")
-    try:
-        judged = select(held_out, **dataclasses.asdict(run.settings.validation))
-    except ValueError:  # another dataset than the run was made for, or the test split
-        judged = held_out
+    try:  # among all songs, so that a name that only another split or metre has is not unknown
+        chosen = {id(song) for song in select(dataset.songs, **dataclasses.asdict(run.settings.validation))}
+    except ValueError:  # the data are others than the run was made for
+        chosen = {id(song) for song in songs}
+    judged, alike = ([song for song in some if id(song) in chosen] for some in (held_out, train))
     kit = get_kit(run.settings.codec.kit)
-    return Scene(run, kit, dataset.source, split, held_out, train, judged or held_out)
+    return Scene(run, kit, dataset.source, split, held_out, train, judged or held_out, alike or train)
 
 
 def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
@@ -128,15 +130,12 @@ def prediction(scene: Scene, counter: Counter | None) -> dict[str, Any]:
 def gather(
     scene: Scene, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
 ) -> dict[str, list[Excerpt]]:
-    """Excerpts by player. `songs` are what the model played; the n-gram plays as much."""
+    """Excerpts by player, as many of each. `songs` are what the model played."""
     players = {REAL: held_out}
-    if scene.train:
-        filters = dataclasses.asdict(scene.run.settings.validation)
-        try:
-            alike = select(scene.train, **filters)
-        except ValueError:
-            alike = scene.train
-        players[TRAIN] = [cut for _, cut in cut_excerpts(alike, scene.kit)]
+    alike = [cut for _, cut in cut_excerpts(scene.alike, scene.kit)]
+    if alike:
+        some = np.random.default_rng(seed).permutation(len(alike))[: len(held_out)]
+        players[TRAIN] = [alike[i] for i in some]
     players[MODEL] = [excerpt_of(song, scene.kit, NUM_BARS) for song in songs]
     if counter:
         players[NGRAM] = play_counter(counter, scene.kit, len(held_out), seed=seed)

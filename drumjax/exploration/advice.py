@@ -46,13 +46,11 @@ def advise(songs: Sequence[Song], settings: Settings, kit: Kit | None) -> list[A
     window = next((w for w, share in zip(WINDOW_BEATS, heard, strict=True) if share >= 0.75), WINDOW_BEATS[-1])
     advice.append(Advice("train.window_beats", str(window), "three quarters of what there is comes in songs as long"))
     steps = beats.sum() * grid
-    passes = settings.train.num_steps * settings.train.batch_size * settings.train.window_beats * grid / max(steps, 1)
+    passes = settings.train.num_steps * settings.train.batch_size * window * grid / max(steps, 1)
     if not 10 <= passes <= 60:
         num_steps = max(50, round(30 * steps / (settings.train.batch_size * window * grid) / 50) * 50)
         reason = f"{settings.train.num_steps} steps would go through these songs {passes:.0f} times; about 30 is usual"
         advice.append(Advice("train.num_steps", str(num_steps), reason))
-    if not any(song.split == "validation" for song in songs):
-        advice.append(Advice("data.validation_fraction", "0.1", "nothing is held out to judge a run by"))
     style, count = collections.Counter(song.style for song in train).most_common(1)[0]
     if style:
         advice.append(Advice("sample.style", style, f"the commonest: {count} songs"))

@@ -5,28 +5,34 @@ const pieces = JSON.parse(document.getElementById("pieces").textContent);
 const LEAD = 0.08; // seconds between the button and the first note
 const AHEAD = 0.5; // seconds of notes handed to the audio clock at a time
 let audio = null;
-let buffers = null;
+let buffers = null; // a promise of {name: AudioBuffer}
+let turn = 0; // counts calls of play(): only the last one may go on when sounds are there
 let playing = null; // {card, piece, output, start, next, chokes}
 
 async function prepare() {
   if (!audio) audio = new (window.AudioContext || window.webkitAudioContext)();
   await audio.resume();
-  if (!buffers) {
-    buffers = {};
-    for (const [name, wav] of Object.entries(sounds)) {
-      const bytes = Uint8Array.from(atob(wav), (c) => c.charCodeAt(0));
-      buffers[name] = await audio.decodeAudioData(bytes.buffer);
-    }
-  }
+  buffers ??= decode();
+  return buffers;
 }
 
-function hit(note) {
+async function decode() {
+  const decoded = {};
+  for (const [name, wav] of Object.entries(sounds)) {
+    const bytes = Uint8Array.from(atob(wav), (c) => c.charCodeAt(0));
+    decoded[name] = await audio.decodeAudioData(bytes.buffer);
+  }
+  return decoded;
+}
+
+function hit(note, round) {
   // [seconds, sound, gain, playback rate, seconds until it is damped (0: it rings), choke group]
   const [time, name, gain, rate, length, group] = note;
-  const at = playing.start + time;
+  const at = playing.start + round * playing.piece.seconds + time;
+  if (at < audio.currentTime - 0.05) return; // the page was hidden meanwhile
   const source = audio.createBufferSource();
   const volume = audio.createGain();
-  source.buffer = buffers[name];
+  source.buffer = playing.sounds[name];
   source.playbackRate.value = rate;
   volume.gain.setValueAtTime(gain, at);
   if (length) volume.gain.setTargetAtTime(0, at + length, 0.06);
@@ -49,15 +55,17 @@ function stop() {
 
 async function play(card, from) {
   stop();
-  await prepare();
-  stop(); // another may have begun while sounds were decoded
+  const mine = ++turn;
+  const ready = await prepare();
+  if (mine !== turn) return;
   const piece = pieces[Number(card.dataset.piece)];
   const output = audio.createGain();
   output.gain.value = 0.8;
   output.connect(audio.destination);
   const next = piece.notes.findIndex((note) => note[0] >= from - 1e-6);
   const start = audio.currentTime + LEAD - from;
-  playing = { card, piece, output, start, next: next < 0 ? piece.notes.length : next, chokes: {} };
+  // `next` counts notes over all rounds of a loop.
+  playing = { card, piece, output, start, next: next < 0 ? piece.notes.length : next, chokes: {}, sounds: ready };
   card.classList.add("playing");
   card.querySelector(".play").textContent = "■ Stop";
   requestAnimationFrame(tick);
@@ -68,13 +76,18 @@ function tick() {
   const { piece, card } = playing;
   let now = audio.currentTime - playing.start;
   const loop = card.querySelector(".loop").getAttribute("aria-pressed") === "true";
+  const count = piece.notes.length;
+  while (count && (loop || playing.next < count)) {
+    const round = Math.floor(playing.next / count);
+    const note = piece.notes[playing.next % count];
+    if (round * piece.seconds + note[0] >= now + AHEAD) break;
+    hit(note, round);
+    playing.next++;
+  }
   if (loop && now >= piece.seconds) {
     playing.start += piece.seconds;
-    playing.next = 0;
+    playing.next -= count;
     now -= piece.seconds;
-  }
-  while (playing.next < piece.notes.length && piece.notes[playing.next][0] < now + AHEAD) {
-    hit(piece.notes[playing.next++]);
   }
   if (!loop && now > piece.seconds + 1) return stop();
   place(card, piece, Math.min(Math.max(now, 0), piece.seconds) / piece.seconds);

@@ -14,11 +14,13 @@ from drumjax.gallery.roll import Picture, draw_roll
 from drumjax.gallery.sound import drum_sound, note_sound, to_wav
 from drumjax.kits import Kit
 from drumjax.midi_encoder import encode_song
-from drumjax.notes import Song
+from drumjax.notes import Notes, Song
 from drumjax.tab import write_tab
 
 # Between two pitches that have a sound of their own, a sound is played faster or slower.
 PITCH_STEP = 4
+# Longer pieces are cut: their pictures would be wider than can be drawn.
+MAX_BARS = 128
 # Sounds that cut each other short.
 CHOKES = {"closed hi-hat": "hi-hat", "open hi-hat": "hi-hat"}
 FOOTER = (
@@ -35,6 +37,14 @@ class Piece:
     name: str
     num_bars: int
     facts: str = ""
+
+    def cut(self) -> "Piece":
+        """The piece as it is shown: its first bars, MAX_BARS at most, and nothing beyond them."""
+        num_bars = min(self.num_bars, MAX_BARS)
+        inside = self.song.notes.onset_beat < num_bars * self.song.beats_per_bar - 1e-3
+        notes = Notes(*(column[inside] for column in self.song.notes))
+        facts = self.facts if num_bars == self.num_bars else f"{self.facts} · the first {num_bars} bars"
+        return Piece(dataclasses.replace(self.song, notes=notes), self.name, num_bars, facts)
 
 
 class Page:
@@ -80,12 +90,13 @@ class Page:
 
     def add_piece(self, piece: Piece) -> None:
         """A picture of the piece with a button to play it, its MIDI file, and its tab if it is drums."""
+        piece = piece.cut()
         picture = draw_roll(piece.song, piece.num_bars, self.kit)
         number = len(self._pieces)
         self._pieces.append(self._events(piece, picture))
         name, facts = html.escape(piece.name), html.escape(piece.facts)
         midi = _data_url("audio/midi", encode_song(piece.song))
-        tab = html.escape(write_tab(piece.song, self.kit)) if self.kit else ""
+        tab = html.escape(_tab(piece.song, self.kit)) if self.kit else ""
         details = f"<details><summary>Tab</summary><pre>{tab}</pre></details>" if tab else ""
         image = (
             f'<img src="{_data_url("image/png", picture.png)}" width="{picture.width}" height="{picture.height}" '
@@ -145,6 +156,14 @@ class Page:
             samples = drum_sound(name) if self.kit else note_sound(PITCH_STEP * round(pitch / PITCH_STEP))
             self._sounds[name] = base64.b64encode(to_wav(samples)).decode()
         return name, rate
+
+
+def _tab(song: Song, kit: Kit) -> str:
+    """ "" for a metre that does not fit the 16ths of a tab."""
+    try:
+        return write_tab(song, kit)
+    except ValueError:
+        return ""
 
 
 def _data_url(kind: str, data: bytes) -> str:
