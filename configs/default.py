@@ -39,7 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
     codec.velocity_bins = 32
     codec.offset_bins = 32  # of one step
     codec.lookback_bars = 4  # how many earlier bars the model sees at the same place
-    codec.lookback_beats = (2.0, 1.0, 0.5)  # and how many beats ago it looks
+    codec.lookback_beats = (2.0, 1.0, 0.5)  # and how many beats ago it looks, rounded to steps (at least one)
 
     # ---- Model: sizes, and parts that can be left out.
     config.model = model = ml_collections.ConfigDict()
