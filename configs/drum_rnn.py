@@ -5,8 +5,8 @@ previous step and nothing else: no position in the bar, no earlier bars, no cont
 
 Command:  python run_train.py --config configs/drum_rnn.py
 Hardware: 2 CPU cores, 1.3 GB of memory
-Time:     7 minutes
-Score:    hits 2.558 nats/step on the 122 files in 4/4 held out, still falling
+Time:     4 minutes
+Score:    hits 2.632 nats/step on the 122 files in 4/4 held out, still falling
 """
 
 import ml_collections
