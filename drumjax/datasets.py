@@ -3,22 +3,23 @@
 import collections
 import dataclasses
 import logging
+import os
 from pathlib import Path
 
 import platformdirs
 
 from drumjax.download import DownloadError
 from drumjax.groove import GROOVE_NAME, find_groove, read_info
+from drumjax.instruments import parse_instrument
 from drumjax.midi_folder import assign_splits, find_midi_files
 from drumjax.notes import Song
 from drumjax.selection import FILLS, as_names, check_choice, select
-from drumjax.song_reader import SongFile, read_songs
+from drumjax.song_reader import SongFile, Take, read_songs
 from drumjax.starter import starter_songs
 
 logger = logging.getLogger(__name__)
 
 DATASETS = ("groove", "folder", "starter")
-INSTRUMENTS = ("drums", "all")
 
 _NUM_EXAMPLES = 3  # names shown per reason
 
@@ -32,13 +33,14 @@ class DataSettings:
     """What to load. Raises DatasetError at once for a value that can't be.
 
     dataset              "groove", "folder" or "starter"
-    dir                  where it is; "" lets groove look for itself, folder needs one
+    dir                  where it is, a folder's also below $DRUMJAX_DATA; "" lets groove look for itself
     fallback             groove: use the starter grooves if the dataset can't be downloaded
     styles               primary styles to keep, () for all
     fill                 "beat" or "fill" keeps only these, "all" both
     time_signatures      such as ("4/4", "6/8"), () for all
     drummers             such as ("drummer1",), () for all
-    instrument           "drums": channel 10; "all": every note of a file
+    instrument           "drums": channel 10; "all": every note of a file; or as instruments.parse_instrument
+    sustain              notes sound on while the sustain pedal is down
     validation_fraction  folder: the share of files held out, in (0, 1)
     seed                 starter: which variations
     """
@@ -51,6 +53,7 @@ class DataSettings:
     time_signatures: tuple[str, ...] = ()
     drummers: tuple[str, ...] = ()
     instrument: str = "drums"
+    sustain: bool = False
     validation_fraction: float = 0.1
     seed: int = 0
 
@@ -58,7 +61,7 @@ class DataSettings:
         try:
             check_choice("dataset", self.dataset, DATASETS)
             check_choice("fill", self.fill, FILLS)
-            check_choice("instrument", self.instrument, INSTRUMENTS)
+            parse_instrument(self.instrument)
             for name in ("styles", "time_signatures", "drummers"):
                 object.__setattr__(self, name, as_names(name, getattr(self, name)))  # JSON knows no tuples
             if not 0.0 < self.validation_fraction < 1.0:
@@ -137,7 +140,7 @@ def _load_groove(settings: DataSettings, cache_dir: Path, num_workers: int | Non
         files.append(SongFile(row.name, str(directory / row.name), f"{status.st_size}:{status.st_mtime_ns}"))
         present.append(row)
     results = read_songs(
-        files, kind="groove", instrument=settings.instrument, cache_dir=cache_dir / "songs", num_workers=num_workers
+        files, kind="groove", take=_take(settings), cache_dir=cache_dir / "songs", num_workers=num_workers
     )
     songs = []
     for row, result in zip(present, results, strict=True):
@@ -165,7 +168,7 @@ def _load_fallback(settings: DataSettings, error: DownloadError) -> Dataset:
 def _load_folder(settings: DataSettings, cache_dir: Path, num_workers: int | None) -> Dataset:
     if not settings.dir:
         raise DatasetError('config.data.dataset is "folder": set config.data.dir to a folder of MIDI files')
-    directory = Path(settings.dir).expanduser()
+    directory = _find_folder(settings.dir)
     try:
         files, skipped = find_midi_files(directory)
     except ValueError as error:
@@ -173,7 +176,7 @@ def _load_folder(settings: DataSettings, cache_dir: Path, num_workers: int | Non
     if not files and not skipped:
         raise DatasetError(f"{directory} holds no *.mid or *.midi file; set config.data.dir to a folder that does")
     results = read_songs(
-        files, kind="folder", instrument=settings.instrument, cache_dir=cache_dir / "songs", num_workers=num_workers
+        files, kind="folder", take=_take(settings), cache_dir=cache_dir / "songs", num_workers=num_workers
     )
     songs, hashes = [], []
     for file, result in zip(files, results, strict=True):
@@ -186,9 +189,25 @@ def _load_folder(settings: DataSettings, cache_dir: Path, num_workers: int | Non
     return _make_dataset(songs, f"MIDI files in {directory}", skipped)
 
 
+def _find_folder(name: str) -> Path:
+    """The folder, or one of that name in $DRUMJAX_DATA."""
+    directory, shared = Path(name).expanduser(), os.environ.get("DRUMJAX_DATA", "")
+    if not directory.is_dir() and shared and (Path(shared) / name).is_dir():
+        return Path(shared) / name
+    return directory
+
+
+def _take(settings: DataSettings) -> Take:
+    return Take(settings.instrument, settings.sustain)
+
+
 def _make_dataset(songs: list[Song], source: str, skipped: dict[str, list[str]]) -> Dataset:
     if not songs:
-        hint = "; set config.data.instrument=all to use other channels too" if "no drum track" in skipped else ""
+        hint = (
+            "; set config.data.instrument=all for drums on other channels, or begin with configs/piano.py for others"
+            if "no drum track" in skipped
+            else ""
+        )
         raise DatasetError(
             f"no usable song in the {source}: {'; '.join(_describe(skipped)) or 'it lists no file'}{hint}"
         )

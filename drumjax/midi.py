@@ -12,9 +12,11 @@ import miditoolkit
 import numpy as np
 
 from drumjax.files import write_atomically
-from drumjax.midi_bytes import DamageError, load_bytes, wash_bytes
+from drumjax.instruments import parse_instrument
+from drumjax.midi_bytes import SUSTAIN, DamageError, load_bytes, wash_bytes
 from drumjax.midi_encoder import MAX_TEMPO_BPM, MIN_TEMPO_BPM, encode_song, keep_loudest
 from drumjax.notes import Song, make_notes
+from drumjax.pedal import sustain_notes
 
 
 class MidiError(ValueError):
@@ -28,19 +30,19 @@ class MidiError(ValueError):
         return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
 
-def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums") -> Song:
+def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums", sustain: bool = False) -> Song:
     """The performance in a MIDI file, named after the file; raises MidiError, and nothing else, for a bad file.
 
     instrument: "drums" takes the notes of channel 10, from whatever tracks; "all" takes all notes of all tracks (for
-    other instruments, and for drums on another channel), and is_drums then says if all of them are on channel 10.
+    drums on another channel), and is_drums then says if all of them are on channel 10; others are of
+    instruments.parse_instrument. With `sustain` notes sound on while the pedal is down.
 
     Onsets and durations are ticks over ticks per beat, so tempo changes do not move notes. The tempo is the one that
     sounds longest between first and last onset, the time signature the one in force at the first note (120 bpm and
-    4/4 if the file is silent on them). Of notes with the same tick and pitch the loudest stays; zero durations stay;
-    notes that never end are dropped.
+    4/4 if the file is silent on them), the program that of the most notes. Of notes with the same tick and pitch the
+    loudest stays; zero durations stay; notes that never end are dropped.
     """
-    if instrument not in ("drums", "all"):
-        raise ValueError(f'unknown instrument {instrument!r}; there are: "drums", "all"')
+    chosen = parse_instrument(instrument)
     try:
         clean = wash_bytes(load_bytes(path), drums_only=instrument == "drums")
         midi = miditoolkit.MidiFile(file=io.BytesIO(clean))
@@ -51,25 +53,37 @@ def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums") -> Son
     except Exception as error:  # no known file gets here; one more surprise must not stop a run over 10,000 files
         raise MidiError(path, "unreadable", f"{type(error).__name__}: {error}") from error
 
-    notes = [(n.start, n.pitch, n.velocity, n.end - n.start) for part in midi.instruments for n in part.notes]
+    sounding = [part for part in midi.instruments if part.notes]
+    parts = [p for p in sounding if chosen.takes(is_drum=p.is_drum, program=int(p.program), track=p.name)]
+    notes = [(n.start, n.pitch, n.velocity, n.end - n.start) for part in parts for n in part.notes]
+    if sounding and not notes:
+        raise MidiError(path, f"no notes of {instrument}")
     if not notes:
         raise MidiError(path, "no complete note", "none is ever ended")
     tick, pitch, velocity, duration = keep_loudest(*np.asarray(notes, np.int64).T)
+    if sustain:
+        pedal = sorted(
+            (c.time, c.value) for part in midi.instruments for c in part.control_changes if c.number == SUSTAIN
+        )
+        duration = sustain_notes(tick, tick + duration, pitch, pedal, int((tick + duration).max())) - tick
     tempo = _longest_tempo(midi, int(tick[0]), int(tick[-1]))
     if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
         raise MidiError(path, "tempo out of range", f"{tempo:.6g} bpm")
     signatures = [(s.numerator, s.denominator) for s in midi.time_signature_changes if s.time <= tick[0]]
+    is_drums = all(part.is_drum for part in parts)
     return Song(
         make_notes(tick / midi.ticks_per_beat, duration / midi.ticks_per_beat, pitch, velocity),
         tempo_bpm=tempo,
         time_signature=signatures[-1] if signatures else (4, 4),
-        is_drums=all(part.is_drum for part in midi.instruments if part.notes),
+        is_drums=is_drums,
         name=Path(path).name,
+        program=0 if is_drums else int(max(parts, key=lambda part: len(part.notes)).program),
     )
 
 
 def write_midi(song: Song, path: str | os.PathLike[str]) -> None:
-    """Write a song as a standard MIDI file (format 1, 480 ticks per beat), drums on channel 10, others on channel 1.
+    """Write a song as a standard MIDI file (format 1, 480 ticks per beat), drums on channel 10, others on channel 1
+    with the song's program.
 
     Pitches are written as they are. Onsets are rounded to ticks, early ones to tick 0; a note lasts at least one tick
     and ends when its pitch is next struck; of notes with the same tick and pitch the loudest stays; velocities are

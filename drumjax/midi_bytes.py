@@ -1,7 +1,8 @@
 """The bytes of a MIDI file: loaded, and washed of all but notes, tempos and time signatures.
 
-One bounded walk over the bytes keeps those, checked, and drops the rest (pedals, key signatures, sysex, lyrics). What
-comes out is a small, sound file whatever went in. The format: Standard MIDI Files 1.0.
+One bounded walk over the bytes keeps those, checked, and drops the rest (key signatures, sysex, lyrics). Where others
+than drums are wanted, it also keeps names of tracks, programs and the sustain pedal. What comes out is a small, sound
+file whatever went in. The format: Standard MIDI Files 1.0.
 """
 
 import os
@@ -15,7 +16,10 @@ MAX_BEATS = 20_000  # almost three hours at 120 bpm; float32 onsets are still ex
 _MAX_CHANGES = 50_000  # tempos and time signatures; a rubato piano piece has 6,641
 _MAX_OVERLAP = 256  # sounding notes of one pitch; miditoolkit copies the list of them at every note off
 _MAX_TRACKS = 1000
-_END_OF_TRACK, _TEMPO, _TIME_SIGNATURE = 0x2F, 0x51, 0x58  # types of meta event
+_MAX_CONTROLS = 200_000  # messages of the sustain pedal and changes of program
+_MAX_NAME = 100  # bytes of a track's name that are kept
+_TRACK_NAME, _END_OF_TRACK, _TEMPO, _TIME_SIGNATURE = 0x03, 0x2F, 0x51, 0x58  # types of meta event
+SUSTAIN = 64  # number of the controller
 
 
 class DamageError(Exception):
@@ -44,6 +48,8 @@ def load_bytes(path: str | os.PathLike[str]) -> bytes:
 def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
     """A MIDI file with only the (drum) notes, tempos and time signatures of this one; at least one note starts.
 
+    Unless drums_only it has names of tracks, programs and the sustain pedal too.
+
     Raises DamageError for a file that is damaged, has no notes to keep, or is beyond the limits.
     """
     start = data.find(b"MThd", 0, 1024) if data[:4] == b"RIFF" else 0  # .rmi: the same file in a RIFF container
@@ -59,7 +65,7 @@ def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
 
     tracks: list[list[tuple[int, bytes]]] = []
     changes: list[tuple[int, bytes]] = []
-    position, num_messages, others = start + 8 + size, 0, 0
+    position, num_messages, num_controls, others = start + 8 + size, 0, 0, 0
     while num_tracks > 0:
         chunk = data[position : position + 8]
         _require(len(chunk) == 8, "truncated", "fewer tracks than announced")
@@ -67,12 +73,15 @@ def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
         if chunk[:4] == b"MTrk":  # the standard says to skip chunks of other types
             num_tracks -= 1
             events = _iterate_events(data[position + 8 : position + 8 + size], size)
-            notes, num_others = _keep_notes(events, drums_only, MAX_BEATS * division, changes)
+            notes, controls, num_others = _keep_notes(events, drums_only, MAX_BEATS * division, changes)
             others += num_others
             num_messages += len(notes)
+            num_controls += len(controls)
             _require(num_messages <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
+            _require(num_controls <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
             if notes:
-                tracks.append(notes)
+                # In order of time, a program before the note that it is for.
+                tracks.append(sorted([*controls, *notes], key=lambda event: event[0]))
         position += 8 + size
     _require(tracks, "no drum track" if others else "no notes")
     changes.sort(key=lambda event: event[0])  # in one track: miditoolkit forgets tempos if there are several
@@ -81,17 +90,25 @@ def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
 
 
 def _keep_notes(events: Iterator[tuple[int, int, bytes]], drums_only: bool, last_tick: int, changes: list):
-    """The note messages of a track, [(tick, message)], and the number of notes not kept, being of other channels.
+    """The note messages of a track, [(tick, message)], what else is kept of it, in the same form, and the number of
+    notes not kept, being of other channels.
 
     Tempos and time signatures are appended to changes in the same form.
     """
     notes: list[tuple[int, bytes]] = []
+    controls: list[tuple[int, bytes]] = []
     sounding = [0] * 2048  # by channel and pitch
     others = 0
     for tick, kind, data in events:
         if kind in (_TEMPO, _TIME_SIGNATURE) and tick < last_tick:
             changes.append((tick, _clean_change(kind, data)))
             _require(len(changes) <= _MAX_CHANGES, "too many tempo changes", f"more than {_MAX_CHANGES}")
+        elif not drums_only and _is_control(kind, data) and tick < last_tick:
+            controls.append((tick, bytes((kind, *data))))
+            _require(len(controls) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
+        elif not drums_only and kind == _TRACK_NAME and data and tick < last_tick:
+            name = data[:_MAX_NAME]
+            controls.append((tick, bytes((0xFF, _TRACK_NAME, len(name), *name))))
         elif 0x80 <= kind < 0xA0:
             key = (kind & 0x0F) << 7 | data[0]
             if kind >= 0x90 and data[1] > 0:
@@ -107,7 +124,12 @@ def _keep_notes(events: Iterator[tuple[int, int, bytes]], drums_only: bool, last
                 continue
             notes.append((tick, bytes((kind, *data))))
             _require(len(notes) <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
-    return notes, others
+    return notes, controls, others
+
+
+def _is_control(kind: int, data: bytes) -> bool:
+    """Whether it is a change of program, or the sustain pedal."""
+    return 0xC0 <= kind < 0xD0 or (0xB0 <= kind < 0xC0 and data[0] == SUSTAIN)
 
 
 def _iterate_events(track: bytes, size: int) -> Iterator[tuple[int, int, bytes]]:

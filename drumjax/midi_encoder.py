@@ -27,6 +27,8 @@ def encode_song(song: Song) -> bytes:
         raise ValueError(f"longer than {MAX_BEATS} beats")
     if not MIN_TEMPO_BPM <= song.tempo_bpm <= MAX_TEMPO_BPM:
         raise ValueError(f"tempo of {song.tempo_bpm} bpm is not in {MIN_TEMPO_BPM:g}..{MAX_TEMPO_BPM:g}")
+    if not 0 <= song.program <= 127:
+        raise ValueError(f"program {song.program} is not in 0..127")
     if not is_time_signature(*song.time_signature):
         raise ValueError(f"bad time signature {song.time_signature}")
 
@@ -47,7 +49,7 @@ def encode_song(song: Song) -> bytes:
     signature = bytes((numerator, denominator.bit_length() - 1, 24, 8))
     name = song.name.encode("utf-8", "replace") or b"drumjax"  # a file name may hold bytes that are no text
     channel = 9 if song.is_drums else 0
-    program = bytes((0, 0xC0 | channel, 0))
+    program = bytes((0, 0xC0 | channel, 0 if song.is_drums else song.program))
     tracks = (
         _meta(0x51, tempo) + _meta(0x58, signature),
         _meta(0x03, name) + program + _encode_notes(channel, tick, end, pitch, velocity),

@@ -101,6 +101,7 @@ class Song:
     name            where it came from: a path relative to its dataset, or a title
     split           "train", "validation", "test", or "" if not assigned
     drummer         who played it, "" if unknown
+    program         General MIDI program 0..127 of a pitched instrument
     """
 
     notes: Notes
@@ -112,6 +113,7 @@ class Song:
     name: str = ""
     split: str = ""
     drummer: str = ""
+    program: int = 0
 
     @property
     def beats_per_bar(self) -> float:

@@ -19,7 +19,7 @@ from drumjax.notes import Notes, Song
 logger = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the arrays below change.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 def pack_songs(results: Sequence[Song | str]) -> dict[str, np.ndarray]:
@@ -45,6 +45,7 @@ def pack_songs(results: Sequence[Song | str]) -> dict[str, np.ndarray]:
         "velocity": join("velocity", np.uint8),
         "tempo_bpm": np.asarray([song.tempo_bpm for _, song in songs], np.float64),
         "time_signature": np.asarray([song.time_signature for _, song in songs], np.int64).reshape(-1, 2),
+        "program": np.asarray([song.program for _, song in songs], np.uint8),
         "is_drums": np.asarray([song.is_drums for _, song in songs], bool),
         "failures": np.frombuffer(json.dumps(failures).encode(), np.uint8),
     }
@@ -68,6 +69,7 @@ def unpack_songs(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> list
             time_signature=(numerator, denominator),
             is_drums=bool(data["is_drums"][row]),
             name=names[index],
+            program=int(data["program"][row]),
         )
     complete = [result for result in results if result is not None]
     if len(complete) != len(names):

@@ -54,7 +54,7 @@ def test_another_reader_is_another_cache_file(monkeypatch, changed):
 def read_with_two_workers(directory: Path, tmp_path: Path):
     return song_reader.read_songs(
         [song_reader.SongFile(f"{i}.mid", str(directory / f"{i}.mid"), str(i)) for i in range(6)],
-        kind="folder", instrument="drums", cache_dir=tmp_path / "cache", num_workers=2,
+        kind="folder", take=song_reader.Take(), cache_dir=tmp_path / "cache", num_workers=2,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_a_script_without_main_guard_runs_once(tmp_path, six_files):
         f"folder = Path({str(six_files)!r})\n"
         "files = [song_reader.SongFile(p.name, str(p), '') for p in sorted(folder.iterdir())]\n"
         f"cache = Path({str(tmp_path / 'cache')!r})\n"
-        "results = song_reader.read_songs(files, kind='x', instrument='drums', cache_dir=cache, num_workers=2)\n"
+        "results = song_reader.read_songs(files, kind='x', take=song_reader.Take(), cache_dir=cache, num_workers=2)\n"
         "print('read', len(results), flush=True)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(song_reader.__file__).parents[1])}

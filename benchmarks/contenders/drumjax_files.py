@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.contender import Contender, Figures, Repeat, num_cores
-from drumjax.song_reader import SongFile, read_songs
+from drumjax.song_reader import SongFile, Take, read_songs
 
 
 def read(folder: str, num_files: int, num_workers: int) -> Contender:
@@ -42,7 +42,7 @@ def find_files(folder: str, num_files: int) -> list[SongFile]:
 
 def _time_reading(files: list[SongFile], cache_dir: Path, num_workers: int) -> Figures:
     start = time.perf_counter()
-    songs = read_songs(files, kind="benchmark", instrument="drums", cache_dir=cache_dir, num_workers=num_workers)
+    songs = read_songs(files, kind="benchmark", take=Take(), cache_dir=cache_dir, num_workers=num_workers)
     seconds = time.perf_counter() - start
     bad = sum(isinstance(song, str) for song in songs)
     return {"seconds": seconds, "files": len(songs), "files_without_song": bad}

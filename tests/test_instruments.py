@@ -1,0 +1,106 @@
+"""Which notes of a file are taken, and what the pedal does to them."""
+
+import numpy as np
+import pytest
+
+from drumjax.instruments import parse_instrument
+from drumjax.midi import MidiError, read_midi, write_midi
+from drumjax.notes import Song, make_notes
+from drumjax.pedal import sustain_notes
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("drums", ["kit"]),
+        ("all", ["kit", "grand", "bass"]),
+        ("pitched", ["grand", "bass"]),
+        ("program=0", ["grand"]),
+        ("program=30-40", ["bass"]),
+        ("track=PIANO", ["grand"]),
+    ],
+)
+def test_what_each_takes(text, taken):
+    parts = {"kit": (True, 0, "Piano"), "grand": (False, 0, "Piano right"), "bass": (False, 33, "Bass")}
+    chosen = parse_instrument(text)
+    found = [name for name, (drum, program, track) in parts.items()
+             if chosen.takes(is_drum=drum, program=program, track=track)]  # fmt: skip
+    assert found == taken
+
+
+@pytest.mark.parametrize(
+    "text", ["", "piano", "program=", "program=128", "program=7-3", "program=x", "track=", "all=1"]
+)
+def test_others_are_refused(text):
+    with pytest.raises(ValueError, match="unknown instrument .* there are: 'drums'"):
+        parse_instrument(text)
+
+
+def smf(*tracks: str) -> bytes:
+    """A file of these tracks, hexadecimal, 96 ticks per beat."""
+    chunks = [bytes.fromhex(track) + b"\x00\xff\x2f\x00" for track in tracks]
+    return (
+        b"MThd"
+        + bytes.fromhex(f"00000006 0001 {len(chunks):04x} 0060")
+        + b"".join(b"MTrk" + len(chunk).to_bytes(4, "big") + chunk for chunk in chunks)
+    )
+
+
+PIANO = "00 ff 03 05 5069616e6f  00 c0 00  00 90 3c 40  60 80 3c 00"  # track "Piano", program 0, C4 for a beat
+BASS = "00 c1 21  00 91 24 50  30 81 24 00"  # program 33, channel 2
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(data, **options):
+        path = tmp_path / "x.mid"
+        path.write_bytes(data)
+        return read_midi(path, **options)
+
+    return read
+
+
+def test_parts_of_a_file(read):
+    whole = smf(PIANO, BASS, "00 99 24 64 30 89 24 00")
+    notes = {
+        text: read(whole, instrument=text).notes.pitch.tolist() for text in ("pitched", "program=33", "track=pian")
+    }
+    assert notes == {"pitched": [36, 60], "program=33": [36], "track=pian": [60]}
+    song = read(whole, instrument="program=32-39")
+    assert (song.program, song.is_drums) == (33, False)
+    with pytest.raises(MidiError, match="no notes of program=5"):
+        read(whole, instrument="program=5")
+
+
+def test_the_program_is_written_and_read_back(tmp_path):
+    song = Song(make_notes([0.0], [1.0], [60], [80]), is_drums=False, program=41)
+    write_midi(song, tmp_path / "x.mid")
+    assert read_midi(tmp_path / "x.mid", instrument="program=41").program == 41
+    with pytest.raises(ValueError, match="program 128"):
+        write_midi(Song(song.notes, is_drums=False, program=128), tmp_path / "y.mid")
+
+
+def test_the_pedal_holds_notes_until_it_comes_up(read):
+    # Down at 0, C4 for half a beat, up after two beats; then a D4 without it.
+    track = "00 b0 40 7f  00 90 3c 40  30 80 3c 00  8110 b0 40 00  00 90 3e 40  30 80 3e 00"
+    assert read(smf(track), instrument="pitched").notes.duration_beat.tolist() == [0.5, 0.5]
+    assert read(smf(track), instrument="pitched", sustain=True).notes.duration_beat.tolist() == [2.0, 0.5]
+
+
+def test_what_the_pedal_does_by_hand():
+    start, end, pitch = (np.asarray(x) for x in ([0, 10, 20, 60], [5, 15, 30, 70], [60, 62, 60, 64]))
+    pedal = [(2, 100), (3, 127), (40, 0), (65, 64)]
+    # The first C is struck again at 20; the pedal comes up at 40; the last note is held to the end.
+    assert sustain_notes(start, end, pitch, pedal, 90).tolist() == [20, 40, 40, 90]
+    assert sustain_notes(start, end, pitch, [], 90).tolist() == end.tolist()
+    assert sustain_notes(start, end, pitch, [(0, 63)], 90).tolist() == end.tolist()  # not down
+
+
+def test_a_real_piano_piece_is_longer_with_the_pedal(shared_data):
+    path = shared_data / "piano_midi_de" / "midis" / "Albeniz" / "alb_esp1.mid"
+    dry, wet = (read_midi(path, instrument="pitched", sustain=sustain).notes for sustain in (False, True))
+    np.testing.assert_array_equal(dry.onset_beat, wet.onset_beat)
+    assert (wet.duration_beat >= dry.duration_beat).all()
+    assert wet.duration_beat.mean() > 1.2 * dry.duration_beat.mean()
+    right = read_midi(path, instrument="track=right")
+    assert 0 < len(right.notes.pitch) < len(dry.pitch)
