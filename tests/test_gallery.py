@@ -22,8 +22,8 @@ from drumjax.patterns import write_pitches
 ROW = {
     "file": "000000.mid", "index": 0, "seed": 7,
     "context": {"bars": 4, "bpm": 96.0, "style": "funk", "time_signature": "4/4", "fill_every": 0, "density": 0.0,
-                "dynamics": 0.0},
-    "temperature": {"hits": 1.0, "velocity": 1.0}, "top_k": 0, "top_p": 1.0, "guidance": 1.0,
+                "dynamics": 0.0, "num_notes": 0},
+    "temperature": {"hits": 1.0, "velocity": 1.0}, "top_k": 0, "top_p": 1.0, "guidance": 1.0, "no_repeat": 0,
 }  # fmt: skip
 
 
@@ -83,7 +83,11 @@ def make_evaluation():
     cells = {"nll": 1.0, "low": 0.9, "high": 1.1, "perplexity": 2.7, "accuracy": 0.5, "event_accuracy": 0.4}
     board = {
         "step": 20, "split": "validation", "source": "made up", "songs": 3, "excerpts": 9, "bars": 8,
-        "prediction": {"model": [{"group": "all", "songs": 3, "hits": cells}], "baselines": {"unigram": [cells]}},
+        "metre": " in 4/4",
+        "prediction": {
+            "model": [{"group": "all", "songs": 3, "hits": cells, "nats_per_bar": 16.0}],
+            "baselines": {"hits": {"unigram": [cells]}},
+        },
         "grooves": [{"figure": f.name, "unit": f.unit, REAL: {"mean": 1, "sd": 1},
                      MODEL: {"mean": 1, "sd": 1, "kl": 0.1, "overlap": 0.9, "apart": 0.1}} for f in features],
         "patterns": {"kick": {MODEL: 0.4}},
@@ -102,7 +106,7 @@ def test_an_evaluation_as_a_page(tmp_path):
     text = (tmp_path / "report.html").read_text("utf-8")
     for words in (
         "Prediction of performances",
-        "model: hits",
+        "hits, model",
         "swing ratio",
         "bars copied",
         "How it was trained",
@@ -114,7 +118,7 @@ def test_an_evaluation_as_a_page(tmp_path):
 
 def test_an_evaluation_without_grooves_or_curves(tmp_path):
     whole = make_evaluation().board
-    board = {name: whole[name] for name in ("step", "split", "source", "songs", "prediction")}
+    board = {name: whole[name] for name in ("step", "split", "source", "songs", "metre", "prediction")}
     write_report(Evaluation({**board, "remark": "too few"}), ROLAND_TD11, tmp_path, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "too few" in text

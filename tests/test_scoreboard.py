@@ -12,8 +12,8 @@ from configs import default
 from drumjax.codecs.grid import GridCodec
 from drumjax.datasets import Dataset, DatasetError
 from drumjax.evaluate import check_folders
-from drumjax.evaluation import scoreboard
-from drumjax.evaluation.baselines import Counter
+from drumjax.evaluation import scene, scoreboard
+from drumjax.evaluation.baselines import BAR_STEPS, Counter, Line
 from drumjax.evaluation.command import write_json
 from drumjax.evaluation.excerpts import excerpt_of
 from drumjax.evaluation.players import play_counter, play_like
@@ -46,13 +46,13 @@ def make_run() -> Run:
 
 @pytest.fixture
 def songs(monkeypatch):
-    monkeypatch.setattr(scoreboard, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
+    monkeypatch.setattr(scene, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
 
 
 @pytest.fixture(scope="module")
 def board():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoreboard, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
+        patch.setattr(scene, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
         return scoreboard.evaluate(make_run()).board
 
 
@@ -60,7 +60,7 @@ def test_every_section_is_there_and_can_be_written(board, tmp_path):
     assert {"prediction", "grooves", "patterns", "memory"} <= set(board)
     assert (board["songs"], board["training_songs"], board["excerpts"]) == (4, 4, 8)
     text = write_text(make_tables(board))
-    for words in ("counting: 0.4 copy + n-gram", "model: offset", "style jazz", "drummer1", "syncopation, Witek",
+    for words in ("hits, counting: 0.4 copy + n-gram", "offset, model", "style jazz", "drummer1", "syncopation, Witek",
                   "longest run"):  # fmt: skip
         assert words in text
     assert max(map(len, text.splitlines())) < 220
@@ -119,7 +119,7 @@ def _first_bars(song, bars=8):
 
 def test_few_held_out_bars_are_not_compared(monkeypatch):
     short = [dataclasses.replace(make_song(9, 4), split="validation", name="short")]
-    monkeypatch.setattr(scoreboard, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
+    monkeypatch.setattr(scene, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
     found = scoreboard.evaluate(make_run()).board
     assert "too few" in found["remark"]
     assert "grooves" not in found
@@ -142,7 +142,8 @@ def test_one_groove_for_each_song_as_the_song_is():
 
 
 def test_the_counter_plays_excerpts():
-    counter = Counter([np.tile([1, 0, 2, 0], 40)] * 20, 512)
+    loop = Line(np.tile([1, 0, 2, 0], 40), np.arange(160) % BAR_STEPS)
+    counter = Counter([loop] * 20, 512)
     parts = play_counter(counter, ROLAND_TD11, 2, num_bars=3)
     assert [part.hits.shape for part in parts] == [(3, 16, 9)] * 2
     assert set(np.unique(np.nonzero(parts[0].hits)[2])) <= {0, 1}

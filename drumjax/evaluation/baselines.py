@@ -1,110 +1,125 @@
-"""What counting alone can predict: the baselines that a model must beat, on the hits of whole songs in 4/4.
+"""What counting alone can predict: the baselines that a model must beat, on whole songs.
 
-All are learned from the training split. A song is a sequence of chords, one per 16th from its first bar to the end of
-its last; a chord is an integer, a bit per drum.
+All are learned from the training split. A song is a sequence of whole numbers >= 0, each at a place of the bar: the
+chord of each 16th (a bit per drum), or one field of the notes of a melody.
 """
 
-import collections
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from drumjax.evaluation.excerpts import STEPS_PER_BEAT, excerpt_of
+from drumjax.evaluation.ngram import Followers, in_blocks
 from drumjax.kits import Kit
 from drumjax.notes import Song
 
 BAR_STEPS = 4 * STEPS_PER_BEAT
-UNIGRAM_ADDED = 0.1  # to the count of every chord
+UNIGRAM_ADDED = 0.1  # to the count of every value
 PLACE_WEIGHT = 5.0  # of the unigram, in counts
 CONTEXTS = (1, 2, 4, 8, 16)  # steps of an n-gram, from short to long
 COPY_WEIGHT = 0.4
 
 
-def chords_of(song: Song, kit: Kit) -> np.ndarray:
-    """[steps] int64: a bit per drum. Raises ValueError for a song that is not in 4/4."""
+class Line(NamedTuple):
+    """A song as it is counted: values [T] and their places in the bar [T], both int64."""
+
+    values: np.ndarray
+    places: np.ndarray
+
+
+def chords_of(song: Song, kit: Kit) -> Line:
+    """A value per 16th: a bit per drum. Raises ValueError for a song that is not in 4/4."""
     if song.time_signature != (4, 4):
         raise ValueError(f"{song.name} is in {'{}/{}'.format(*song.time_signature)}, not in 4/4")
     cells = excerpt_of(song, kit).hits.reshape(-1, kit.num_classes)
-    return cells @ (1 << np.arange(kit.num_classes))
+    chords = cells @ (1 << np.arange(kit.num_classes))
+    return Line(chords, np.arange(len(chords)) % BAR_STEPS)
 
 
 class Guess(NamedTuple):
-    """Of each step of a song [T]: the nats of its chord, and whether it was the likeliest."""
+    """Of each step of a song [T]: the nats of its value, and whether it was the likeliest."""
 
     nll: np.ndarray
     correct: np.ndarray
 
 
 class Counter:
-    """Unigram, position in the bar, and Witten-Bell n-gram, learned from chords of songs."""
+    """Unigram, place in the bar, and Witten-Bell n-gram, learned from lines.
 
-    def __init__(self, songs: Sequence[np.ndarray], num_chords: int):
-        by_place = np.zeros((BAR_STEPS, num_chords))
-        for chords in songs:
-            np.add.at(by_place, (np.arange(len(chords)) % BAR_STEPS, chords), 1)
+    num_values, num_places  how many there are
+    copy                    how it is called to expect what came copy_steps ago, and how many these are
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        num_values: int,
+        num_places: int = BAR_STEPS,
+        copy: str = "copy",
+        copy_steps: int = BAR_STEPS,
+    ):
+        self.num_values, self.copy, self.copy_steps = num_values, copy, copy_steps
+        by_place = np.zeros((num_places, num_values))
+        for line in lines:
+            np.add.at(by_place, (line.places, line.values), 1)
         total = by_place.sum(axis=0)
-        self.unigram = (total + UNIGRAM_ADDED) / (total.sum() + UNIGRAM_ADDED * num_chords)
+        self.unigram = (total + UNIGRAM_ADDED) / (total.sum() + UNIGRAM_ADDED * num_values)
         self.by_place = (by_place + PLACE_WEIGHT * self.unigram) / (by_place.sum(axis=1, keepdims=True) + PLACE_WEIGHT)
-        # What followed each context of n chords, and how often.
-        self.followers: dict[int, dict[bytes, collections.Counter[int]]] = {n: {} for n in CONTEXTS}
-        for chords in songs:
-            values = chords.astype(np.int16)
-            for n, table in self.followers.items():
-                for t in range(n, len(values)):
-                    table.setdefault(values[t - n : t].tobytes(), collections.Counter())[int(values[t])] += 1
+        self.followers = [Followers([line.values for line in lines], length) for length in CONTEXTS]
 
-    def odds(self, chords: np.ndarray) -> np.ndarray:
-        """[T, chords]: the n-gram's distribution at each step of a song, given the steps before it.
+    def odds(self, line: Line, steps: slice = slice(None)) -> np.ndarray:
+        """[T, values]: the n-gram's distribution at those steps of a song, given the steps before them.
 
-        Witten & Bell 1991 (method C), interpolated: along contexts of 1, 2, 4, 8 and 16 chords, as far as the context
-        was seen, P_n = (count + kinds * P_shorter) / (sum of counts + kinds), `kinds` being how many different chords
-        followed it; below them the position in the bar.
+        Along contexts of 1, 2, 4, 8 and 16 values, as far as the context was seen; below them the place in the bar.
         """
-        values = chords.astype(np.int16)
-        return np.stack([self._next_odds(values[:t]) for t in range(len(values))])
-
-    def _next_odds(self, values: np.ndarray) -> np.ndarray:
-        """[chords]: what the n-gram expects after values [t] int16."""
-        t = len(values)
-        row = self.by_place[t % BAR_STEPS].copy()
-        for n in CONTEXTS:
-            found = self.followers[n].get(values[t - n :].tobytes()) if t >= n else None
-            if found is None:
-                break
-            kinds, total = len(found), found.total()
-            row *= kinds / (kinds + total)
-            row[list(found)] += np.fromiter(found.values(), float) / (kinds + total)
-        return row
+        odds = self.by_place[line.places[steps]].copy()
+        seen = np.ones(len(odds), bool)
+        for followers in self.followers:
+            context = followers.find(line.values)[steps]
+            seen &= context >= 0
+            followers.mix(odds, np.where(seen, context, -1))
+        return odds
 
     def play(self, num_steps: int, generator: np.random.Generator) -> np.ndarray:
-        """[T] int16: chords drawn from the n-gram, one after the other."""
-        values = np.zeros(num_steps, np.int16)
+        """[T] int64: values drawn from the n-gram, one after the other, each at the next place."""
+        values = np.zeros(num_steps, np.int64)
+        places = np.arange(num_steps) % len(self.by_place)
+        longest = CONTEXTS[-1]
         for t in range(num_steps):
-            sums = np.cumsum(self._next_odds(values[:t]))
+            first = max(0, t - longest)
+            odds = self.odds(Line(values[first : t + 1], places[first : t + 1]), slice(t - first, None))[0]
+            sums = np.cumsum(odds)
             values[t] = min(np.searchsorted(sums, generator.random() * sums[-1], side="right"), len(sums) - 1)
         return values
 
-    def judge(self, chords: np.ndarray) -> dict[str, Guess]:
-        """How each baseline does on a song [T]. The copies are of the chord a bar ago."""
-        step = np.arange(len(chords))
-        place, ngram = self.by_place[step % BAR_STEPS], self.odds(chords)
-        guesses = {
-            "unigram": np.broadcast_to(self.unigram, place.shape),
-            "position in bar": place,
-            "0.4 copy + position in bar": _with_copy(place, chords),
-            "n-gram": ngram,
-            "0.4 copy + n-gram": _with_copy(ngram, chords),
-        }
-        return {
-            name: Guess(-np.log(odds[step, chords]), np.argmax(odds, axis=1) == chords)
-            for name, odds in guesses.items()
-        }
+    def judge(self, line: Line) -> dict[str, Guess]:
+        """How each baseline does on a song."""
+        parts: list[dict[str, Guess]] = []
+        for steps in in_blocks(len(line.values), self.num_values):
+            values, copied = line.values[steps], np.full(len(line.values), -1)
+            copied[self.copy_steps :] = line.values[: -self.copy_steps]
+            place, ngram = self.by_place[line.places[steps]], self.odds(line, steps)
+            odds = {
+                "unigram": np.broadcast_to(self.unigram, place.shape),
+                "position in bar": place,
+                f"{COPY_WEIGHT} {self.copy} + position in bar": _with_copy(place, copied[steps]),
+                "n-gram": ngram,
+                f"{COPY_WEIGHT} {self.copy} + n-gram": _with_copy(ngram, copied[steps]),
+            }
+            rows = np.arange(len(values))
+            parts.append(
+                {
+                    name: Guess(-np.log(found[rows, values]), np.argmax(found, axis=1) == values)
+                    for name, found in odds.items()
+                }
+            )
+        return {name: Guess(*map(np.concatenate, zip(*(p[name] for p in parts), strict=True))) for name in parts[0]}
 
 
-def _with_copy(odds: np.ndarray, chords: np.ndarray) -> np.ndarray:
-    """[T, chords]: from the second bar on, COPY_WEIGHT of the odds goes to the chord a bar ago."""
-    mixed, step = odds.copy(), np.arange(BAR_STEPS, len(chords))
-    mixed[step] *= 1 - COPY_WEIGHT
-    mixed[step, chords[step - BAR_STEPS]] += COPY_WEIGHT
+def _with_copy(odds: np.ndarray, copied: np.ndarray) -> np.ndarray:
+    """[T, values]: COPY_WEIGHT of the odds goes to the copied value [T], where there is one (>= 0)."""
+    mixed, rows = odds.copy(), np.flatnonzero(copied >= 0)
+    mixed[rows] *= 1 - COPY_WEIGHT
+    mixed[rows, copied[rows]] += COPY_WEIGHT
     return mixed

@@ -6,54 +6,59 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from drumjax.codecs import MAX_BEATS_PER_BAR
 from drumjax.evaluation.baselines import BAR_STEPS, Counter
 from drumjax.evaluation.excerpts import NUM_BARS, Excerpt
-from drumjax.grooves import collect_songs, decode_tokens, make_controls, make_groove, make_request
+from drumjax.grooves import Groove, collect_songs, make_controls, make_groove, make_request
 from drumjax.kits import Kit
 from drumjax.notes import Song
 from drumjax.runs import Run
 from drumjax.sample import Controls, make_sampler
 
 BATCH = 64
-TIME_SIGNATURE = "4/4"
 TEMPO_LIMITS = 20.0, 400.0  # bpm, of grooves.Groove
 
 
 def play_like(
     run: Run, songs: Sequence[Song], controls: Controls | None = None, *, num_bars: int = NUM_BARS, seed: int = 0
 ) -> list[Song]:
-    """One groove for each song, from its first bar, in the song's style and tempo, as a beat or a fill.
+    """One piece for each song, from its first bar, in the song's style, tempo and metre, as a beat or a fill.
 
-    As the run's own settings choose, unless `controls` says otherwise.
+    As the run's own settings choose, unless `controls` says otherwise. A metre that cannot be asked for is 4/4.
     """
-    base = make_groove(run.settings.sample, bars=num_bars, time_signature=TIME_SIGNATURE)
     controls = controls or make_controls(run.settings.sample, run.codec.fields)
     sampler, key = make_sampler(run.model, run.codec, guided=controls.guidance != 1), jax.random.key(seed)
     played = []
     for first in range(0, len(songs), BATCH):
         some = songs[first : first + BATCH]
         rows = [some[i % len(some)] for i in range(BATCH)]
-        grooves = [
-            dataclasses.replace(
-                base,
-                bpm=float(np.clip(song.tempo_bpm, *TEMPO_LIMITS)),
-                style=song.style if song.style in run.styles else "",
-            )
-            for song in rows
-        ]
+        grooves = [_groove_like(run, song, num_bars) for song in rows]
         contexts = [
             groove.context(run.styles)._replace(fill=np.int32(song.fill))
             for groove, song in zip(grooves, rows, strict=True)
         ]
-        request = make_request(base, run.codec, run.styles, controls, range(first, first + BATCH))
-        request = request._replace(context=jax.tree.map(lambda *column: np.stack(column), *contexts))
-        tokens = sampler(run.params, run.stats, key, request).tokens
-        found = collect_songs(base, decode_tokens(base, run.codec, run.styles, tokens), run.codec)
-        played += [
-            dataclasses.replace(song, tempo_bpm=groove.bpm, style=groove.style, name=f"{first + i:06d}")
-            for i, (song, groove, _) in enumerate(zip(found, grooves, some, strict=False))
-        ]
+        longest = max(grooves, key=lambda groove: groove.beats)
+        request = make_request(longest, run.codec, run.styles, controls, range(first, first + BATCH))
+        context = jax.tree.map(lambda *column: np.stack(column), *contexts)
+        end = np.asarray([run.codec.to_ticks(c, g.beats) for c, g in zip(contexts, grooves, strict=True)], np.int32)
+        tokens = sampler(run.params, run.stats, key, request._replace(context=context, end=end)).tokens
+        notes = jax.device_get(jax.vmap(run.codec.decode)(tokens, context))
+        for i, (groove, _) in enumerate(zip(grooves, some, strict=False)):
+            mine = jax.tree.map(lambda column, i=i: column[i : i + 1], notes)
+            (song,) = collect_songs(groove, mine, run.codec)
+            played.append(dataclasses.replace(song, name=f"{first + i:06d}"))
     return played
+
+
+def _groove_like(run: Run, song: Song, num_bars: int) -> Groove:
+    metre = "{}/{}".format(*song.time_signature)
+    return make_groove(
+        run.settings.sample,
+        bars=num_bars,
+        time_signature=metre if song.metre and song.beats_per_bar <= MAX_BEATS_PER_BAR else "4/4",
+        bpm=float(np.clip(song.tempo_bpm, *TEMPO_LIMITS)),
+        style=song.style if song.style in run.styles else "",
+    )
 
 
 def play_counter(

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
-from drumjax.evaluation.baselines import Counter, chords_of
-from drumjax.kits import Kit
+from drumjax.codecs import Codec, clock
+from drumjax.evaluation.baselines import Counter, Line
 from drumjax.likelihood import encode_songs, make_song_scorer
+from drumjax.loss import place_of
 from drumjax.notes import FILL_NO, FILL_YES, Song
 from drumjax.runs import Run
 
@@ -46,9 +48,11 @@ def groups_of(songs: Sequence[Song], chosen: Sequence[Song]) -> dict[str, np.nda
 
 
 def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row per group: per field nats per variable that exists, their interval, accuracy, and accuracy of events."""
+    """A row per group: per field nats per variable that exists, their interval, accuracy, and accuracy of events; and
+    the nats of a bar of all fields together."""
     batches = encode_songs(songs, run.codec, run.styles)
     scores = make_song_scorer(run.model, run.codec)(run.params, run.stats, batches)
+    bars = np.asarray([song.num_bars for song in songs], float)
     rows = []
     for name, mask in groups.items():
         row: dict[str, Any] = {"group": name, "songs": int(mask.sum())}
@@ -59,25 +63,43 @@ def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> l
                 "accuracy": _share(score.correct[mask], score.count[mask]),
                 "event_accuracy": _share(score.events_correct[mask], score.events[mask]),
                 "count": int(score.count[mask].sum()),
+                "per_bar": _share(score.nll[mask], bars[mask]),
             }  # fmt: skip
+        row["nats_per_bar"] = sum(row[field.name]["per_bar"] for field in run.codec.fields)
         rows.append(row)
     return rows
 
 
+def lines_of(songs: Sequence[Song], codec: Codec) -> dict[str, list[Line]]:
+    """By field of a codec whose fields have one variable: each song's values, where they exist, and their places."""
+    lines: dict[str, list[Line]] = {field.name: [Line(np.zeros(0), np.zeros(0))] * len(songs) for field in codec.fields}
+    place = jax.jit(lambda context, tokens: place_of(codec, context, clock(codec, tokens, 0)[:, :-1]).position)
+    for batch in encode_songs(songs, codec, ("",)):
+        places = np.asarray(place(batch.context, batch.tokens))
+        for row, song in enumerate(batch.songs):
+            for i, field in enumerate(codec.fields):
+                exists = batch.tokens[row, :, i] >= 0
+                lines[field.name][song] = Line(
+                    batch.tokens[row, exists, i].astype(np.int64), places[row, exists].astype(np.int64)
+                )
+    return lines
+
+
 def predict_by_counting(
-    counter: Counter, songs: Sequence[Song], kit: Kit, groups: dict[str, np.ndarray]
+    counter: Counter, lines: Sequence[Line], groups: dict[str, np.ndarray], rest: int | None
 ) -> dict[str, list[dict[str, Any]]]:
-    """Per baseline a row per group: nats per step of the hits, their interval, and the accuracies."""
-    sequences = [chords_of(song, kit) for song in songs]
-    guesses = [counter.judge(chords) for chords in sequences]
-    count = np.asarray([len(chords) for chords in sequences])
-    events = np.asarray([np.count_nonzero(chords) for chords in sequences])
+    """Per baseline a row per group: nats per value, their interval, and the accuracies, of which that of events leaves
+    out the value `rest`."""
+    guesses = [counter.judge(line) for line in lines]
+    count = np.asarray([len(line.values) for line in lines])
+    sounding = [np.ones(len(line.values), bool) if rest is None else line.values != rest for line in lines]
+    events = np.asarray([mask.sum() for mask in sounding])
     found = {}
     for name in guesses[0]:
         nll = np.asarray([guess[name].nll.sum() for guess in guesses])
         correct = np.asarray([guess[name].correct.sum() for guess in guesses])
-        sounding = np.asarray(
-            [guess[name].correct[chords > 0].sum() for guess, chords in zip(guesses, sequences, strict=True)]
+        correct_events = np.asarray(
+            [guess[name].correct[mask].sum() for guess, mask in zip(guesses, sounding, strict=True)]
         )
         rows = []
         for group, mask in groups.items():
@@ -85,7 +107,7 @@ def predict_by_counting(
             rows.append({
                 "group": group, "nll": mean, "low": low, "high": high, "perplexity": float(np.exp(mean)),
                 "accuracy": _share(correct[mask], count[mask]),
-                "event_accuracy": _share(sounding[mask], events[mask]),
+                "event_accuracy": _share(correct_events[mask], events[mask]),
             })  # fmt: skip
         found[name] = rows
     return found

@@ -13,7 +13,9 @@ def make_tables(board: dict[str, Any]) -> list[Table]:
     """All tables of a scoreboard."""
     tables = [*_compare(board), _by_group(board)]
     if "grooves" in board:
-        tables += [_grooves(board), _patterns(board)]
+        tables.append(_grooves(board))
+    if "patterns" in board:
+        tables.append(_patterns(board))
     if "memory" in board:
         tables.append(_memory(board))
     return tables
@@ -24,15 +26,16 @@ def _compare(board: dict[str, Any]) -> list[Table]:
     for i, row in enumerate(board["prediction"]["model"]):
         if row["group"] not in COMPARED:
             continue
-        first = next(name for name in row if isinstance(row[name], dict))
         rows = [["", "nats", "95% interval", "perplexity", "accuracy", "of events"]]
-        rows += [
-            [f"counting: {name}", *_predicted(found[i])] for name, found in board["prediction"]["baselines"].items()
-        ]
-        rows += [[f"model: {name}", *_predicted(cells)] for name, cells in row.items() if isinstance(cells, dict)]
+        for field in _fields(row):
+            counted = board["prediction"]["baselines"].get(field, {})
+            rows += [[f"{field}, counting: {name}", *_predicted(found[i])] for name, found in counted.items()]
+            rows.append([f"{field}, model", *_predicted(row[field])])
         which = "all of them" if row["group"] == "all" else f"the {row['songs']} that pass config.validation's filters"
+        per = "hits in nats per step, others per hit" if "hits" in row else "in nats per note"
         note = (
-            f"{board['split']} split, {board['songs']} songs in 4/4: {which}. {first} in nats per step, others per hit."
+            f"{board['split']} split, {board['songs']} songs{board['metre']}: {which}. {per}; all fields together "
+            f"{_number(row['nats_per_bar'], 2)} nats per bar."
         )
         tables.append(Table(f"Prediction of performances, {row['group']}", note, rows))
     return tables
@@ -45,17 +48,22 @@ def _predicted(cells: dict[str, float]) -> list[str]:
     ]  # fmt: skip
 
 
+def _fields(row: dict[str, Any]) -> list[str]:
+    return [name for name, cells in row.items() if isinstance(cells, dict)]
+
+
 def _by_group(board: dict[str, Any]) -> Table:
     model, baselines = board["prediction"]["model"], board["prediction"]["baselines"]
-    fields = [name for name in model[0] if isinstance(model[0][name], dict)]
-    best = list(baselines)[-1:]
+    fields = _fields(model[0])
+    counted = baselines.get(fields[0], {})
+    best = list(counted)[-1:]
     rows = [["", "songs", *fields, f"95% of {fields[0]}", *(f"counting: {name}" for name in best)]]
     for i, row in enumerate(model):
         first = row[fields[0]]
         cells = [_number(row[name]["nll"]) for name in fields]
         interval = f"{_number(first['low'])}..{_number(first['high'])}"
         rows.append([row["group"], str(row["songs"]), *cells, interval,
-                     *(_number(baselines[name][i]["nll"]) for name in best)])  # fmt: skip
+                     *(_number(counted[name][i]["nll"]) for name in best)])  # fmt: skip
     return Table("The same by group", "Nats; the intervals come from drawing songs anew (bootstrap).", rows)
 
 

@@ -8,44 +8,39 @@ memory       how much of what it plays was heard in training
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from drumjax.codecs.grid import GridCodec
-from drumjax.datasets import DatasetError, load_dataset, select
-from drumjax.evaluation.baselines import Counter, chords_of
-from drumjax.evaluation.excerpts import NUM_BARS, STEPS_PER_BEAT, Excerpt, cut_excerpts, excerpt_of
-from drumjax.evaluation.groove_features import Feature, accent_profile, bar_patterns, features_of, measure
+from drumjax.evaluation import note_features
+from drumjax.evaluation.baselines import Counter
+from drumjax.evaluation.excerpts import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
+from drumjax.evaluation.groove_features import accent_profile, bar_patterns, features_of, measure
 from drumjax.evaluation.memorisation import Heard
 from drumjax.evaluation.overlap import compare_figure, share_in_common
 from drumjax.evaluation.players import play_counter, play_like
-from drumjax.evaluation.prediction import groups_of, predict, predict_by_counting
-from drumjax.kits import Kit, get_kit
+from drumjax.evaluation.prediction import groups_of, predict
+from drumjax.evaluation.scene import Scene, count_all, count_chords, set_scene
+from drumjax.kits import Kit
 from drumjax.notes import Song
 from drumjax.runs import Run
 
 # Drums whose rhythms are compared bar by bar.
 PATTERNED = ("kick", "snare", "closed hi-hat", "ride")
+# Stretches of a pitched instrument that are compared; a folder may hold many.
+MAX_STRETCHES = 128
 REAL, TRAIN, MODEL, NGRAM = "held out", "training", "model", "n-gram"
 
 
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """What is compared.
+class Figure(Protocol):
+    """What a table and a plot say of a feature."""
 
-    held_out, train    songs in 4/4 that the codec accepts
-    judged, alike      those of each that pass config.validation's filters; all of them if none does
-    """
-
-    run: Run
-    kit: Kit
-    source: str
-    split: str
-    held_out: list[Song]
-    train: list[Song]
-    judged: list[Song]
-    alike: list[Song]
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def meaning(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,54 +53,44 @@ class Evaluation:
     """
 
     board: dict[str, Any]
-    features: tuple[Feature, ...] = ()
+    features: Sequence[Figure] = ()
     figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     profiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     played: list[Song] = dataclasses.field(default_factory=list)
 
 
-def set_scene(run: Run, split: str) -> Scene:
-    """Loads the run's own dataset. Raises DatasetError if it has no song in that split."""
-    dataset = load_dataset(run.settings.data)
-    songs = [song for song in dataset.songs if song.time_signature == (4, 4) and run.codec.accepts(4)]
-    held_out, train = ([song for song in songs if song.split == name] for name in (split, "train"))
-    if not held_out:
-        raise DatasetError(f"no song in 4/4 in the {split} split of {dataset.source}; try another --split")
-    try:  # among all songs, so that a name that only another split or metre has is not unknown
-        chosen = {id(song) for song in select(dataset.songs, **dataclasses.asdict(run.settings.validation))}
-    except ValueError:  # the data are others than the run was made for
-        chosen = {id(song) for song in songs}
-    judged, alike = ([song for song in some if id(song) in chosen] for some in (held_out, train))
-    kit = get_kit(run.settings.codec.kit)
-    return Scene(run, kit, dataset.source, split, held_out, train, judged or held_out, alike or train)
-
-
 def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
     """All of it. Raises DatasetError if the run's dataset has no song in that split."""
     scene = set_scene(run, split)
-    counts = isinstance(run.codec, GridCodec) and run.codec.steps_per_beat == STEPS_PER_BEAT and scene.train
-    counter = Counter([chords_of(s, scene.kit) for s in scene.train], 2**scene.kit.num_classes) if counts else None
+    counter = count_chords(scene)
+    groups = groups_of(scene.held_out, scene.judged)
     board: dict[str, Any] = {
-        "step": run.step, "source": scene.source, "split": split,
+        "step": run.step, "source": scene.source, "split": split, "metre": scene.metre,
         "songs": len(scene.held_out), "training_songs": len(scene.train), "seed": seed,
+        "prediction": {
+            "model": predict(run, scene.held_out, groups), "baselines": count_all(scene, counter, groups),
+        },
     }  # fmt: skip
-    board["prediction"] = prediction(scene, counter)
-    cuts = list(cut_excerpts(scene.judged, scene.kit))
+    return _hear_drums(scene, scene.kit, counter, board) if scene.kit else _hear_notes(scene, board)
+
+
+def _hear_drums(scene: Scene, kit: Kit, counter: Counter | None, board: dict[str, Any]) -> Evaluation:
+    """The rest of the board for drums: grooves, patterns and memory."""
+    run, seed = scene.run, board["seed"]
+    cuts = list(cut_excerpts(scene.judged, kit))
     if len(cuts) < 3:
-        board["remark"] = f"only {len(cuts)} stretches of {NUM_BARS} bars are held out: too few to compare grooves with"
-        return Evaluation(board)
+        return _too_few(board, len(cuts))
     songs = play_like(run, [song for song, _ in cuts], seed=seed)
-    players = gather(scene, [cut for _, cut in cuts], songs, counter, seed)
-    features = features_of(scene.kit, played=is_played(run))
-    figures = {name: measure(parts, features, scene.kit) for name, parts in players.items()}
+    players = gather(scene, kit, [cut for _, cut in cuts], songs, counter, seed)
+    features = features_of(kit, played=is_played(run))
+    figures = {name: measure(parts, features, kit) for name, parts in players.items()}
     if counter:  # it knows nothing of how hits are played
-        plain = {feature.name for feature in features_of(scene.kit, played=False)}
+        plain = {feature.name for feature in features_of(kit, played=False)}
         figures[NGRAM][:, [feature.name not in plain for feature in features]] = np.nan
-    board |= {"excerpts": len(cuts), "bars": NUM_BARS}
-    board["grooves"] = compare_figures(features, figures)
-    board["patterns"] = compare_patterns(players, scene.kit)
+    board |= {"excerpts": len(cuts), "bars": NUM_BARS, "grooves": compare_figures(features, figures)}
+    board["patterns"] = compare_patterns(players, kit)
     if scene.train:
-        heard = Heard([excerpt_of(song, scene.kit).hits for song in scene.train])
+        heard = Heard([excerpt_of(song, kit).hits for song in scene.train])
         board["memory"] = {
             name: heard.compare([part.hits for part in parts])._asdict()
             for name, parts in players.items()
@@ -115,34 +100,53 @@ def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
     return Evaluation(board, features, figures, {name: accent_profile(players[name]) for name in expressive}, songs)
 
 
+def _hear_notes(scene: Scene, board: dict[str, Any]) -> Evaluation:
+    """The rest of the board for a pitched instrument: figures of what is played."""
+    cuts = list(note_features.cut_songs(scene.judged))
+    if len(cuts) < 3:
+        return _too_few(board, len(cuts))
+    generator = np.random.default_rng(board["seed"])
+    some = [cuts[i] for i in generator.permutation(len(cuts))[:MAX_STRETCHES]]
+    songs = play_like(scene.run, [song for song, _ in some], seed=board["seed"])
+    heard = list(note_features.cut_songs(scene.alike))
+    players = {
+        REAL: [cut for _, cut in some],
+        TRAIN: [heard[i][1] for i in generator.permutation(len(heard))[: len(some)]],
+        MODEL: songs,
+    }
+    figures = {name: note_features.measure(parts) for name, parts in players.items() if parts}
+    grooves = compare_figures(note_features.FEATURES, figures)
+    board |= {"excerpts": len(some), "bars": note_features.NUM_BARS, "grooves": grooves}
+    return Evaluation(board, note_features.FEATURES, figures, {}, songs)
+
+
+def _too_few(board: dict[str, Any], count: int) -> Evaluation:
+    return Evaluation(
+        board | {"remark": f"only {count} stretches of {NUM_BARS} bars are held out: too few to compare with"}
+    )
+
+
 def is_played(run: Run) -> bool:
-    """Whether the model knows velocity and timing."""
-    return isinstance(run.codec, GridCodec) and run.codec.expressive
-
-
-def prediction(scene: Scene, counter: Counter | None) -> dict[str, Any]:
-    """{"model": rows by group, "baselines": {name: rows by group}}; see evaluation.prediction."""
-    groups = groups_of(scene.held_out, scene.judged)
-    counted = predict_by_counting(counter, scene.held_out, scene.kit, groups) if counter else {}
-    return {"model": predict(scene.run, scene.held_out, groups), "baselines": counted}
+    """Whether the model knows how hard each hit is, and when it is."""
+    return "velocity" in {field.name for field in run.codec.fields}
 
 
 def gather(
-    scene: Scene, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
+    scene: Scene, kit: Kit, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
 ) -> dict[str, list[Excerpt]]:
     """Excerpts by player, as many of each. `songs` are what the model played."""
     players = {REAL: held_out}
-    alike = [cut for _, cut in cut_excerpts(scene.alike, scene.kit)]
+    alike = [cut for _, cut in cut_excerpts(scene.alike, kit)]
     if alike:
         some = np.random.default_rng(seed).permutation(len(alike))[: len(held_out)]
         players[TRAIN] = [alike[i] for i in some]
-    players[MODEL] = [excerpt_of(song, scene.kit, NUM_BARS) for song in songs]
+    players[MODEL] = [excerpt_of(song, kit, NUM_BARS) for song in songs]
     if counter:
-        players[NGRAM] = play_counter(counter, scene.kit, len(held_out), seed=seed)
+        players[NGRAM] = play_counter(counter, kit, len(held_out), seed=seed)
     return players
 
 
-def compare_figures(features: tuple[Feature, ...], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def compare_figures(features: Sequence[Figure], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """A row per figure: its mean and standard deviation by player, and how like the held-out ones each player's are."""
     rows = []
     for column, feature in enumerate(features):
