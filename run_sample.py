@@ -15,10 +15,11 @@ _NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "How many grooves.")
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other grooves.")
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint of the run.")
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.")
-_TAB = flags.DEFINE_boolean("tab", True, "Print the first groove as a drum tab.")
+_TAB = flags.DEFINE_boolean("tab", True, "Print the first groove as a drum tab, or a roll of notes.")
 _GALLERY = flags.DEFINE_boolean("gallery", False, "Also write index.html: pictures of the grooves, and a play button.")
 # Where a flag is not given, the run's own config.sample decides.
 _BARS = flags.DEFINE_integer("bars", None, "Bars of each groove, 1..1000.")
+_NUM_NOTES = flags.DEFINE_integer("num_notes", None, "Notes of each, however many bars that takes.")
 _BPM = flags.DEFINE_float("bpm", None, "Quarter notes per minute, 20..400.")
 _STYLE = flags.DEFINE_string(
     "style", None, "A style the model was trained on, or a mix: rock=0.7,jazz=0.3; '' leaves it open."
@@ -35,8 +36,12 @@ _TEMPERATURE = flags.DEFINE_string(
 )
 _TOP_K = flags.DEFINE_integer("top_k", None, "Choose among the k most likely values only; 0 among all.")
 _TOP_P = flags.DEFINE_float("top_p", None, "Choose among the likeliest values up to this probability; 1 among all.")
+_NO_REPEAT = flags.DEFINE_integer(
+    "no_repeat", None, "Never the same so many notes (on a grid: steps) in a row again; 0 lets it."
+)
 # Something of yours to play on: a .mid file or a drum tab. At most one of these five.
-_PROMPT = flags.DEFINE_string("prompt", None, "Continue this.")
+_PROMPT = flags.DEFINE_string("prompt", None, "Continue this; random: a stretch of a held-out performance.")
+_PROMPT_BARS = flags.DEFINE_integer("prompt_bars", 4, "Bars of a random prompt.")
 _HUMANIZE = flags.DEFINE_string("humanize", None, "Give every hit of this a velocity and a timing.")
 _VARY = flags.DEFINE_string("vary", None, "Play some of this differently: --amount of it.")
 _ADD = flags.DEFINE_list("add", None, "Play these drums, such as hihat,ride, beside the others in --to.")
@@ -58,40 +63,41 @@ def play() -> None:
     from drumjax.gallery.samples import write_gallery
     from drumjax.generate import Job, generate
     from drumjax.grooves import make_controls, make_groove
-    from drumjax.kits import get_kit, read_map
+    from drumjax.kits import read_map
     from drumjax.notes import Song
-    from drumjax.patterns import read_pattern
     from drumjax.runs import load_run
     from drumjax.style_mix import add_mix
-    from drumjax.tab import write_tab
+    from drumjax.tasks import need_kit
+    from drumjax.text_roll import write_text
     from drumjax.wish import Wish
 
     wish = Wish(
-        prompt=_PROMPT.value, humanize=_HUMANIZE.value, vary=_VARY.value, add=tuple(_ADD.value or ()),
-        infill=_INFILL.value, to=_TO.value, include_prompt=_INCLUDE_PROMPT.value, amount=_AMOUNT.value,
-        draws=_DRAWS.value,
+        prompt=_PROMPT.value, prompt_bars=_PROMPT_BARS.value, humanize=_HUMANIZE.value, vary=_VARY.value,
+        add=tuple(_ADD.value or ()), infill=_INFILL.value, to=_TO.value, include_prompt=_INCLUDE_PROMPT.value,
+        amount=_AMOUNT.value, draws=_DRAWS.value,
     )  # fmt: skip
     use_compile_cache()
     run = load_run(_WORKDIR.value, "best" if _CHECKPOINT.value == "best" else "latest")
     run = add_mix(run, _STYLE.value or "")
-    defaults, kit = run.settings.sample, get_kit(run.settings.codec.kit)
-    song = read_pattern(wish.path, kit, _KIT.value, _TIME_SIGNATURE.value) if wish.path else None
+    defaults, kit = run.settings.sample, run.codec.kit
+    song = wish.read(run, _SEED.value, _KIT.value, _TIME_SIGNATURE.value)
     groove = make_groove(
         defaults, song, bpm=_BPM.value, style=_STYLE.value, time_signature=_TIME_SIGNATURE.value,
         bars=wish.num_bars(song, _BARS.value, defaults.bars) if song else _BARS.value,
         fill_every=_FILL.value, density=_DENSITY.value, dynamics=_DYNAMICS.value,
+        num_notes=_NUM_NOTES.value,
     )  # fmt: skip
     controls = make_controls(
         defaults, run.codec.fields, temperature=_TEMPERATURE.value, top_k=_TOP_K.value, top_p=_TOP_P.value,
-        guidance=_GUIDANCE.value,
+        guidance=_GUIDANCE.value, no_repeat=_NO_REPEAT.value,
     )  # fmt: skip
-    task = wish.task(song, groove, run.codec, kit) if song else None
-    out_map = read_map(_OUT_KIT.value, kit.names) if _OUT_KIT.value else None
+    task = wish.task(song, groove, run.codec) if song else None
+    out_map = read_map(_OUT_KIT.value, need_kit(run.codec).names) if _OUT_KIT.value else None
     job = Job(groove, controls, _NUM_SAMPLES.value, _SEED.value, task, out_map)
 
     def show(song: Song) -> None:
         if _TAB.value:
-            print(write_tab(song, kit, run.settings.codec.steps_per_beat))
+            print(write_text(song, kit, min(run.settings.codec.steps_per_beat, 12)))
 
     generate(run, job, _OUT_DIR.value, overwrite=_OVERWRITE.value, show=show)
     if _GALLERY.value:

@@ -19,7 +19,9 @@ def get_config() -> ml_collections.ConfigDict:
     data.fill = "all"  # beat, fill or all
     data.time_signatures = ()  # such as ("4/4", "6/8"); () takes all
     data.drummers = ()  # such as ("drummer1",); () takes all
-    data.instrument = "drums"  # drums: channel 10 only; all: every note is a drum (files that use another channel)
+    data.instrument = "drums"  # drums: channel 10; all: every note, whatever it is; pitched: all but channel 10;
+    # program=0-7: pitched notes of these General MIDI programs; track=piano: of tracks with such a name
+    data.sustain = False  # notes sound on while the sustain pedal is down
     data.validation_fraction = 0.1  # folder: share of the files held out
     data.seed = 0  # starter: which variations
 
@@ -32,12 +34,16 @@ def get_config() -> ml_collections.ConfigDict:
 
     # ---- Codec: how notes become tokens.
     config.codec = codec = ml_collections.ConfigDict()
-    codec.name = "grid"
-    codec.kit = "roland_td11"  # which pitches are which drum: roland_td11, general_midi, one_drum
-    codec.steps_per_beat = 4  # 4: 16ths; 12: also triplets; 24: nearly everything
-    codec.expressive = True  # learn velocity and timing of each hit, not only which drums
+    codec.name = "grid"  # grid: a step per 16th, for drums; events: a step per note, for any instrument
+    codec.kit = "roland_td11"  # which pitches are which drum: roland_td11, general_midi, one_drum; "": no drums
+    codec.steps_per_beat = 4  # grid: 4: 16ths; 12: also triplets; 24: nearly everything. events: ticks, such as 24
+    codec.expressive = True  # learn velocity (and grid: timing) of each hit, not only which drums
     codec.velocity_bins = 32
-    codec.offset_bins = 32  # of one step
+    codec.offset_bins = 32  # grid: of one step
+    codec.timed = True  # events: False tells only which notes begin together, not how long anything is
+    codec.tick_ms = 0.0  # events: above 0, a tick is so many milliseconds, for music that was not played to a beat
+    codec.max_shift_beats = 4.0  # events: to the next note; longer rests take several steps
+    codec.max_duration_beats = 0.0  # events: longest note; 0 leaves durations out
     codec.lookback_bars = 4  # how many earlier bars the model sees at the same place
     codec.lookback_beats = (2.0, 1.0, 0.5)  # and how many beats ago it looks, rounded to steps (at least one)
 
@@ -83,9 +89,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0
     train.init_from = ""  # workdir of another run to start from; its styles are matched by name
+    train.num_epochs = 0.0  # above 0: in place of num_steps; one is as many windows as hold all training songs
     train.num_steps = 1200
     train.batch_size = 32  # windows
     train.window_beats = 64  # 16 bars of 4/4
+    train.window_notes = 0  # a window ends where it has more notes; 0: it never does
     train.optimizer = "adamw"  # adamw, adam, rmsprop
     train.schedule = "cosine"  # cosine (down to 1%) or constant, after the warm-up
     train.learning_rate = 2e-3  # peak
@@ -96,11 +104,12 @@ def get_config() -> ml_collections.ConfigDict:
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
     train.measured_dropout = 0.5  # odds that density and dynamics are hidden; held-out songs are judged without
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
-    train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset (nats per step)
+    train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset, or the codec's others
     train.matmul_precision = "default"  # of the device; bfloat16, tensorfloat32, float32 where it knows them
     train.steps_per_call = 5  # train steps per compiled call; a signal is answered between calls
     train.log_every_steps = 20
     train.eval_every_steps = 100  # validate, sample a groove, save a checkpoint
+    train.eval_every_epochs = 0.0  # above 0: in place of eval_every_steps
     train.patience_evals = 0  # stop after this many evaluations without a better one; 0 never stops early
 
     # ---- Sampling: what is played unless run_sample.py is told otherwise.
@@ -116,4 +125,5 @@ def get_config() -> ml_collections.ConfigDict:
     sample.temperature = "1.0"  # or by field: hits=0.9,velocity=1
     sample.top_k = 0  # 0 keeps all
     sample.top_p = 1.0
+    sample.no_repeat = 0  # no run of so many notes (grid: steps) occurs twice in a sample; 0 allows all
     return config

@@ -13,6 +13,7 @@ from drumjax.kits import KitError
 from drumjax.lock import LockError
 from drumjax.midi import MidiError
 from drumjax.patterns import PatternError
+from drumjax.prompts import PromptError
 from drumjax.settings import SettingsError
 from drumjax.tab import TabError
 from drumjax.tasks import TaskError
@@ -29,6 +30,7 @@ EXPLAINED = (
     LockError,
     MidiError,
     PatternError,
+    PromptError,
     RequestError,
     RunError,
     SettingsError,

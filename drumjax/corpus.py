@@ -89,7 +89,8 @@ def max_notes(corpus: Corpus, num_beats: int) -> int:
 def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int) -> Window:
     """A random window: a song chosen with odds by its length, and a uniform start on one of its beats.
 
-    num_notes is max_notes(corpus, num_beats). A song shorter than the window is taken from its start.
+    num_notes is max_notes(corpus, num_beats), or less: see window_at. A song shorter than the window is taken from its
+    start.
     """
     key_song, key_start = jax.random.split(key)
     beat = jax.random.randint(key_song, (), 0, corpus.beat_song.shape[0])
@@ -100,7 +101,10 @@ def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int) -> W
 
 
 def window_at(corpus: Corpus, song: Array, start_beat: Array, num_beats: int, num_notes: int) -> Window:
-    """The window of `song` (index) that starts `start_beat` whole beats into it."""
+    """The window of `song` (index) that starts `start_beat` whole beats into it.
+
+    Where it has more than num_notes notes, it ends with the last beat of which all are there.
+    """
     first_beat = corpus.song_beat[song] + start_beat
     first = corpus.beat_note[first_beat]
     index = first + jnp.arange(num_notes, dtype=jnp.int32)
@@ -111,6 +115,10 @@ def window_at(corpus: Corpus, song: Array, start_beat: Array, num_beats: int, nu
     mask = notes.mask & inside & (onset < num_beats)
     context = jax.tree.map(lambda column: column[song], corpus.context)
     left = corpus.end_beat[song] - start_beat.astype(jnp.float32)
+    next_note = first + num_notes
+    next_onset = corpus.notes.onset_beat.at[next_note].get(mode="clip") - start_beat.astype(jnp.float32)
+    is_cut = next_note < corpus.song_note[song + 1]
+    left = jnp.where(is_cut, jnp.minimum(left, jnp.floor(next_onset)), left)
     return Window(
         notes=Notes(onset, notes.duration_beat, notes.pitch, notes.velocity, mask),
         context=context._replace(start_beat=start_beat.astype(jnp.float32)),

@@ -16,7 +16,6 @@ from drumjax.evaluation.command import write_json
 from drumjax.evaluation.score_tables import make_tables
 from drumjax.evaluation.scoreboard import evaluate
 from drumjax.gallery.report import write_report
-from drumjax.kits import get_kit
 from drumjax.runs import load_run
 from drumjax.tables import write_text
 
@@ -50,7 +49,7 @@ def main() -> int:
         if flags.output:
             write_json(flags.output, board)
         if flags.html:
-            write_report(evaluation, get_kit(trained.settings.codec.kit), Path(flags.workdir), flags.html)
+            write_report(evaluation, trained.codec.kit, Path(flags.workdir), flags.html)
             print(flags.html)
 
     set_up_logging()

@@ -9,7 +9,6 @@ import numpy as np
 
 from drumjax.codecs import Codec
 from drumjax.grooves import make_controls, make_groove, make_request, make_songs
-from drumjax.kits import get_kit
 from drumjax.likelihood import encode_songs, make_song_scorer
 from drumjax.midi import write_midi
 from drumjax.model import Model, Params
@@ -17,7 +16,7 @@ from drumjax.notes import Song
 from drumjax.runs import known_style
 from drumjax.sample import make_sampler
 from drumjax.settings import Settings
-from drumjax.tab import write_tab
+from drumjax.text_roll import write_text
 from drumjax.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -69,5 +68,4 @@ class Evaluator:
         song: Song = make_songs(self.groove, self.codec, self.data.styles, tokens)[0]
         path.parent.mkdir(exist_ok=True)
         write_midi(song, path)
-        kit = get_kit(self.settings.codec.kit)
-        return write_tab(song, kit, self.settings.codec.steps_per_beat, header=False)
+        return write_text(song, self.codec.kit, min(self.settings.codec.steps_per_beat, 12), header=False)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from drumjax.console import run_or_explain, set_up_logging
-from drumjax.datasets import INSTRUMENTS, Dataset, DatasetError, load_dataset
+from drumjax.datasets import Dataset, DatasetError, load_dataset
 from drumjax.exploration.advice import advise, make_table
 from drumjax.exploration.changes import draw_augmentation
 from drumjax.exploration.grid import compare_grids, offsets_ms
@@ -24,7 +24,7 @@ from drumjax.exploration.leakage import check_leakage
 from drumjax.exploration.pitches import UNMAPPED, count_pitches, map_drums, range_of_notes
 from drumjax.files import write_atomically
 from drumjax.gallery.page import Page, Piece
-from drumjax.kits import Kit, get_kit
+from drumjax.kits import Kit
 from drumjax.notes import Song
 from drumjax.settings import Settings, SettingsError, make_settings
 from drumjax.tables import Table, write_text
@@ -48,7 +48,7 @@ def examine(dataset: Dataset, settings: Settings) -> tuple[list[Table], Kit | No
     """Everything as tables; and the kit that the songs are looked at with, None if they are no drums."""
     songs = dataset.songs
     is_drums = settings.data.instrument == "drums" or all(song.is_drums for song in songs)
-    kit = get_kit(settings.codec.kit) if is_drums else None
+    kit = settings.codec.make_kit() if is_drums else None
     tables = [count_splits(songs)]
     if dataset.skipped:
         tables.append(list_skipped(dataset))
@@ -57,7 +57,10 @@ def examine(dataset: Dataset, settings: Settings) -> tuple[list[Table], Kit | No
         tables.append(count_by(songs, "Styles", lambda song: song.style))
     if any(song.drummer for song in songs):
         tables += [count_by(songs, "Drummers", lambda song: song.drummer), cross_styles(songs)]
-    tables.append(map_drums(songs, kit) if kit else range_of_notes(songs))
+    if not kit:
+        tables.append(range_of_notes(songs))
+    if read_as := settings.codec.make_kit():  # with instrument=all a run takes these notes for drums, whatever they are
+        tables.append(map_drums(songs, read_as))
     tables += [compare_grids(songs, kit), _describe_velocity(songs), check_leakage(songs, kit)]
     tables.append(make_table(advise(songs, settings, kit)))
     return tables, kit
@@ -122,7 +125,7 @@ def main() -> int:
     parser.add_argument("--config", default="configs/default.py", help="whose data, and whose kit")
     parser.add_argument("--dir", default="", help="a folder of MIDI files, in place of the config's data")
     parser.add_argument(
-        "--instrument", choices=INSTRUMENTS, help="drums (channel 10) or all notes, in place of the config's"
+        "--instrument", help="drums (channel 10), all, pitched, program=0-7 or track=name, in place of the config's"
     )
     parser.add_argument("--out_dir", type=Path, default=Path("report"), help="where the page goes")
     args = parser.parse_args()
@@ -132,7 +135,11 @@ def main() -> int:
         changes: dict[str, Any] = {"dataset": "folder", "dir": args.dir} if args.dir else {}
         if args.instrument:
             changes["instrument"] = args.instrument
-        explore(dataclasses.replace(settings, data=dataclasses.replace(settings.data, **changes)), args.out_dir)
+        data = dataclasses.replace(settings.data, **changes)
+        codec = settings.codec
+        if data.instrument not in ("drums", "all"):  # no drums, whatever the config is for
+            codec = dataclasses.replace(codec, name="events", kit="")
+        explore(dataclasses.replace(settings, data=data, codec=codec), args.out_dir)
 
     set_up_logging()
     return run_or_explain(run)

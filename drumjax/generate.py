@@ -18,7 +18,7 @@ from tqdm import tqdm
 from drumjax.files import remove_temporaries
 from drumjax.grooves import Groove, RequestError, check_known, collect_songs, decode_tokens, make_request
 from drumjax.judge import make_judge
-from drumjax.kits import DrumMap, get_kit
+from drumjax.kits import DrumMap
 from drumjax.manifest import Manifest, remove_samples
 from drumjax.notes import Notes, Song
 from drumjax.patterns import write_pitches
@@ -81,7 +81,7 @@ def sample_blocks(run: Run, job: Job, first: int = 0) -> Iterator[list[tuple[int
         samples = sampler(params, stats, key, request)
         if judge:
             samples, request = judge(params, stats, samples, request, draws)
-        tokens = chosen_tokens(samples.tokens, request) if job.task and job.task.kept else samples.tokens
+        tokens = chosen_tokens(run.codec, samples.tokens, request) if job.task and job.task.kept else samples.tokens
         notes = decode_tokens(job.groove, run.codec, run.styles, tokens)
         for array in (*notes, samples.nll):
             array.copy_to_host_async()
@@ -117,7 +117,7 @@ def generate(
     check_known(job.groove, run.styles, run.time_signatures)  # before anything is written
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    identity, kit = job_identity(run, job), get_kit(run.settings.codec.kit)
+    identity, kit = job_identity(run, job), run.codec.kit
     if overwrite:
         remove_samples(out_dir)
     with contextlib.ExitStack() as stack:
@@ -137,7 +137,7 @@ def generate(
                 show(block[0][1])
             for index, song, nll in block:
                 if index not in manifest.indices:
-                    heard = write_pitches(song, kit, job.out_map) if job.out_map else song
+                    heard = write_pitches(song, kit, job.out_map) if kit and job.out_map else song
                     writer.write(heard, _make_row(run, job, identity, index, nll))
             writer.drain()
     written = len(manifest.indices) - before
@@ -171,6 +171,7 @@ def _make_row(run: Run, job: Job, identity: str, index: int, nll: dict[str, floa
         "top_k": job.controls.top_k,
         "top_p": job.controls.top_p,
         "guidance": job.controls.guidance,
+        "no_repeat": job.controls.no_repeat,
         **({"task": job.task.name} if job.task else {}),
         "nll": {field: round(value, 4) for field, value in nll.items()},
     }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import ABSENT, Codec, Field
-from drumjax.codecs.grid import MAX_BEATS_PER_BAR
+from drumjax.codecs import ABSENT, MAX_BEATS_PER_BAR, Codec, Field, clock
 from drumjax.notes import FILL_NO, METRES, Array, Context, Notes, Song, make_notes
 from drumjax.sample import Controls, Request, free_clamp
 from drumjax.settings import SampleSettings
@@ -20,6 +20,10 @@ from drumjax.tasks import KEEP_ALL, Task
 EARLY_BEAT = 0.125
 # Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
 BUCKET_STEPS = 64
+# Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
+MAX_DENSITY = 24
+# Where notes are counted: so many steps more, of the notes, as rests may take; and a tick that is never reached.
+SPARE_RESTS, ENDLESS = 0.25, 2**30
 
 
 class RequestError(ValueError):
@@ -33,8 +37,9 @@ class Groove:
     bars 1..1000, bpm 20..400, style one of the run's ("" leaves it unknown), time_signature such as "6/8".
 
     fill_every  every so many bars one is a fill; 0: none is asked for
-    density     notes per beat, 0..24; 0 leaves it unknown
+    density     notes per beat, 0..MAX_DENSITY; 0 leaves it unknown
     dynamics    mean MIDI velocity, 0..127; 0 leaves it unknown
+    num_notes   how many notes are played, however many bars that takes; 0: as many as the bars hold
     """
 
     bars: int
@@ -44,16 +49,20 @@ class Groove:
     fill_every: int = 0
     density: float = 0.0
     dynamics: float = 0.0
+    num_notes: int = 0
 
     def __post_init__(self):
         if not 1 <= self.bars <= 1000:
             raise RequestError(f"bars is {self.bars}; it must be in 1..1000")
+        if not 0 <= self.num_notes <= 100_000:
+            raise RequestError(f"num_notes is {self.num_notes}; it must be in 1..100000, or 0 to play all bars")
         if not 20 <= self.bpm <= 400:
             raise RequestError(f"bpm is {self.bpm:g}; it must be in 20..400")
         if self.fill_every < 0:
             raise RequestError(f"fill is {self.fill_every}; it must be a number of bars, or 0 for no fills")
-        if not 0 <= self.density <= 24:
-            raise RequestError(f"density is {self.density:g}; it must be in 0..24 notes per beat (0 leaves it open)")
+        if not 0 <= self.density <= MAX_DENSITY:
+            limits = f"0..{MAX_DENSITY} notes per beat (0 leaves it open)"
+            raise RequestError(f"density is {self.density:g}; it must be in {limits}")
         if not 0 <= self.dynamics <= 127:
             raise RequestError(f"dynamics is {self.dynamics:g}; it must be in 0..127 (0 leaves it open)")
         self.metre()
@@ -104,8 +113,15 @@ def make_request(
     """A request for number `number` [B] of the groove, free but for what the task gives."""
     if not codec.accepts(groove.beats / groove.bars):
         raise RequestError(f"bars of {groove.time_signature} do not fit the steps this model was trained on")
-    num_steps = -(-codec.num_steps(groove.beats) // BUCKET_STEPS) * BUCKET_STEPS
     context = groove.context(styles)
+    end = int(codec.to_ticks(context, groove.beats))
+    num_steps = codec.num_steps(groove.beats, math.ceil(MAX_DENSITY * groove.beats))
+    if groove.num_notes:
+        if codec.notes_per_step != 1:
+            raise RequestError("num_notes is for models that play note by note; ask this one for bars")
+        given = int((task.clamp[:, 0] >= 0).sum()) if task else 0
+        num_steps, end = given + math.ceil(groove.num_notes * (1 + SPARE_RESTS)) + 8, ENDLESS
+    num_steps = -(-num_steps // BUCKET_STEPS) * BUCKET_STEPS
     clamp, keep = free_clamp(len(number), num_steps, codec), np.full((len(number), num_steps), KEEP_ALL, np.int32)
     if task:
         clamp, keep = task.rows(number, num_steps, clamp.shape[2])
@@ -114,11 +130,13 @@ def make_request(
         context=jax.tree.map(lambda value: np.full(len(number), value), context),
         clamp=clamp,
         keep=keep,
+        end=np.full(len(number), end, np.int32),
         fill_every=np.int32(groove.fill_every),
         guidance=np.float32(controls.guidance),
         temperature=np.asarray(controls.temperature, np.float32),
         top_k=np.int32(controls.top_k),
         top_p=np.float32(controls.top_p),
+        no_repeat=np.int32(controls.no_repeat),
     )
 
 
@@ -127,7 +145,9 @@ def decode_tokens(groove: Groove, codec: Codec, styles: Sequence[str], tokens: A
 
     On the device, and without waiting for it: tokens may still be on their way there.
     """
-    return _make_decoder(codec)(tokens, groove.context(styles), np.int32(codec.num_steps(groove.beats)))
+    context = groove.context(styles)
+    end = ENDLESS if groove.num_notes else int(codec.to_ticks(context, groove.beats))
+    return _make_decoder(codec)(tokens, context, np.int32(end))
 
 
 @functools.lru_cache(maxsize=8)
@@ -135,9 +155,9 @@ def _make_decoder(codec: Codec) -> Callable[[Array, Context, Array], Notes]:
     """Compiled once per shape [B, T, F]: another length in the same bucket does not compile again."""
 
     @jax.jit
-    def decode(tokens: Array, context: Context, num_steps: Array) -> Notes:
-        inside = jnp.arange(tokens.shape[1])[None, :, None] < num_steps
-        return jax.vmap(codec.decode, (0, None))(jnp.where(inside, tokens, ABSENT), context)
+    def decode(tokens: Array, context: Context, end: Array) -> Notes:
+        inside = clock(codec, tokens, 0)[:, :-1] < end
+        return jax.vmap(codec.decode, (0, None))(jnp.where(inside[..., None], tokens, ABSENT), context)
 
     return decode
 
@@ -153,13 +173,25 @@ def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None 
     for columns in zip(*jax.device_get(notes), strict=True):
         inside = columns[-1]
         if task and task.pitches is not None:
-            step = np.floor(columns[0] * codec.num_steps(1) + 0.5).astype(int).clip(0, len(task.pitches) - 1)
+            step = (np.arange(len(inside)) // codec.notes_per_step).clip(0, len(task.pitches) - 1)
             columns = (*columns[:2], task.pitches[step, columns[2]], *columns[3:])
         onset, *rest = (np.concatenate([old, new[inside]]) for old, new in zip(kept[:-1], columns[:-1], strict=True))
         here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
+        if groove.num_notes:
+            here &= _is_among_first(onset, len(kept.pitch) + groove.num_notes)
         song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
-        songs.append(Song(song, groove.bpm, groove.metre(), style=groove.style, fill=FILL_NO, is_drums=True))
+        is_drums = codec.kit is not None
+        songs.append(
+            Song(song, groove.bpm, groove.metre(), groove.style, FILL_NO, is_drums=is_drums, program=codec.program)
+        )
     return songs
+
+
+def _is_among_first(onset: np.ndarray, count: int) -> np.ndarray:
+    """[N] bool: the `count` earliest of the onsets."""
+    chosen = np.zeros(len(onset), bool)
+    chosen[np.argsort(onset, kind="stable")[:count]] = True
+    return chosen
 
 
 def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> list[Song]:
@@ -169,7 +201,7 @@ def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Arra
 
 def make_groove(defaults: SampleSettings, song: Song | None = None, **asked: Any) -> Groove:
     """The groove that was asked for; what is None is as the song says that it is played on, or the run's settings."""
-    values = dataclasses.asdict(defaults)
+    values = {"num_notes": 0, **dataclasses.asdict(defaults)}
     if song is not None:
         values |= {"bpm": song.tempo_bpm, "time_signature": "{}/{}".format(*song.time_signature)}
     values |= {name: value for name, value in asked.items() if value is not None}
@@ -193,6 +225,7 @@ def make_controls(
     top_k: int | None = None,
     top_p: float | None = None,
     guidance: float | None = None,
+    no_repeat: int | None = None,
 ) -> Controls:
     """Controls from flags; None is as the run's settings say. temperature is a number, or `hits=0.9,velocity=1`.
 
@@ -207,6 +240,7 @@ def make_controls(
             defaults.top_k if top_k is None else top_k,
             defaults.top_p if top_p is None else top_p,
             defaults.guidance if guidance is None else guidance,
+            defaults.no_repeat if no_repeat is None else no_repeat,
         )
     except ValueError as error:
         raise RequestError(str(error)) from None

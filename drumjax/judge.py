@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from drumjax.codecs import Codec
+from drumjax.codecs import Codec, clock
 from drumjax.loss import Example, place_of, score_tokens
 from drumjax.model import Model, Params
 from drumjax.sample import Request, Samples
@@ -24,10 +24,11 @@ def make_judge(model: Model, codec: Codec, first: int, last: int) -> Judge:
     def score(params: Params, stats: Params, samples: Samples, request: Request) -> jax.Array:
         """Nats [B * draws] of the steps, all fields together."""
         tokens, carry = samples.tokens, model.initial_carry(samples.tokens.shape[0])
+        place = place_of(codec, request.context, clock(codec, tokens, 0)[:, :-1])
         parts = []
         for begin, end in ((0, first), (first, last)):
-            place = place_of(codec, request.context, end - begin, jnp.int32(begin))
-            example = Example(tokens[:, begin:end], place, request.context)
+            here = jax.tree.map(lambda x, begin=begin, end=end: x[:, begin:end], place)
+            example = Example(tokens[:, begin:end], here, request.context)
             before = tokens[:, begin - 1] if begin else None
             scores, carry, _ = score_tokens(model, params, stats, example, carry, first=before)
             parts.append(sum(s.nll for s in scores))
@@ -47,6 +48,7 @@ def make_judge(model: Model, codec: Codec, first: int, last: int) -> Judge:
             context=jax.tree.map(pick, request.context),
             clamp=request.clamp[best],
             keep=request.keep[best],
+            end=request.end[best],
         )
 
     return judge

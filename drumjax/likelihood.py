@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import ABSENT, Codec
-from drumjax.corpus import max_notes, pack, window_at
+from drumjax.codecs import ABSENT, Codec, clock
+from drumjax.corpus import pack, window_at
 from drumjax.loss import Example, Score, place_of, score_tokens
 from drumjax.model import Model, Params
 from drumjax.notes import Context, Song
 
 # Songs are scored a chunk at a time, a batch of songs of similar length side by side; these fix the compiled shape.
-CHUNK_BEATS = 32
+CHUNK_STEPS = 128
 BATCH_SONGS = 16
 
 
@@ -23,7 +23,7 @@ class SongBatch(NamedTuple):
     """Whole songs as tokens.
 
     songs    [n] which songs of the list given to encode_songs, n <= BATCH_SONGS
-    tokens   [chunks, BATCH_SONGS, T, F] int32, ABSENT beyond the end of a song
+    tokens   [BATCH_SONGS, T, F] int32, ABSENT beyond the end of a song; T is a multiple of CHUNK_STEPS
     context  Context [BATCH_SONGS]
     """
 
@@ -43,31 +43,30 @@ def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> 
                 f"{song.name}: bars of {'{}/{}'.format(*song.time_signature)} do not fit the codec's steps"
             )
     corpus = pack(songs, styles)
-    num_notes = max_notes(corpus, CHUNK_BEATS)
-    num_steps = codec.num_steps(CHUNK_BEATS)
 
-    @jax.jit
-    def encode(corpus, song, start_beat):
-        return jax.vmap(
-            lambda s, b: codec.encode(window_at(corpus, s, b, CHUNK_BEATS, num_notes), num_steps),
-        )(song, start_beat)
+    @functools.partial(jax.jit, static_argnums=(2, 3))
+    def encode(corpus, songs, num_beats, num_notes):
+        num_steps = -(-codec.num_steps(num_beats, num_notes) // CHUNK_STEPS) * CHUNK_STEPS
+        windows = jax.vmap(lambda song: window_at(corpus, song, jnp.int32(0), num_beats, num_notes))(songs)
+        return jax.vmap(lambda window: codec.encode(window, num_steps))(windows)
 
-    num_chunks = np.ceil(corpus.end_beat / CHUNK_BEATS).astype(int)
     device_corpus = jax.device_put(corpus)
-    by_length = np.argsort(num_chunks, kind="stable")
+    # Lengths are rounded up to powers of two, and the notes to the most of any song of that length: few shapes compile.
+    length = 1 << np.maximum(5, np.ceil(np.log2(np.maximum(corpus.end_beat, 1)))).astype(int)
+    count = np.diff(corpus.song_note)
+    most = {beats: int(count[length == beats].max()) for beats in np.unique(length).tolist()}
+    by_length = np.lexsort((count, corpus.end_beat))
     batches = []
     for begin in range(0, len(songs), BATCH_SONGS):
         index = by_length[begin : begin + BATCH_SONGS]
         rows = np.resize(index, BATCH_SONGS).astype(np.int32)
-        chunks = []
-        for chunk in range(num_chunks[index].max()):
-            # A chunk beyond a song's end is taken at its last one, then blanked.
-            inside = (chunk < num_chunks[rows]) & (np.arange(BATCH_SONGS) < len(index))
-            start = np.minimum(chunk, num_chunks[rows] - 1).astype(np.int32) * CHUNK_BEATS
-            tokens = np.asarray(encode(device_corpus, rows, start))
-            chunks.append(np.where(inside[:, None, None], tokens, ABSENT))
+        beats = int(length[rows].max())
+        tokens = encode(device_corpus, rows, beats, max(most[other] for other in most if other <= beats))
+        used = (np.asarray(tokens[:, :, 0]) != ABSENT).any(axis=0).sum()
+        tokens = np.array(tokens[:, : max(1, -(-int(used) // CHUNK_STEPS)) * CHUNK_STEPS])
+        tokens[len(index) :] = ABSENT  # the rows that only fill the batch
         context = jax.tree.map(lambda column, rows=rows: column[rows], corpus.context)
-        batches.append(SongBatch(index, np.stack(chunks), context))
+        batches.append(SongBatch(index, tokens, context))
     return batches
 
 
@@ -78,21 +77,23 @@ def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
     """A function (params, stats, batches) -> per field a Score of numpy arrays [S], one entry per song."""
 
     @functools.partial(jax.jit, donate_argnums=(5,))
-    def score_chunk(params, stats, tokens, first, first_step, carry, context):
-        example = Example(tokens, place_of(codec, context, tokens.shape[1], first_step), context)
+    def score_chunk(params, stats, tokens, first, start, carry, context):
+        tick = clock(codec, tokens, start)
+        example = Example(tokens, place_of(codec, context, tick[:, :-1]), context)
         scores, carry, _ = score_tokens(model, params, stats, example, carry, first=first)
-        return scores, carry
+        return scores, carry, tick[:, -1]
 
     def score(params: Params, stats: Params, batches: list[SongBatch]) -> tuple[Score, ...]:
         num_songs = sum(len(batch.songs) for batch in batches)
         totals = tuple(Score(*np.zeros((len(Score._fields), num_songs))) for _ in model.fields)
         for batch in batches:
-            carry = model.initial_carry(batch.tokens.shape[1])
-            first = np.full_like(batch.tokens[0, :, 0], ABSENT)
-            step = 0
-            for tokens in batch.tokens:
-                scores, carry = score_chunk(params, stats, tokens, first, jnp.int32(step), carry, batch.context)
-                first, step = tokens[:, -1], step + tokens.shape[1]
+            carry = model.initial_carry(len(batch.tokens))
+            first = np.full_like(batch.tokens[:, 0], ABSENT)
+            tick = np.zeros(len(batch.tokens), np.int32)
+            for begin in range(0, batch.tokens.shape[1], CHUNK_STEPS):
+                tokens = batch.tokens[:, begin : begin + CHUNK_STEPS]
+                scores, carry, tick = score_chunk(params, stats, tokens, first, tick, carry, batch.context)
+                first = tokens[:, -1]
                 for total, now in zip(totals, scores, strict=True):
                     for sums, values in zip(total, now, strict=True):
                         sums[batch.songs] += np.asarray(values)[: len(batch.songs)]

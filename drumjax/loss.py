@@ -90,7 +90,6 @@ def _cross_entropy_backward(saved, slope):
 cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
 
 
-def place_of(codec: Codec, context: Context, num_steps: int, first_step: Array) -> Place:
-    """Places of `num_steps` steps from first_step (scalar) on, for a batch of contexts [B]."""
-    step = first_step + jnp.arange(num_steps, dtype=jnp.int32)
-    return jax.vmap(lambda c: codec.place(c, step))(context)
+def place_of(codec: Codec, context: Context, tick: Array) -> Place:
+    """Places of the steps that begin at tick [B, T], for a batch of contexts [B]."""
+    return jax.vmap(codec.place)(context, tick)

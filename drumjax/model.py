@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from drumjax.codecs import ABSENT, Field, Place
+from drumjax.codecs import Field, Place
+from drumjax.history import empty_history
 from drumjax.layers import FieldHead, FieldInput
 from drumjax.lstm import initial_state
 from drumjax.music_lstm import Carry, Hidden, ModelSettings, MusicLSTM, Noise, Shape
@@ -81,5 +82,5 @@ class Model:
         """The carry before the first step of a sequence."""
         layers = tuple(initial_state(batch, self.settings.hidden_size) for _ in range(self.settings.num_layers))
         num_variables = sum(field.count for field in self.fields)
-        size = self.shape.max_distance if self.settings.lookback else 1
-        return Carry(layers, jnp.full((batch, size, num_variables), ABSENT, jnp.int32), jnp.int32(0))
+        size = self.shape.memory_steps if self.settings.lookback else 1
+        return Carry(layers, empty_history(batch, size, num_variables))

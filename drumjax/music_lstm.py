@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs import ABSENT, Field, Place, field_slices
+from drumjax.history import History, recall
 from drumjax.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity, repeat
 from drumjax.lstm import BACKENDS, LSTMLayer, LSTMState, choose_backend
 from drumjax.notes import Array, Context
@@ -67,13 +68,11 @@ class Carry(NamedTuple):
     """All that the model remembers of a sequence.
 
     layers   one LSTMState [B, H] per layer
-    history  [B, R, F] int32, a ring of the last R tokens, ABSENT before the start; R = codec.max_distance
-    oldest   int32 scalar, where in the ring the oldest of them stands
+    history  the last codec.memory_steps tokens
     """
 
     layers: tuple[LSTMState, ...]
-    history: Array
-    oldest: Array
+    history: History
 
 
 class Hidden(NamedTuple):
@@ -95,7 +94,7 @@ class Shape(NamedTuple):
 
     num_positions: int
     num_lookbacks: int
-    max_distance: int
+    memory_steps: int
     num_styles: int
 
 
@@ -135,7 +134,7 @@ class MusicLSTM(nnx.Module):
         return self.shape.num_lookbacks if self.settings.lookback else 0
 
     def __call__(self, previous, place, context, carry, noise, axis) -> tuple[Hidden, Carry]:
-        lookback, history, oldest = self._look_back(previous, place, carry.history, carry.oldest)
+        lookback, history = self._look_back(previous, place, carry.history)
         folded = noise is None and self._can_fold(previous.shape[1])
         project = self._layer(0).project if folded else identity
         previous, lookback, place = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (previous, lookback, place))
@@ -152,7 +151,7 @@ class MusicLSTM(nnx.Module):
         if self.settings.skip:
             x = jnp.concatenate([x, inputs], axis=-1)
         x = dropout(x, next(keys), noise.rate) if noise else x
-        return Hidden(x, lookback), Carry(tuple(states), history, oldest)
+        return Hidden(x, lookback), Carry(tuple(states), history)
 
     def _layer(self, i: int) -> LSTMLayer:
         return getattr(self, f"lstm_{i}")
@@ -167,21 +166,11 @@ class MusicLSTM(nnx.Module):
         plain = not s.lookback and not s.skip and all(field.count == 1 for field in self.fields)
         return plain and choose_backend(s.backend, steps) == "scan"
 
-    def _look_back(self, previous: Array, place: Place, history: Array, oldest: Array) -> tuple[Array, Array, Array]:
-        """Tokens of the lookback places [B, T, L, F], and the ring and its oldest that the next steps look back to."""
-        num_steps, size = previous.shape[1], history.shape[1]
+    def _look_back(self, previous: Array, place: Place, history: History) -> tuple[Array, History]:
+        """Tokens of the lookback places [B, T, L, F], and what is remembered after these steps."""
         if not self.num_lookbacks:
-            return previous[:, :, None][:, :, :0], history, oldest
-        if num_steps == 1:  # in place: to shift the ring at every step of sampling would be to copy it
-            known = jax.lax.dynamic_update_slice(history, previous, (0, oldest, 0))
-            oldest = (oldest + 1) % size
-            index, history = (oldest - place.lookback) % size, known
-        else:
-            known = jnp.concatenate([jnp.roll(history, -oldest, axis=1), previous], axis=1)
-            steps = jnp.arange(num_steps, dtype=jnp.int32)[:, None]
-            index = size + 1 + steps[None] - place.lookback  # [B, T, L]; the token of step t - 1 stands at R + t
-            oldest, history = jnp.int32(0), known[:, num_steps:]
-        return jax.vmap(lambda tokens, at: tokens[at])(known, index), history, oldest
+            return previous[:, :, None][:, :, :0], history
+        return recall(history, previous, place)
 
     def _embed(
         self, previous: Array, lookback: Array, place: Place, context: Context, project: Callable[[Array], Array]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from drumjax.kits import DrumMap, Kit, read_map
-from drumjax.midi import read_midi
+from drumjax.midi import MidiError, read_midi
 from drumjax.notes import Song
 from drumjax.tab import read_tab
 
@@ -43,11 +43,31 @@ def read_pattern(path: str | Path, kit: Kit, drum_map: str = "", time_signature:
     if not np.any(drum >= 0):
         raise PatternError(f"{path} has no hit on a drum of {drum_map or kit.name}; another map can be named by --kit")
     pitch = np.where(drum >= 0, kit.pitch_table()[drum], song.notes.pitch) if drum_map else song.notes.pitch
+    return _in_metre(dataclasses.replace(song, notes=song.notes._replace(pitch=pitch.astype(np.int32))), time_signature)
+
+
+def read_notes(path: str | Path, instrument: str, *, sustain: bool = False, time_signature: str | None = None) -> Song:
+    """The performance of a pitched instrument in a .mid file: its notes of `instrument`, as in read_midi, or of all
+    pitched instruments if it has none of those. Raises PatternError, MidiError or OSError."""
+    path = Path(path).expanduser()
+    if path.suffix.lower() in TAB_SUFFIXES:
+        raise PatternError(f"{path} is a drum tab; this model plays a pitched instrument: give a .mid file")
+    try:
+        song = read_midi(path, instrument=instrument, sustain=sustain)
+    except MidiError as error:
+        if error.reason != f"no notes of {instrument}":
+            raise
+        song = read_midi(path, instrument="pitched", sustain=sustain)
+        logger.warning("%s: %s; all its pitched notes are taken", path, error.reason)
+    return _in_metre(song, time_signature)
+
+
+def _in_metre(song: Song, time_signature: str | None) -> Song:
+    """The song in a metre such as "6/8" in the place of its own. Raises PatternError."""
     numerator, _, denominator = (time_signature or "{}/{}".format(*song.time_signature)).partition("/")
     if not numerator.isdecimal() or not denominator.isdecimal() or not int(numerator) or not int(denominator):
         raise PatternError(f"time signature is {time_signature!r}; give one such as 6/8")
-    metre = int(numerator), int(denominator)
-    return dataclasses.replace(song, notes=song.notes._replace(pitch=pitch.astype(np.int32)), time_signature=metre)
+    return dataclasses.replace(song, time_signature=(int(numerator), int(denominator)))
 
 
 def write_pitches(song: Song, kit: Kit, drum_map: DrumMap) -> Song:

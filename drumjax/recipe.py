@@ -1,12 +1,14 @@
 """From settings to what the training step is given: its numbers, its windows, its augmentation."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
 from drumjax.augment import Strength
 from drumjax.codecs import Codec
 from drumjax.corpus import Corpus, max_notes
 from drumjax.hyper import Hyper
-from drumjax.kits import get_kit
 from drumjax.schedule import make_strength
 from drumjax.settings import Settings
 from drumjax.train_step import Augmentation, WindowShape
@@ -16,7 +18,23 @@ def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> Windo
     """The sizes of a batch of the corpus's windows."""
     t = settings.train
     num_notes = max_notes(corpus, t.window_beats)
-    return WindowShape(t.batch_size, t.window_beats, codec.num_steps(t.window_beats), num_notes)
+    if t.window_notes:
+        num_notes = min(num_notes, t.window_notes)
+    return WindowShape(t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes)
+
+
+def count_steps(settings: Settings, shape: WindowShape, corpus: Corpus) -> Settings:
+    """The settings with their epochs turned into steps: one is as many windows as hold the corpus once, by beats or by
+    notes, whichever takes more."""
+    t = settings.train
+    windows = max(len(corpus.beat_song) / shape.num_beats, len(corpus.notes.pitch) / shape.num_notes)
+    steps = windows / shape.batch
+    changes: dict[str, Any] = {}
+    if t.num_epochs:
+        changes["num_steps"] = max(1, round(t.num_epochs * steps))
+    if t.eval_every_epochs:
+        changes["eval_every_steps"] = max(1, round(t.eval_every_epochs * steps))
+    return dataclasses.replace(settings, train=dataclasses.replace(t, **changes))
 
 
 def make_hyper(settings: Settings, num_fields: int) -> Hyper:
@@ -39,7 +57,7 @@ def make_augmentation(settings: Settings) -> Augmentation | None:
     """None where nothing is changed, so that nothing of it is compiled."""
     a = settings.augment
     return (
-        Augmentation(get_kit(settings.codec.kit), make_strength(a.schedule, settings.train.num_steps))
+        Augmentation(settings.codec.make_kit(), make_strength(a.schedule, settings.train.num_steps))
         if a.is_on
         else None
     )

@@ -6,13 +6,15 @@ from typing import Any
 
 from drumjax.checkpoint import Checkpoints, Which
 from drumjax.codecs import Codec
+from drumjax.codecs.choice import make_codec
+from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.model import Model, Params
 from drumjax.music_lstm import Shape
-from drumjax.settings import SampleSettings, Settings, make_codec, make_settings
+from drumjax.settings import SampleSettings, Settings, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 6
+FORMAT = 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +39,16 @@ class Run:
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
     """The model that the settings describe."""
     num_lookbacks = codec.num_lookbacks if settings.model.lookback else 0
-    shape = Shape(codec.num_positions, num_lookbacks, codec.max_distance, num_styles)
+    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles)
     return Model(settings.model, codec.fields, shape)
 
 
-def make_metadata(config: dict[str, Any], styles: tuple[str, ...], data: dict[str, Any]) -> dict[str, Any]:
+def make_metadata(
+    config: dict[str, Any], styles: tuple[str, ...], vocabulary: Vocabulary | None, data: dict[str, Any]
+) -> dict[str, Any]:
     """What a checkpoint says of itself, as JSON. `data` says what was trained on."""
-    return {"format": FORMAT, "config": config, "styles": list(styles), "data": data}
+    told = vocabulary.to_json() if vocabulary else None
+    return {"format": FORMAT, "config": config, "styles": list(styles), "vocabulary": told, "data": data}
 
 
 def known_style(sample: SampleSettings, styles: tuple[str, ...]) -> SampleSettings:
@@ -66,7 +71,8 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     settings = make_settings(metadata["config"])
     styles = tuple(metadata["styles"])
     settings = dataclasses.replace(settings, sample=known_style(settings.sample, styles))
-    codec = make_codec(settings.codec)
+    vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
+    codec = make_codec(settings.codec, vocabulary)
     model = make_model(settings, codec, len(styles))
     return Run(
         settings,

@@ -1,4 +1,4 @@
-"""The jitted sampler: one scan over steps, a batch of independent samples side by side.
+"""The jitted sampler: one loop over steps, a batch of independent samples side by side.
 
 Every sample has its own key, fold_in(key, number): sample i is the same whatever its neighbours or the number of hosts.
 A *clamp* gives some tokens and leaves the rest free: clamp nothing to play freely, the first bars to continue them, all
@@ -15,15 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from drumjax.categorical import choose
-from drumjax.codecs import ABSENT, Codec, Place, field_slices
+from drumjax.codecs import ABSENT, FREE, Codec, Place, field_slices
 from drumjax.conditions import forget
 from drumjax.loss import cross_entropy
 from drumjax.model import Model, Params
 from drumjax.music_lstm import Carry, Hidden
 from drumjax.notes import FILL_YES, Array, Context
-
-# A clamp's token that the sampler chooses; ABSENT is chosen too, where the fields before it make the variable exist.
-FREE = -2
+from drumjax.repetition import forbid_repeats
 
 
 class Request(NamedTuple):
@@ -31,29 +29,36 @@ class Request(NamedTuple):
 
     number       [B] int32, the number of each sample, folded into the key
     context      Context [B]
-    clamp        [B, T, F] int32, tokens given, FREE where the sampler chooses
-    keep         [B, T] int32, which bits of a given first variable must stay; the others are chosen. -1 keeps all
+    clamp        [B, T, F] int32, tokens given; the sampler chooses where they are FREE, and where they are ABSENT but
+                 the fields before make the variable exist
+    keep         [B, T] int32, what must stay of the codec's partial_field where it is given; the rest is chosen. -1 is
+                 all of it, 0 nothing
+    end          [B] int32, the tick at which each sample ends
     fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
     guidance     float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it plays as
                  asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
     temperature  [fields] float32, >= 0; 0 takes the most likely value
     top_k        int32, keep only the k most likely values; 0 keeps all
     top_p        float32, in (0, 1]: keep the most likely values that together reach this probability
+    no_repeat    int32, no run of so many values of the first field occurs twice in a sample; 0 allows all
     """
 
     number: Array
     context: Context
     clamp: Array
     keep: Array
+    end: Array
     fill_every: Array
     guidance: Array
     temperature: Array
     top_k: Array
     top_p: Array
+    no_repeat: Array
 
 
 class Samples(NamedTuple):
-    """tokens [B, T, F] int32; nll [B, fields], nats under the model, at temperature 1, of the tokens it chose."""
+    """tokens [B, T, F] int32, ABSENT from the end on; nll [B, fields], nats under the model, at temperature 1, of the
+    tokens it chose."""
 
     tokens: Array
     nll: Array
@@ -67,6 +72,7 @@ class Controls:
     top_k: int = 0
     top_p: float = 1.0
     guidance: float = 1.0
+    no_repeat: int = 0
 
     def __post_init__(self):
         for value in self.temperature:
@@ -74,6 +80,8 @@ class Controls:
                 raise ValueError(f"temperature is {value}; it must be in 0..10")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 0 (0 keeps all)")
+        if not (self.no_repeat == 0 or 2 <= self.no_repeat <= 1000):
+            raise ValueError(f"no_repeat is {self.no_repeat}; it must be in 2..1000, or 0")
         if not 0 <= self.guidance <= 10:
             raise ValueError(f"guidance is {self.guidance}; it must be in 0..10")
         if not 0 < self.top_p <= 1:
@@ -85,22 +93,35 @@ def free_clamp(batch: int, num_steps: int, codec: Codec) -> Array:
     return np.full((batch, num_steps, sum(field.count for field in codec.fields)), FREE, np.int32)
 
 
-def chosen_tokens(tokens: Array, request: Request) -> Array:
+def chosen_tokens(codec: Codec, tokens: Array, request: Request) -> Array:
     """The tokens [B, T, F] without what was given: ABSENT where a first variable was given whole, its bits to keep
     taken out where they were given."""
     first, given = tokens[..., 0], request.clamp[..., 0] >= 0
-    rest = jnp.where(request.keep == -1, ABSENT, first & ~request.keep)
-    return tokens.at[..., 0].set(jnp.where(given, rest, first))
+    is_whole = (request.keep == -1) if codec.partial_field == 0 else jnp.ones_like(given)
+    return tokens.at[..., 0].set(jnp.where(given, jnp.where(is_whole, ABSENT, first & ~request.keep), first))
 
 
-class _Step(NamedTuple):
-    """What a step of the scan is given, made for all steps at once: place of each sample, clamp [B, F], bits of it to
-    keep [B], fill [B], and uniform numbers [B, F] in [0, 1)."""
+class _Loop(NamedTuple):
+    """What goes from step to step.
 
-    place: Place
+    step     int32 scalar
+    tick     [B] int32, when it begins in each sample
+    carry    what the model remembers
+    samples  tokens [T, B, F], as far as they are chosen, and their nll [B, fields]
+    """
+
+    step: Array
+    tick: Array
+    carry: Carry
+    samples: Samples
+
+
+class _Given(NamedTuple):
+    """What a step is given, of all steps: clamp [T, B, F], bits of it to keep [T, B], uniform numbers [T, B, F] in
+    [0, 1)."""
+
     clamp: Array
     keep: Array
-    fill: Array
     uniform: Array
 
 
@@ -116,28 +137,31 @@ def make_sampler(
 
     @jax.jit
     def sample(params: Params, stats: Params, key: Array, request: Request) -> Samples:
-        batch = request.clamp.shape[0]
-        first = jnp.full(request.clamp[:, 0].shape, ABSENT, jnp.int32)
+        batch, num_steps, num_variables = request.clamp.shape
         folded, params = model.fold(params)
-        scan_step = functools.partial(_step, folded, codec, params, stats, request, guided)
-        carry = model.initial_carry(2 * batch if guided else batch)
-        _, (tokens, nll) = jax.lax.scan(scan_step, (carry, first), _steps(codec, key, request))
-        return Samples(jnp.swapaxes(tokens, 0, 1), jnp.sum(nll, axis=0))
+        given = _give(key, request)
+        body = functools.partial(_step, folded, codec, params, stats, request, guided, given)
+        first = _Loop(
+            step=jnp.int32(0),
+            tick=jnp.zeros(batch, jnp.int32),
+            carry=model.initial_carry(2 * batch if guided else batch),
+            samples=Samples(jnp.full((num_steps, batch, num_variables), ABSENT), jnp.zeros((batch, len(model.fields)))),
+        )
+
+        def goes_on(loop: _Loop) -> Array:
+            return (loop.step < num_steps) & jnp.any(loop.tick < request.end)
+
+        tokens, nll = jax.lax.while_loop(goes_on, body, first).samples
+        return Samples(jnp.swapaxes(tokens, 0, 1), nll)
 
     return sample
 
 
-def _steps(codec: Codec, key: Array, request: Request) -> _Step:
-    """All steps, stacked along the first axis."""
-    _, num_steps, num_variables = request.clamp.shape
-    step = jnp.arange(num_steps, dtype=jnp.int32)
+def _give(key: Array, request: Request) -> _Given:
+    """What all steps are given."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(request.number)
-    uniform = jax.vmap(lambda k: jax.random.uniform(k, (num_steps, num_variables)))(keys)
-    place = jax.vmap(lambda c: codec.place(c, step))(request.context)
-    every = request.fill_every
-    is_fill = (every > 0) & (place.bar % jnp.maximum(every, 1) == every - 1)
-    fill = jnp.where(is_fill, FILL_YES, request.context.fill[:, None])
-    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), _Step(place, request.clamp, request.keep, fill, uniform))
+    uniform = jax.vmap(lambda k: jax.random.uniform(k, request.clamp.shape[1:]))(keys)
+    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), _Given(request.clamp, request.keep, uniform))
 
 
 def _step(
@@ -147,61 +171,77 @@ def _step(
     stats: Params,
     request: Request,
     guided: bool,
-    loop: tuple[Carry, Array],
-    now: _Step,
-) -> tuple[tuple[Carry, Array], tuple[Array, Array]]:
-    """One step of the scan: hears the previous tokens [B, F], chooses this step's, field after field."""
-    carry, previous = loop
-    place = jax.tree.map(lambda x: x[:, None], now.place)
-    context, heard = request.context._replace(fill=now.fill), previous
+    given: _Given,
+    loop: _Loop,
+) -> _Loop:
+    """One step: hears the previous tokens [B, F], chooses this step's, field after field."""
+    now = jax.tree.map(lambda x: x[loop.step], given)
+    is_on = loop.tick < request.end
+    previous = jnp.where(loop.step > 0, loop.samples.tokens[jnp.maximum(loop.step - 1, 0)], ABSENT)
+    place = jax.vmap(codec.place)(request.context, loop.tick[:, None])
+    context, heard = request.context._replace(fill=_fill_at(request, place)), previous
     if guided:
         context = jax.tree.map(_stack, context, forget(context))
         place, heard = jax.tree.map(lambda x: _stack(x, x), (place, previous))
-    hidden, carry, _ = model.apply(params, stats, heard[:, None], place, context, carry)
+    hidden, carry, _ = model.apply(params, stats, heard[:, None], place, context, loop.carry)
     tokens, nll = jnp.full_like(previous, ABSENT), []
     for i, where in enumerate(field_slices(model.fields)):
-        exists, given = codec.present(i, tokens), now.clamp[:, where]
-        keep = now.keep[:, None] if i == 0 else jnp.full_like(given, -1)
+        exists, clamp = codec.present(i, tokens) & is_on[:, None], now.clamp[:, where]
+        keep = now.keep[:, None] if i == codec.partial_field else jnp.full_like(clamp, -1)
         # A given token cannot exist where the fields before it leave no room for it, nor be missing where they do.
-        is_given = (given != FREE) & (given != ABSENT) & (keep == -1)
+        is_given = (clamp != FREE) & (clamp != ABSENT) & (keep == -1)
         is_asked = exists & ~is_given
-        ask = functools.partial(_ask, model, params, request, guided, i)
+        ask = functools.partial(_ask, model, codec, params, request, guided, i, loop)
         # No head where no sample asks for it: who humanizes pays for no hits, and a rest for no velocities.
-        operands = hidden, tokens, now.uniform[:, where], jnp.where(given < 0, 0, keep), given
+        operands = hidden, tokens, now.uniform[:, where], jnp.where(clamp < 0, 0, keep), clamp
         value, surprise = jax.lax.cond(jnp.any(is_asked), ask, _skip, *operands)
-        tokens = tokens.at[:, where].set(jnp.where(exists, jnp.where(is_given, given, value), ABSENT))
+        tokens = tokens.at[:, where].set(jnp.where(exists, jnp.where(is_given, clamp, value), ABSENT))
         nll.append(jnp.sum(jnp.where(is_asked, surprise, 0.0), axis=1))
-    return (carry, tokens), (tokens, jnp.stack(nll, axis=1))
+    samples = Samples(loop.samples.tokens.at[loop.step].set(tokens), loop.samples.nll + jnp.stack(nll, axis=1))
+    return _Loop(loop.step + 1, loop.tick + codec.ticks(tokens), carry, samples)
+
+
+def _fill_at(request: Request, place: Place) -> Array:
+    """[B]: whether a fill is asked for in the bar of each sample."""
+    every = request.fill_every
+    is_fill = (every > 0) & (place.bar[:, 0] % jnp.maximum(every, 1) == every - 1)
+    return jnp.where(is_fill, FILL_YES, request.context.fill)
 
 
 def _ask(
     model: Model,
+    codec: Codec,
     params: Params,
     request: Request,
     guided: bool,
     field: int,
+    loop: _Loop,
     hidden: Hidden,
     tokens: Array,
     uniform: Array,
     keep: Array,
-    given: Array,
+    clamp: Array,
 ) -> tuple[Array, Array]:
-    """A field's values [B, count] and their nats, given the fields before it in tokens [B, F] and kept bits."""
+    """A field's values [B, count] and their nats, given the fields before it in tokens [B, F] and what is to be kept
+    [B, count] of the clamp [B, count]."""
     if guided:
         both = model.head(params, field, hidden, _stack(tokens, tokens)[:, None])[0]
         logits, untold = jnp.split(both, 2)
         guided_logits = untold + request.guidance * (logits - untold)
     else:
         guided_logits = logits = model.head(params, field, hidden, tokens[:, None])[0]
+    if field == codec.partial_field:
+        allowed = jax.vmap(codec.allows)(clamp[:, 0], keep[:, 0], loop.tick)
+        guided_logits = jnp.where(allowed[:, None], guided_logits, -jnp.inf)
     if field == 0:
-        values = jnp.arange(logits.shape[-1], dtype=jnp.int32)
-        differs = (values[None, None] ^ given[..., None]) & keep[..., None]
-        guided_logits = jnp.where(differs == 0, guided_logits, -jnp.inf)
+        heard, length = loop.samples.tokens[..., 0], request.no_repeat
+        guard = functools.partial(forbid_repeats, heard=heard, step=loop.step, length=length)
+        guided_logits = jax.lax.cond(length > 0, guard, lambda x: x, guided_logits[:, 0])[:, None]
     value = choose(uniform, guided_logits, request.temperature[field], request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
 
 
-def _skip(hidden: Hidden, tokens: Array, uniform: Array, keep: Array, given: Array) -> tuple[Array, Array]:
+def _skip(hidden: Hidden, tokens: Array, uniform: Array, keep: Array, clamp: Array) -> tuple[Array, Array]:
     """In the place of _ask, where its answer would not be used."""
     return jnp.zeros(uniform.shape, jnp.int32), jnp.zeros(uniform.shape)
 

@@ -11,11 +11,9 @@ import types
 import typing
 from typing import Any
 
-from drumjax.codecs import Codec
-from drumjax.codecs.grid import GridCodec
+from drumjax.codecs.choice import CodecSettings
 from drumjax.datasets import DataSettings
 from drumjax.device import MATMUL_PRECISIONS
-from drumjax.kits import get_kit
 from drumjax.music_lstm import ModelSettings
 from drumjax.optimizer import OPTIMIZERS
 from drumjax.schedule import AUGMENTATIONS, LEARNING_RATES
@@ -32,7 +30,7 @@ class SettingsError(ValueError):
     """A config that cannot be run; the message names the field, its value and what it may be."""
 
 
-def _require(condition: bool, name: str, value: Any, must: str) -> None:
+def _require(condition: object, name: str, value: Any, must: str) -> None:
     if not condition:
         raise SettingsError(f"config.{name} is {value!r}; it must be {must}")
 
@@ -48,41 +46,16 @@ class SelectionSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class CodecSettings:
-    """The codec, by name, and its numbers."""
-
-    name: str
-    kit: str
-    steps_per_beat: int
-    expressive: bool
-    velocity_bins: int
-    offset_bins: int
-    lookback_bars: int
-    lookback_beats: tuple[float, ...]
-
-    def __post_init__(self):
-        _require(self.name == "grid", "codec.name", self.name, "'grid'")
-        _require(1 <= self.steps_per_beat <= 48, "codec.steps_per_beat", self.steps_per_beat, "1..48")
-        for name in ("velocity_bins", "offset_bins"):
-            _require(2 <= getattr(self, name) <= 128, f"codec.{name}", getattr(self, name), "2..128")
-        _require(0 <= self.lookback_bars <= 16, "codec.lookback_bars", self.lookback_bars, "0..16")
-        near = all(0 < beats <= 8 for beats in self.lookback_beats)
-        _require(near, "codec.lookback_beats", self.lookback_beats, "a tuple of beats above 0 and up to 8")
-        try:
-            get_kit(self.kit)
-        except ValueError as error:
-            raise SettingsError(f"config.codec.kit: {error}") from error
-
-
-@dataclasses.dataclass(frozen=True)
 class TrainSettings:
     """How to train; see configs/default.py for what each is."""
 
     seed: int
     init_from: str
     num_steps: int
+    num_epochs: float
     batch_size: int
     window_beats: int
+    window_notes: int
     optimizer: str
     schedule: str
     learning_rate: float
@@ -98,6 +71,7 @@ class TrainSettings:
     steps_per_call: int
     log_every_steps: int
     eval_every_steps: int
+    eval_every_epochs: float
     patience_evals: int
 
     def __post_init__(self):
@@ -105,7 +79,8 @@ class TrainSettings:
             "num_steps", "batch_size", "window_beats", "steps_per_call", "log_every_steps", "eval_every_steps"
         ):  # fmt: skip
             _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
-        for name in ("warmup_steps", "patience_evals", "weight_decay", "clip_norm"):
+        for name in ("window_notes", "warmup_steps", "patience_evals", "weight_decay", "clip_norm", "num_epochs",
+                     "eval_every_epochs"):  # fmt: skip
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
         for name in ("dropout", "context_dropout", "average_decay"):
             _require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
@@ -167,11 +142,12 @@ class SampleSettings:
     temperature: str
     top_k: int
     top_p: float
+    no_repeat: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All settings of a run."""
+    """All settings of a run. Raises SettingsError where groups do not go together."""
 
     data: DataSettings
     validation: SelectionSettings
@@ -181,23 +157,17 @@ class Settings:
     train: TrainSettings
     sample: SampleSettings
 
+    def __post_init__(self):
+        is_pitched = self.data.instrument not in ("drums", "all")
+        _require(not (self.codec.kit and is_pitched), "codec.kit", self.codec.kit,
+                 f"'' where data.instrument is {self.data.instrument!r}")  # fmt: skip
+        _require(self.codec.kit or self.data.instrument != "drums", "codec.kit", self.codec.kit,
+                 "a drum kit where data.instrument is 'drums'")  # fmt: skip
+
 
 def make_settings(config: dict[str, Any]) -> Settings:
     """Settings from a nested dict (a config file's, or the one stored in a checkpoint). Raises SettingsError."""
     return _make(Settings, config, "config")
-
-
-def make_codec(settings: CodecSettings) -> Codec:
-    """The codec that the settings name."""
-    return GridCodec(
-        kit=get_kit(settings.kit),
-        steps_per_beat=settings.steps_per_beat,
-        expressive=settings.expressive,
-        velocity_bins=settings.velocity_bins,
-        offset_bins=settings.offset_bins,
-        lookback_bars=settings.lookback_bars,
-        lookback_beats=settings.lookback_beats,
-    )
 
 
 def _make(cls: type, values: Any, path: str) -> Any:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from drumjax.codecs import ABSENT, Codec, field_slices
+from drumjax.codecs import ABSENT, FREE, Codec, field_slices
+from drumjax.codecs.grid import GridCodec
 from drumjax.kits import Kit
 from drumjax.notes import Context, Notes, Song, Window
-from drumjax.sample import FREE
 
 KEEP_ALL = -1
 
@@ -59,6 +59,21 @@ class Task:
         return clamp, keep
 
 
+def need_kit(codec: Codec) -> Kit:
+    """The drums of a codec. Raises TaskError if it is not for drums."""
+    if codec.kit is None:
+        raise TaskError("this is for drums, and this model plays a pitched instrument")
+    return codec.kit
+
+
+def _need_grid(codec: Codec) -> None:
+    if not isinstance(codec, GridCodec):
+        raise TaskError(
+            "a model that plays note by note can go on from music (--prompt) and play what is written (--humanize); "
+            "to add drums, vary or rewrite bars takes one that was trained on a grid (config.codec.name=grid)"
+        )
+
+
 def continue_song(song: Song, codec: Codec, include: bool) -> Task:
     """Goes on from the song's last whole bar. Without `include` only what follows is written."""
     tokens = encode_song(song, codec)
@@ -66,18 +81,18 @@ def continue_song(song: Song, codec: Codec, include: bool) -> Task:
     return Task("continue", tokens, keep, song.notes, skip_bars=0 if include else song.num_bars)
 
 
-def humanize_song(song: Song, codec: Codec, kit: Kit) -> Task:
+def humanize_song(song: Song, codec: Codec) -> Task:
     """Keeps every hit and chooses how hard and how early or late it is. Raises TaskError if the codec has no such."""
-    if len(codec.fields) == 1:
+    if "velocity" not in {field.name for field in codec.fields}:
         raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
     tokens = encode_song(song, codec)
-    tokens[:, field_slices(codec.fields)[0].stop :] = FREE
-    keep = np.full(len(tokens), KEEP_ALL, np.int32)
-    return Task("humanize", tokens, keep, pitches=_articulations(song, codec, kit, len(tokens)))
+    pitches = _articulations(song, codec, codec.kit, tokens) if codec.kit else None
+    return Task("humanize", *codec.loosen(tokens), pitches=pitches)
 
 
 def add_drums(song: Song, codec: Codec, kit: Kit, drums: Sequence[str]) -> Task:
     """Keeps the other drums note for note and plays these, whatever the song has of them."""
+    _need_grid(codec)
     chosen = [find_drum(kit, name) for name in drums]
     tokens = encode_song(song, codec)
     for where in field_slices(codec.fields)[1:]:
@@ -91,11 +106,13 @@ def vary_song(song: Song, codec: Codec, kit: Kit, amount: float) -> Task:
     """Lets go of every drum at every step with the odds `amount`, 0..1, and chooses those anew."""
     if not 0 < amount <= 1:
         raise TaskError(f"amount is {amount:g}; it must be above 0 and at most 1")
+    _need_grid(codec)
     tokens = encode_song(song, codec)
+    pitches = _articulations(song, codec, kit, tokens)
     for where in field_slices(codec.fields)[1:]:  # a drum that comes new where there was none has no velocity yet
         tokens[:, where] = np.where(tokens[:, where] == ABSENT, FREE, tokens[:, where])
     keep = np.full(len(tokens), KEEP_ALL, np.int32)
-    return Task("vary", tokens, keep, pitches=_articulations(song, codec, kit, len(tokens)), amount=amount)
+    return Task("vary", tokens, keep, pitches=pitches, amount=amount)
 
 
 def infill_song(song: Song, codec: Codec, first_bar: int, last_bar: int, draws: int, context_bars: int) -> Task:
@@ -106,14 +123,15 @@ def infill_song(song: Song, codec: Codec, first_bar: int, last_bar: int, draws: 
     """
     if not 1 <= first_bar <= last_bar <= song.num_bars:
         raise TaskError(f"bars {first_bar}-{last_bar} are not in a song of {song.num_bars} bars")
+    _need_grid(codec)
     tokens = encode_song(song, codec)
     start, end = ((bar * song.beats_per_bar) for bar in (first_bar - 1, last_bar))
-    first, last = codec.num_steps(start), codec.num_steps(end)
+    first, last = codec.num_steps(start, 0), codec.num_steps(end, 0)
     tokens[first:last] = FREE
     early = 0.5 / (len(tokens) / (song.num_bars * song.beats_per_bar))  # half a step
     onset = song.notes.onset_beat + early
     outside = (onset < start) | (onset >= end)
-    judged = (last, min(len(tokens), last + codec.num_steps(context_bars * song.beats_per_bar)))
+    judged = (last, min(len(tokens), last + codec.num_steps(context_bars * song.beats_per_bar, 0)))
     keep = np.full(len(tokens), KEEP_ALL, np.int32)
     kept = Notes(*(column[outside] for column in song.notes))
     if judged[0] == judged[1]:
@@ -140,7 +158,13 @@ def find_drum(kit: Kit, name: str) -> int:
 def encode_song(song: Song, codec: Codec) -> np.ndarray:
     """Tokens [T, F] of the whole song, from its first bar to the end of its last."""
     num_beats = song.num_bars * song.beats_per_bar
-    context = Context(
+    num_steps = codec.num_steps(num_beats, len(song.notes.pitch))
+    window = Window(song.notes, _context_of(song), np.float32(num_beats))
+    return np.array(jax.jit(functools.partial(codec.encode, num_steps=num_steps))(window))
+
+
+def _context_of(song: Song) -> Context:
+    return Context(
         tempo_bpm=np.float32(song.tempo_bpm),
         beats_per_bar=np.float32(song.beats_per_bar),
         metre=np.int32(song.metre),
@@ -148,20 +172,18 @@ def encode_song(song: Song, codec: Codec) -> np.ndarray:
         fill=np.int32(song.fill),
         start_beat=np.float32(0),
     )
-    num_steps = codec.num_steps(num_beats)
-    window = Window(song.notes, context, np.float32(num_beats))
-    return np.array(jax.jit(functools.partial(codec.encode, num_steps=num_steps))(window))
 
 
-def _articulations(song: Song, codec: Codec, kit: Kit, num_steps: int) -> np.ndarray:
-    """For each step and each pitch that the kit writes: the pitch that the loudest such hit of the song has there."""
-    table = np.tile(np.arange(128, dtype=np.int32), (num_steps, 1))
-    order = np.argsort(song.notes.velocity, kind="stable")
-    step = np.floor(song.notes.onset_beat[order] * codec.num_steps(1) + 0.5).astype(int)
-    pitch = song.notes.pitch[order]
-    drum = kit.class_table()[pitch]
-    inside = (drum >= 0) & (step >= 0) & (step < num_steps)
-    table[step[inside], kit.pitch_table()[drum[inside]]] = pitch[inside]
+def _articulations(song: Song, codec: Codec, kit: Kit, tokens: np.ndarray) -> np.ndarray:
+    """[T, 128]: for each step of tokens [T, F] and each pitch that the kit writes, the pitch that the song has."""
+    table = np.tile(np.arange(128, dtype=np.int32), (len(tokens), 1))
+    notes = jax.tree.map(np.asarray, jax.jit(codec.decode)(tokens, _context_of(song)))
+    drum = kit.class_table()[song.notes.pitch]
+    for i in np.flatnonzero(notes.mask):
+        same = np.flatnonzero(drum == kit.class_table()[notes.pitch[i]])
+        far = np.abs(song.notes.onset_beat[same] - notes.onset_beat[i])
+        loud = song.notes.velocity[same]
+        table[i // codec.notes_per_step, notes.pitch[i]] = song.notes.pitch[same[np.lexsort((-loud, far.round(2)))[0]]]
     return table
 
 

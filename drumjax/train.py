@@ -7,11 +7,13 @@ from typing import Any
 import jax
 
 from drumjax.checkpoint import Checkpoints
+from drumjax.codecs.choice import make_codec
 from drumjax.device import make_data_mesh
 from drumjax.lock import lock_workdir
 from drumjax.metrics_log import MetricsLog, Progress
+from drumjax.recipe import count_steps, make_window_shape
 from drumjax.runs import make_metadata, make_model
-from drumjax.settings import Settings, SettingsError, make_codec, make_settings
+from drumjax.settings import Settings, SettingsError, make_settings
 from drumjax.train_loop import Result, TrainLoop
 from drumjax.training_data import load_training_data
 from drumjax.workdir import check_same_run, make_workdir, write_config
@@ -30,7 +32,8 @@ def train(config: dict[str, Any], workdir: str | Path, *, num_devices: int = 0) 
     mesh = make_data_mesh(num_devices)
     _check_divisible(settings, mesh.size)
     data = load_training_data(settings)
-    codec = make_codec(settings.codec)
+    codec = make_codec(settings.codec, data.vocabulary)
+    settings = count_steps(settings, make_window_shape(settings, codec, data.corpus), data.corpus)
     model = make_model(settings, codec, len(data.styles))
     _check_field_weights(settings, len(codec.fields))
     make_workdir(workdir)
@@ -38,7 +41,9 @@ def train(config: dict[str, Any], workdir: str | Path, *, num_devices: int = 0) 
         if is_main:
             stack.enter_context(lock_workdir(workdir))
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints"))
-        loop = TrainLoop(settings, make_metadata(config, data.styles, data.description), workdir, checkpoints)
+        loop = TrainLoop(
+            settings, make_metadata(config, data.styles, data.vocabulary, data.description), workdir, checkpoints
+        )
         loop.build(model, codec, data, mesh)
         loop.restore()
         if is_main:

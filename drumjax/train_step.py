@@ -10,13 +10,13 @@ import optax
 from jax.sharding import PartitionSpec
 
 from drumjax.augment import Strength, augment
-from drumjax.codecs import Codec
+from drumjax.codecs import Codec, clock
 from drumjax.conditions import hide, measure
 from drumjax.corpus import Corpus, take_window
 from drumjax.device import matmuls_in
 from drumjax.hyper import Hyper
 from drumjax.kits import Kit
-from drumjax.loss import Example, score_tokens
+from drumjax.loss import Example, place_of, score_tokens
 from drumjax.model import Model, Params
 from drumjax.music_lstm import Noise
 from drumjax.notes import Array, Context, Window
@@ -120,9 +120,8 @@ def _loss(
 ) -> tuple[Array, tuple[Array, Params]]:
     """This device's share of the loss, so that the sum over the devices is the loss of the batch; (its share of each
     field's nats per step [fields], new stats) beside it. tokens [b, T, F]: its examples."""
-    batch, num_steps = tokens.shape[:2]
-    place = jax.vmap(lambda c: codec.place(c, jnp.arange(num_steps)))(context)
-    example, carry = Example(tokens, place, context), model.initial_carry(batch)
+    place = place_of(codec, context, clock(codec, tokens, 0)[:, :-1])
+    example, carry = Example(tokens, place, context), model.initial_carry(tokens.shape[0])
     scores, _, stats = score_tokens(model, params, stats, example, carry, noise, axis=axis)
     steps = jnp.maximum(jax.lax.psum(jnp.sum(scores[0].count), axis), 1)
     nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps

@@ -4,15 +4,18 @@ import collections
 import dataclasses
 import hashlib
 import logging
+import math
 from typing import Any
 
 import jax
 import numpy as np
 
+from drumjax.codecs.choice import find_vocabulary, make_codec
+from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.corpus import Corpus, pack
 from drumjax.datasets import Dataset, DatasetError, load_dataset, select
 from drumjax.notes import Song
-from drumjax.settings import Settings, SettingsError, make_codec
+from drumjax.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +24,14 @@ logger = logging.getLogger(__name__)
 class TrainingData:
     """corpus holds the training songs; validation may be empty; styles[0] is the unknown style "".
 
+    vocabulary is that of the training songs, None for a codec that has none.
     description says, as JSON, what the songs are and where they came from; its fingerprint changes with any note.
     """
 
     corpus: Corpus
     validation: list[Song]
     styles: tuple[str, ...]
+    vocabulary: Vocabulary | None
     description: dict[str, Any]
 
 
@@ -57,7 +62,8 @@ def load_training_data(settings: Settings) -> TrainingData:
         "fingerprint": _fingerprint(corpus),
     }
     logger.info("training on %d songs (%.0f minutes), judged by %d", len(songs), minutes, len(validation))
-    return TrainingData(corpus, validation, styles, description)
+    vocabulary = find_vocabulary(settings.codec, songs, transpose=math.ceil(settings.augment.transpose))
+    return TrainingData(corpus, validation, styles, vocabulary, description)
 
 
 def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:

@@ -1,22 +1,30 @@
 """A task as it is asked for on a command line: which music, and what to do with it."""
 
 import dataclasses
+import logging
 
 from drumjax.codecs import Codec
+from drumjax.datasets import load_dataset
 from drumjax.grooves import Groove
-from drumjax.kits import Kit
 from drumjax.notes import Song
-from drumjax.tasks import Task, TaskError, add_drums, continue_song, humanize_song, infill_song, vary_song
+from drumjax.patterns import read_notes, read_pattern
+from drumjax.prompts import choose_prompt
+from drumjax.runs import Run
+from drumjax.tasks import Task, TaskError, add_drums, continue_song, humanize_song, infill_song, need_kit, vary_song
+
+logger = logging.getLogger(__name__)
 
 # Bars after an infill that judge it: as far as the model's lookback usually reaches.
 JUDGED_BARS = 4
+RANDOM = "random"
 
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
     """At most one of prompt, humanize, vary, add and infill is not None or empty; add and infill need `to`.
 
-    prompt, humanize, vary, to   paths of music
+    prompt, humanize, vary, to   paths of music; prompt can be "random": a stretch of a held-out performance
+    prompt_bars     of a random prompt
     add             names of drums
     infill          bars such as "5-6" or "5", counted from 1
     include_prompt  whether the prompt is written too
@@ -25,6 +33,7 @@ class Wish:
     """
 
     prompt: str | None = None
+    prompt_bars: int = 4
     humanize: str | None = None
     vary: str | None = None
     add: tuple[str, ...] = ()
@@ -41,6 +50,8 @@ class Wish:
         needs_to = bool(asked) and asked[0] in ("add", "infill")
         if needs_to and not self.to:
             raise TaskError(f"--{asked[0]} needs --to, the file to work on")
+        if not 1 <= self.prompt_bars <= 64:
+            raise TaskError(f"--prompt_bars is {self.prompt_bars}; it must be in 1..64")
         if self.to and not needs_to:
             raise TaskError("--to goes with --add or --infill only")
 
@@ -48,6 +59,29 @@ class Wish:
     def path(self) -> str:
         """The music to work on, "" if there is none."""
         return self.prompt or self.humanize or self.vary or self.to or ""
+
+    def read(self, run: Run, seed: int, kit: str, time_signature: str | None) -> Song | None:
+        """The music to work on, None if there is none; `kit` says which pitch of a file is which drum.
+
+        Raises PatternError, PromptError, TaskError, DatasetError, MidiError, TabError, KitError or OSError.
+        """
+        settings, drums = run.settings, run.codec.kit
+        if self.prompt == RANDOM:
+            songs = [song for song in load_dataset(settings.data).songs if run.codec.accepts(song.beats_per_bar)]
+            held_out = [song for song in songs if song.split == "validation"]
+            if time_signature:
+                held_out = [song for song in held_out if "{}/{}".format(*song.time_signature) == time_signature]
+            song = choose_prompt(held_out, self.prompt_bars, seed)
+            logger.info("going on from %s", song.name)
+            return song
+        if not self.path:
+            return None
+        if drums:
+            return read_pattern(self.path, drums, kit, time_signature)
+        if kit:
+            raise TaskError("--kit is for drums, and this model plays a pitched instrument")
+        data = settings.data
+        return read_notes(self.path, data.instrument, sustain=data.sustain, time_signature=time_signature)
 
     def num_bars(self, song: Song, asked: int | None, usual: int) -> int:
         """Bars of the groove, all told. Raises TaskError if those asked for do not go with the song's."""
@@ -63,18 +97,18 @@ class Wish:
             raise TaskError(f"{self.path} has {song.num_bars} bars; --bars goes with --prompt only")
         return song.num_bars
 
-    def task(self, song: Song, groove: Groove, codec: Codec, kit: Kit) -> Task:
+    def task(self, song: Song, groove: Groove, codec: Codec) -> Task:
         """What is asked for, done to the song."""
         if not codec.accepts(song.beats_per_bar):
             raise TaskError(f"{self.path}: bars of {groove.time_signature} do not fit the steps of this model")
         if self.prompt:
             return continue_song(song, codec, self.include_prompt)
         if self.humanize:
-            return humanize_song(song, codec, kit)
+            return humanize_song(song, codec)
         if self.vary:
-            return vary_song(song, codec, kit, self.amount)
+            return vary_song(song, codec, need_kit(codec), self.amount)
         if self.add:
-            return add_drums(song, codec, kit, self.add)
+            return add_drums(song, codec, need_kit(codec), self.add)
         first, _, last = (self.infill or "").partition("-")
         if not first.isdecimal() or not (last or first).isdecimal():
             raise TaskError(f"--infill is {self.infill!r}; give bars such as 5-6")

@@ -248,8 +248,8 @@ def test_places_beats_ago_come_after_those_bars_ago(steps_per_beat, near):
     place = codec.place(make_context(time_signature=(3, 4)), jnp.arange(7))
     bar = 3 * steps_per_beat
     np.testing.assert_array_equal(place.lookback, np.tile([bar, 2 * bar, *near], (7, 1)))
-    assert GridCodec(ROLAND_TD11, 4, lookback_bars=0, lookback_beats=(8.0,)).max_distance == 32
-    assert GridCodec(ROLAND_TD11, 4, lookback_bars=0).max_distance == 1
+    assert GridCodec(ROLAND_TD11, 4, lookback_bars=0, lookback_beats=(8.0,)).memory_steps == 33
+    assert GridCodec(ROLAND_TD11, 4, lookback_bars=0).memory_steps == 1
 
 
 def test_places_go_on_from_any_step():
@@ -267,7 +267,7 @@ def test_every_metre_fits_into_the_tables():
         place = jax.jit(jax.vmap(lambda c, codec=codec, steps=steps: codec.place(c, steps)))(contexts)
         assert place.position.max() < codec.num_positions
         assert place.lookback.min() >= 1
-        assert place.lookback.max() <= codec.max_distance
+        assert place.lookback.max() < codec.memory_steps
 
 
 def test_what_is_present_follows_from_the_fields_before():

@@ -171,7 +171,7 @@ def test_baselines_of_the_groove_midi_dataset(shared_data, pytestconfig):
         chosen = [song for song in songs if song.split == split]
         count = np.zeros((16, 512))
         for batch in encode_songs(chosen, codec, ("",)):
-            hits = batch.tokens[..., 0]  # [chunks, songs, 128]
+            hits = batch.tokens[..., 0]  # [songs, T]
             place = np.broadcast_to(np.arange(hits.shape[-1]) % 16, hits.shape)
             np.add.at(count, (place[hits != ABSENT], hits[hits != ABSENT]), 1)
         assert count.sum() == 16 * sum(song.num_bars for song in chosen)

@@ -21,7 +21,7 @@ from drumjax.exploration.changes import SHOWN, draw_augmentation
 from drumjax.exploration.grid import compare_grids, lost_hits, offsets_ms
 from drumjax.exploration.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_skipped
 from drumjax.exploration.leakage import check_leakage, find_duplicates
-from drumjax.exploration.percussion import note_name, percussion_name
+from drumjax.exploration.percussion import percussion_name
 from drumjax.exploration.pitches import UNMAPPED, best_kit, count_pitches, map_drums, range_of_notes, unmapped_share
 from drumjax.explore import examine, read_config
 from drumjax.kits import GENERAL_MIDI, ROLAND_TD11
@@ -30,6 +30,7 @@ from drumjax.notes import FILL_NO, FILL_YES, Song, make_notes
 from drumjax.settings import SettingsError, make_settings
 from drumjax.starter import starter_songs
 from drumjax.tables import Table, write_text
+from drumjax.text_roll import pitch_name
 
 SETTINGS = make_settings(default.get_config().to_dict())
 SONGS = [
@@ -89,7 +90,7 @@ def test_names_of_pitches():
     assert percussion_name(42) == "closed hi-hat"
     assert percussion_name(22) == "TD-11: closed hi-hat, edge"
     assert percussion_name(10) == ""
-    assert (note_name(60), note_name(21), note_name(66)) == ("C4", "A0", "F#4")
+    assert (pitch_name(60), pitch_name(21), pitch_name(66)) == ("C4", "A0", "F#4")
 
 
 def test_what_a_grid_loses():
@@ -136,6 +137,10 @@ def test_notes_of_another_instrument():
     settings = dataclasses.replace(SETTINGS, data=dataclasses.replace(SETTINGS.data, instrument="all"))
     tables, kit = examine(Dataset([piano], "made up"), settings)
     assert kit is None
+    # A grid would take them for drums all the same, and that is said.
+    assert "Pitches and drums" in [table.title for table in tables]
+    data, codec = settings.data, dataclasses.replace(SETTINGS.codec, name="events", kit="")
+    tables, kit = examine(Dataset([piano], "made up"), dataclasses.replace(settings, data=data, codec=codec))
     assert "Pitches and drums" not in [table.title for table in tables]
 
 

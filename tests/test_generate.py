@@ -13,6 +13,7 @@ from tiny import STYLES, make_params
 
 from configs import default
 from drumjax import generate as generate_module
+from drumjax.codecs.choice import make_codec
 from drumjax.generate import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
 from drumjax.grooves import Groove, RequestError
 from drumjax.kits import OUT_MAPS, ROLAND_TD11, read_map
@@ -21,7 +22,7 @@ from drumjax.midi import read_midi
 from drumjax.notes import Song, make_notes
 from drumjax.runs import Run, make_model
 from drumjax.sample import Controls, make_sampler
-from drumjax.settings import make_codec, make_settings
+from drumjax.settings import make_settings
 from drumjax.tasks import continue_song
 
 GROOVE = Groove(2, 101.0, "rock", "4/4")

@@ -17,7 +17,7 @@ from drumjax.settings import SampleSettings
 
 DEFAULTS = SampleSettings(
     style="rock", bpm=110.0, time_signature="3/4", bars=6, fill_every=4, density=3.0, dynamics=0.0, guidance=1.5,
-    temperature="0.8", top_k=7, top_p=0.9,
+    temperature="0.8", top_k=7, top_p=0.9, no_repeat=0,
 )  # fmt: skip
 NINE = GridCodec(ROLAND_TD11)
 

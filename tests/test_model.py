@@ -19,7 +19,8 @@ from tiny import (
     zero_params,
 )
 
-from drumjax.codecs import ABSENT, Place, field_slices
+from drumjax.codecs import ABSENT, Place, clock, field_slices
+from drumjax.history import History
 from drumjax.layers import BATCH_NORM_MOMENTUM, dropout, repeat
 from drumjax.loss import Example, place_of, score_tokens
 from drumjax.music_lstm import Hidden, MusicLSTM, Noise
@@ -33,6 +34,11 @@ PARTS = (
 )  # fmt: skip
 CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))  # all of it is known
 EVERYTHING_OFF = dict.fromkeys(PARTS, False)
+
+
+def steps(batch, num_steps=NUM_STEPS):
+    """Ticks [B, T] of the codec's steps."""
+    return jnp.broadcast_to(jnp.arange(num_steps, dtype=jnp.int32), (batch, num_steps))
 
 
 def bar_steps(time_signature):
@@ -69,7 +75,7 @@ def test_the_lookback_is_the_same_place_in_earlier_bars_of_the_own_metre():
 
     @jax.jit
     def look_back(params, stats, context, previous):
-        place = place_of(CODEC, context, NUM_STEPS, jnp.int32(0))
+        place = place_of(CODEC, context, steps(len(previous)))
         return model.apply(params, stats, previous, place, context, model.initial_carry(5))[0].lookback
 
     lookback = np.swapaxes(look_back(*make_params(model), context, previous), 0, 1)
@@ -92,12 +98,14 @@ def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
 
     @jax.jit
     def run(previous, first_step, carry):
-        place = place_of(CODEC, context, previous.shape[1], first_step)
+        place = place_of(CODEC, context, first_step + steps(*previous.shape[:2]))
         return model.apply(params, stats, previous, place, context, carry)[:2]
 
     def unroll(carry):
         """The ring, oldest first."""
-        return carry._replace(history=jnp.roll(carry.history, -carry.oldest, axis=1), oldest=0)
+        ring = carry.history
+        tokens, tick = (jnp.roll(column, -ring.oldest, axis=1) for column in (ring.tokens, ring.tick))
+        return carry._replace(history=History(tokens, tick, jnp.int32(0), ring.now))
 
     expected, last = run(previous, jnp.int32(0), model.initial_carry(3))
     for size in (NUM_STEPS // 2, 1):
@@ -121,7 +129,7 @@ def test_single_steps_and_long_ones_may_follow_each_other():
 
     @jax.jit
     def run(previous, first_step, carry):
-        place = place_of(CODEC, context, previous.shape[1], first_step)
+        place = place_of(CODEC, context, first_step + steps(*previous.shape[:2]))
         return model.apply(params, stats, previous, place, context, carry)[:2]
 
     (expected, _), carry, step = run(tokens, jnp.int32(0), model.initial_carry(2)), model.initial_carry(2), 0
@@ -173,7 +181,7 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
 
 def scores_of(model, params, stats, tokens, *, axis=None, noise=None, codec=CODEC):
     context = stack([CONTEXT] * len(tokens))
-    example = Example(tokens, place_of(codec, context, tokens.shape[1], jnp.int32(0)), context)
+    example = Example(tokens, place_of(codec, context, clock(codec, tokens, 0)[:, :-1]), context)
     scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, axis)
     return sum(jnp.sum(score.nll) for score in scores), stats
 
@@ -245,7 +253,7 @@ def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
     other = {**params, "beginning": params["beginning"] + 1}
     tokens, context = random_tokens(0, 2, NUM_STEPS), stack([make_context()] * 2)
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
-    place = place_of(CODEC, context, NUM_STEPS, 0)
+    place = place_of(CODEC, context, steps(2))
     a, b = (model.apply(p, stats, previous, place, context, model.initial_carry(2))[0].output for p in (params, other))
     changed = np.abs(np.asarray(a - b))[..., -6:].max(axis=(1, 2)) > 1e-6  # what skips the stack
     first_bar = 4 * CODEC.steps_per_beat

@@ -208,14 +208,14 @@ def test_some_drums_of_a_chord_stay_and_the_others_are_chosen(keep):
     np.testing.assert_array_equal(hits_of(tokens) & keep, hits_of(given) & keep)
     others = hits_of(tokens) & ~keep
     assert np.mean(others != (hits_of(given) & ~keep)) > 0.3
-    np.testing.assert_array_equal(hits_of(chosen_tokens(jnp.asarray(tokens), request)), others)
+    np.testing.assert_array_equal(hits_of(chosen_tokens(CODEC, jnp.asarray(tokens), request)), others)
 
 
 def test_what_was_given_is_not_among_what_was_chosen():
     clamp = np.asarray(free_clamp(BATCH, NUM_STEPS, CODEC)).copy()
     clamp[:, :10] = given_tokens()[:, :10]
     samples, request = sample(clamp=clamp)
-    chosen = np.asarray(chosen_tokens(jnp.asarray(samples.tokens), request))
+    chosen = np.asarray(chosen_tokens(CODEC, jnp.asarray(samples.tokens), request))
     assert np.all(hits_of(chosen)[:, :10] == ABSENT)
     np.testing.assert_array_equal(chosen[:, 10:], samples.tokens[:, 10:])
 

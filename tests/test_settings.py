@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from configs import default
+from drumjax.codecs.choice import make_codec
 from drumjax.kits import ONE_DRUM
-from drumjax.settings import SettingsError, make_codec, make_settings
+from drumjax.settings import SettingsError, make_settings
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.stem != "__init__")
 
@@ -29,7 +30,7 @@ def test_every_config_makes_settings_and_a_codec(name):
     settings = make_settings(config)
     codec = make_codec(settings.codec)
     assert len(settings.train.field_weights) >= len(codec.fields)
-    assert codec.num_steps(settings.train.window_beats) > 0
+    assert codec.num_steps(settings.train.window_beats, 1) > 0
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -76,7 +77,7 @@ def test_wrong_names_and_types_are_named(change, message):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("codec__name", "events"),
+        ("codec__name", "tokens"),
         ("codec__kit", "roland"),
         ("codec__steps_per_beat", 0),
         ("codec__velocity_bins", 1),

@@ -69,14 +69,14 @@ def test_a_continuation_leaves_the_prompt_as_it_was(run):
 
 
 def test_humanizing_keeps_every_hit(run):
-    songs = play(run, humanize_song(SONG, CODEC, THREE_DRUMS), bars=4)
+    songs = play(run, humanize_song(SONG, CODEC), bars=4)
     assert all(cells(song) == cells(SONG) for song in songs)
     assert len({song.notes.velocity.tobytes() for song in songs}) == 4
 
 
 def test_a_rim_shot_stays_one(run):
     song = make_song(1, 2, pitches=(36, 40, 44))
-    for heard in play(run, humanize_song(song, CODEC, THREE_DRUMS), bars=2):
+    for heard in play(run, humanize_song(song, CODEC), bars=2):
         assert set(heard.notes.pitch.tolist()) == {36, 40, 44}
 
 
@@ -182,4 +182,4 @@ def test_an_amount_is_a_share(amount):
 def test_a_plain_model_cannot_humanize():
     plain = GridCodec(THREE_DRUMS, steps_per_beat=2, expressive=False)
     with pytest.raises(TaskError, match="expressive"):
-        humanize_song(Song(make_notes([0], [1], [36], [64])), plain, THREE_DRUMS)
+        humanize_song(Song(make_notes([0], [1], [36], [64])), plain)

@@ -1,7 +1,7 @@
 """Wishes from the command line: what goes together, and one line for what does not."""
 
 import pytest
-from tiny import CODEC, THREE_DRUMS, make_song
+from tiny import CODEC, make_song
 
 from drumjax.grooves import Groove
 from drumjax.tasks import TaskError
@@ -40,7 +40,7 @@ def test_flags_that_do_not_go_together(flags, reason):
 def test_each_wish_is_a_task(flags, name):
     wish = Wish(**flags)
     assert wish.path == "a"
-    assert wish.task(SONG, GROOVE, CODEC, THREE_DRUMS).name == name
+    assert wish.task(SONG, GROOVE, CODEC).name == name
 
 
 def test_no_wish_needs_no_music():
@@ -65,9 +65,9 @@ def test_other_music_has_the_bars_it_has():
 @pytest.mark.parametrize("infill", ["a", "-2", "2-b", "1.5"])
 def test_bars_are_numbers(infill):
     with pytest.raises(TaskError, match="such as 5-6"):
-        Wish(infill=infill, to="a").task(SONG, GROOVE, CODEC, THREE_DRUMS)
+        Wish(infill=infill, to="a").task(SONG, GROOVE, CODEC)
 
 
 def test_bars_that_do_not_fit_the_steps():
     with pytest.raises(TaskError, match="do not fit"):
-        Wish(vary="a").task(make_song(0, 2, (7, 16)), Groove(2, 120.0, "", "4/4"), CODEC, THREE_DRUMS)
+        Wish(vary="a").task(make_song(0, 2, (7, 16)), Groove(2, 120.0, "", "4/4"), CODEC)

@@ -80,7 +80,7 @@ def make_model_settings(**changes) -> ModelSettings:
 def make_model(codec: GridCodec = CODEC, **changes) -> Model:
     settings = make_model_settings(**changes)
     num_lookbacks = codec.num_lookbacks if settings.lookback else 0
-    return Model(settings, codec.fields, Shape(codec.num_positions, num_lookbacks, codec.max_distance, NUM_STYLES))
+    return Model(settings, codec.fields, Shape(codec.num_positions, num_lookbacks, codec.memory_steps, NUM_STYLES))
 
 
 @functools.cache

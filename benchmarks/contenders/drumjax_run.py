@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.songs import training_songs
+from drumjax.codecs.choice import make_codec
 from drumjax.corpus import Corpus, pack
 from drumjax.device import make_data_mesh, use_cores
 from drumjax.runs import make_model
-from drumjax.settings import Settings, make_codec, make_settings
+from drumjax.settings import Settings, make_settings
 from drumjax.train_loop import TrainLoop
 from drumjax.training_data import TrainingData
 

@@ -14,10 +14,9 @@ import numpy as np
 from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_settings
 from benchmarks.contenders.jax_threads import threads
-from drumjax.corpus import max_notes
-from drumjax.recipe import make_augmentation, make_hyper
-from drumjax.settings import make_codec
-from drumjax.train_step import WindowShape, take_tokens
+from drumjax.codecs.choice import make_codec
+from drumjax.recipe import make_augmentation, make_hyper, make_window_shape
+from drumjax.train_step import take_tokens
 
 
 def train(
@@ -54,8 +53,7 @@ def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: in
     def make() -> Repeat:
         codec = make_codec(settings.codec)
         songs, _ = make_corpus(settings, dataset)
-        steps = codec.num_steps(t.window_beats)
-        shape = WindowShape(t.batch_size, t.window_beats, steps, max_notes(songs, t.window_beats))
+        shape = make_window_shape(settings, codec, songs)
         corpus = jax.device_put(songs)
         hyper = make_hyper(settings, len(codec.fields))
         augmentation = make_augmentation(settings)

@@ -3,16 +3,27 @@
 A codec turns a window into `tokens [T, F]`, int32: T steps in order, and F categorical variables per step. A variable
 that does not exist at a step (the velocity of a drum that is not hit, anything beyond the end of the song) is -1, so
 tokens carry their own mask. Codecs know nothing of models.
+
+Time is counted in *ticks* from the window's start, whole numbers. Where a step is in the music follows from the tokens
+before it: every token says how many ticks its step lasts. On a grid that is always one.
 """
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import jax.numpy as jnp
 import numpy as np
 
 from drumjax.notes import Array, Context, Notes, Window
 
+if TYPE_CHECKING:  # models know codecs, and must not know drums
+    from drumjax.kits import Kit
+
 ABSENT = -1
+# A token that is to be chosen, where some are given.
+FREE = -2
+# The longest bar that is counted out, in beats: 7/4 and 15/8 fit.
+MAX_BEATS_PER_BAR = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,12 +45,14 @@ class Field:
 class Place(NamedTuple):
     """Where steps are in the music.
 
+    tick      [T] int32, when they begin, counted from the window's start
     position  [T] int32, place in the bar, < codec.num_positions
     bar       [T] int32, number of the bar in its song, from 0
-    lookback  [T, L] int32, how many steps ago earlier places were that have much to say (the same place a bar ago, a
-              beat ago), 1..codec.max_distance; L is codec.num_lookbacks
+    lookback  [T, L] int32, how many ticks ago earlier places were that have much to say (the same place a bar ago, a
+              beat ago), 1 or more; L is codec.num_lookbacks
     """
 
+    tick: Array
     position: Array
     bar: Array
     lookback: Array
@@ -52,6 +65,14 @@ class Codec(Protocol):
     def fields(self) -> tuple[Field, ...]: ...
 
     @property
+    def kit(self) -> "Kit | None":
+        """The drums it knows, None for pitched instruments."""
+
+    @property
+    def program(self) -> int:
+        """The General MIDI instrument, where there is no kit."""
+
+    @property
     def num_positions(self) -> int:
         """How many places in a bar there can be."""
 
@@ -60,11 +81,19 @@ class Codec(Protocol):
         """How many earlier places a step looks back to."""
 
     @property
-    def max_distance(self) -> int:
-        """The furthest lookback, in steps."""
+    def memory_steps(self) -> int:
+        """How many steps are remembered to be looked back to."""
 
-    def num_steps(self, num_beats: float) -> int:
-        """Steps of a window of so many beats."""
+    @property
+    def notes_per_step(self) -> int:
+        """How many notes a step decodes to, those that are not there included."""
+
+    @property
+    def partial_field(self) -> int:
+        """The field of which a part can be given, see allows."""
+
+    def num_steps(self, num_beats: float, num_notes: int) -> int:
+        """Steps that hold any music of so many beats and at most so many notes."""
 
     def accepts(self, beats_per_bar: float) -> bool:
         """Whether bars of that length can be encoded."""
@@ -76,16 +105,41 @@ class Codec(Protocol):
         """Tokens [T, F] of the window's first `num_steps` steps."""
 
     def decode(self, tokens: Array, context: Context) -> Notes:
-        """Padded notes of the tokens, onsets from the window's start. Inverse of encode up to its quantization."""
+        """Padded notes of the tokens, onsets from the window's start, as many for each step. Inverse of encode up to
+        its quantization."""
 
-    def place(self, context: Context, step: Array) -> Place:
-        """The places of steps [T], counted from the window's start."""
+    def ticks(self, tokens: Array) -> Array:
+        """How many ticks each step of tokens [..., F] lasts: [...] int32."""
+
+    def to_ticks(self, context: Context, beats: Array) -> Array:
+        """The tick nearest to so many beats from the window's start."""
+
+    def place(self, context: Context, tick: Array) -> Place:
+        """The places of steps that begin at tick [T]."""
 
     def present(self, field: int, tokens: Array) -> Array:
         """[..., count] bool: which variables of the field exist, given the fields before it in tokens [..., F]."""
+
+    def allows(self, given: Array, keep: Array, tick: Array) -> Array:
+        """[size] bool: the values of partial_field that agree with what is given of it.
+
+        Scalars: the value given, what of it must stay, and when the step begins.
+        """
+
+    def loosen(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of tokens [T, F] those that say which notes there are and about when, the others FREE; and what must stay [T]
+        of the partial_field, -1 for all of it."""
 
 
 def field_slices(fields: tuple[Field, ...]) -> tuple[slice, ...]:
     """Where each field's variables lie in the last axis of the tokens."""
     ends = np.cumsum([field.count for field in fields])
     return tuple(slice(int(end) - field.count, int(end)) for end, field in zip(ends, fields, strict=True))
+
+
+def clock(codec: Codec, tokens: Array, start: Array) -> Array:
+    """When each step of tokens [B, T, F] begins, and when the last one ends: [B, T + 1] int32. The first begins at
+    `start`, [B] or a scalar."""
+    lasts = codec.ticks(tokens)
+    start = jnp.broadcast_to(jnp.asarray(start, jnp.int32), lasts.shape[:1])
+    return jnp.cumsum(jnp.concatenate([start[:, None], lasts], axis=1), axis=1)

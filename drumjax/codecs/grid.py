@@ -12,22 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import ABSENT, Field, Place
+from drumjax.codecs import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
+from drumjax.codecs.features import chord_features, scale_features
 from drumjax.kits import Kit
 from drumjax.notes import Array, Context, Notes, Window
-
-# The longest bar a grid codec takes, in beats: 7/4 and 15/8 fit.
-MAX_BEATS_PER_BAR = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class GridCodec:
     """Steps of 1/steps_per_beat beats; fields `hits`, then `velocity` and `offset` if expressive.
 
-    A note belongs to the nearest step, so a hit up to half a step early counts for the step it anticipates, across bar
-    lines too. Of several hits of one drum in a step the loudest is kept. velocity bins split 0..128 evenly; offset bins
-    split [-0.5, 0.5) of a step evenly; decoding gives bin centres. Lookbacks are 1..lookback_bars bars and
-    lookback_beats beats ago.
+    A tick is a step. A note belongs to the nearest one, so a hit up to half a step early counts for the step it
+    anticipates, across bar lines too. Of several hits of one drum in a step the loudest is kept. velocity bins split
+    0..128 evenly; offset bins split [-0.5, 0.5) of a step evenly; decoding gives bin centres. Lookbacks are
+    1..lookback_bars bars and lookback_beats beats ago.
     """
 
     kit: Kit
@@ -41,11 +39,11 @@ class GridCodec:
     @functools.cached_property
     def fields(self) -> tuple[Field, ...]:
         num = self.kit.num_classes
-        hits = Field("hits", 2**num, _chord_features(num), rest=0)
+        hits = Field("hits", 2**num, chord_features(num), rest=0)
         if not self.expressive:
             return (hits,)
-        velocity = Field("velocity", self.velocity_bins, _scale_features(self.velocity_bins), num)
-        offset = Field("offset", self.offset_bins, _scale_features(self.offset_bins), num)
+        velocity = Field("velocity", self.velocity_bins, scale_features(self.velocity_bins), num)
+        offset = Field("offset", self.offset_bins, scale_features(self.offset_bins), num)
         return (hits, velocity, offset)
 
     @property
@@ -57,31 +55,50 @@ class GridCodec:
         return self.lookback_bars + len(self.lookback_beats)
 
     @property
-    def max_distance(self) -> int:
-        return max(1, self.lookback_bars * self.num_positions, *self._near)
+    def memory_steps(self) -> int:
+        return 1 + max(0, self.lookback_bars * self.num_positions, *self._near)
 
     @property
     def _near(self) -> tuple[int, ...]:
         """The lookbacks in beats, in steps."""
         return tuple(max(1, round(beats * self.steps_per_beat)) for beats in self.lookback_beats)
 
-    def num_steps(self, num_beats: float) -> int:
+    @property
+    def program(self) -> int:
+        return 0
+
+    @property
+    def notes_per_step(self) -> int:
+        return self.kit.num_classes
+
+    @property
+    def partial_field(self) -> int:
+        return 0
+
+    def num_steps(self, num_beats: float, num_notes: int = 0) -> int:
         return round(num_beats * self.steps_per_beat)
 
     def accepts(self, beats_per_bar: float) -> bool:
         steps_per_bar = beats_per_bar * self.steps_per_beat
         return beats_per_bar <= MAX_BEATS_PER_BAR and steps_per_bar >= 1 and abs(steps_per_bar % 1) < 1e-6
 
-    def place(self, context: Context, step: Array) -> Place:
+    def ticks(self, tokens: Array) -> Array:
+        return jnp.ones(tokens.shape[:-1], jnp.int32)
+
+    def to_ticks(self, context: Context, beats: Array) -> Array:
+        return jnp.round(jnp.asarray(beats) * self.steps_per_beat).astype(jnp.int32)
+
+    def place(self, context: Context, tick: Array) -> Place:
         steps_per_bar = jnp.maximum(jnp.round(context.beats_per_bar * self.steps_per_beat), 1).astype(jnp.int32)
         start = jnp.round(context.start_beat * self.steps_per_beat).astype(jnp.int32)
-        now = start + step.astype(jnp.int32)
+        now = start + tick.astype(jnp.int32)
         far = jnp.arange(1, self.lookback_bars + 1, dtype=jnp.int32) * steps_per_bar
         distance = jnp.concatenate([far, jnp.asarray(self._near, jnp.int32)])
         return Place(
+            tick=tick,
             position=now % steps_per_bar,
             bar=now // steps_per_bar,
-            lookback=jnp.broadcast_to(distance, (*step.shape, self.num_lookbacks)),
+            lookback=jnp.broadcast_to(distance, (*tick.shape, self.num_lookbacks)),
         )
 
     def encode(self, window: Window, num_steps: int) -> Array:
@@ -139,19 +156,19 @@ class GridCodec:
             return jnp.ones((*tokens.shape[:-1], 1), bool)
         return self._bits(tokens[..., 0])
 
+    def allows(self, given: Array, keep: Array, tick: Array) -> Array:
+        """The chords that have the given drums where the bits of `keep` are set."""
+        chords = jnp.arange(2**self.kit.num_classes, dtype=jnp.int32)
+        return (chords ^ given) & keep == 0
+
+    def loosen(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Velocities and offsets are free."""
+        clamp = tokens.copy()
+        clamp[:, 1:] = FREE
+        return clamp, np.full(len(tokens), -1, np.int32)
+
     def _bits(self, chord: Array) -> Array:
         """[..., C] bool: the drums of a chord; none for an absent one."""
         chord = jnp.broadcast_to(chord[..., None], (*chord.shape, self.kit.num_classes))
         bits = jax.lax.shift_right_logical(chord, jnp.broadcast_to(jnp.arange(self.kit.num_classes), chord.shape)) & 1
         return (bits == 1) & (chord >= 0)
-
-
-def _chord_features(num: int) -> np.ndarray:
-    """[2^num, num] float32: the bits of each chord."""
-    return ((np.arange(2**num)[:, None] >> np.arange(num)) & 1).astype(np.float32)
-
-
-def _scale_features(size: int) -> np.ndarray:
-    """[size, 3] float32: presence, and the place on a scale from -1 to 1 and its square."""
-    x = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
-    return np.stack([np.ones_like(x), x, x * x], axis=1)

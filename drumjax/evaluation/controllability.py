@@ -20,10 +20,10 @@ from drumjax.evaluation.excerpts import NUM_BARS, Excerpt, cut_excerpts, excerpt
 from drumjax.evaluation.groove_features import toms_and_crash
 from drumjax.generate import Job, sample_songs
 from drumjax.grooves import Groove, make_controls, make_groove
-from drumjax.kits import Kit, get_kit
+from drumjax.kits import Kit
 from drumjax.notes import FILL_NO, Song
 from drumjax.runs import Run
-from drumjax.tasks import TaskError
+from drumjax.tasks import TaskError, need_kit
 
 DENSITIES = (2.0, 3.5, 5.0, 6.5, 8.0)
 DYNAMICS = (40.0, 55.0, 70.0, 85.0, 100.0)
@@ -80,7 +80,7 @@ def check_scale(run: Run, name: str, levels: Sequence[float], num_samples: int, 
 
 def check_styles(run: Run, songs: Sequence[Song], num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for each style that the classifier knows."""
-    kit = get_kit(run.settings.codec.kit)
+    kit = need_kit(run.codec)
     judge = StyleClassifier([song for song in songs if song.split == "train"], kit)
     held_out = [song for song in songs if song.split == "validation" and song.style in judge.styles
                 and song.time_signature == (4, 4) and song.fill == FILL_NO]  # fmt: skip
@@ -115,7 +115,7 @@ def check_all_styles(
 
 def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for a fill in every FILL_EVERY-th bar."""
-    kit = get_kit(run.settings.codec.kit)
+    kit = need_kit(run.codec)
     groove = make_groove(run.settings.sample, bars=NUM_BARS, fill_every=FILL_EVERY)
     fills, others = [], []
     for song in play(run, groove, num_samples, guidance):

@@ -62,7 +62,7 @@ def cut(songs: Sequence[Song], codec: GridCodec, styles: Sequence[str]) -> Excer
     @jax.vmap
     def take(song, start):
         window = window_at(device, song, start, beats, num_notes)
-        return codec.encode(window, codec.num_steps(beats)), window.context
+        return codec.encode(window, codec.num_steps(beats, num_notes)), window.context
 
     return Excerpts(*jax.tree.map(np.asarray, take(song, start)))
 
@@ -97,17 +97,17 @@ def humanize(run: Run, excerpts: Excerpts, draws: int) -> list[np.ndarray]:
                 context=jax.tree.map(lambda column, rows=rows: column[rows], excerpts.context),
                 clamp=clamp[rows],
                 keep=np.full((BATCH, steps), -1, np.int32),
+                end=(excerpts.tokens[rows, :, 0] >= 0).sum(axis=1, dtype=np.int32),
                 fill_every=np.int32(0),
                 guidance=np.float32(1),
                 temperature=np.asarray(controls.temperature, np.float32),
                 top_k=np.int32(controls.top_k),
                 top_p=np.float32(controls.top_p),
+                no_repeat=np.int32(0),
             )
             tokens = np.asarray(sampler(run.params, run.stats, jax.random.key(0), request).tokens)
             parts.append(tokens[: min(BATCH, count - first)])
-        whole = np.concatenate(parts)
-        # Beyond the end of a song there is nothing to keep the sampler from playing on.
-        chosen.append(np.where(excerpts.tokens[..., :1] < 0, -1, whole))
+        chosen.append(np.concatenate(parts))
     return chosen
 
 

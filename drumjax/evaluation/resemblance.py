@@ -17,9 +17,8 @@ from drumjax.evaluation.groove_features import Feature, features_of, measure
 from drumjax.evaluation.overlap import compare_figure
 from drumjax.evaluation.players import play_like
 from drumjax.grooves import make_controls
-from drumjax.kits import get_kit
 from drumjax.runs import Run
-from drumjax.tasks import TaskError
+from drumjax.tasks import TaskError, need_kit
 
 # (temperature of the hits, top_p, guidance).
 SETTINGS = (
@@ -33,7 +32,7 @@ SHOWN = ("stability", "distinct bars", "backbeat", "toms and crash", "density", 
 
 def compare(run: Run, rounds: int) -> list[dict[str, float | str]]:
     """A row of means per source, and their mean distance from the held-out performances, over all figures of hits."""
-    kit = get_kit(run.settings.codec.kit)
+    kit = need_kit(run.codec)
     features = features_of(kit, played=False)
     songs = load_dataset(run.settings.data).songs
     filters = {**dataclasses.asdict(run.settings.validation), "time_signatures": ("4/4",)}

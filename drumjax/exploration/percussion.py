@@ -1,4 +1,4 @@
-"""What MIDI pitches are called: General MIDI level 1 percussion, what a Roland TD-11 adds to it, and note names."""
+"""What MIDI pitches are called: General MIDI level 1 percussion, and what a Roland TD-11 adds to it."""
 
 _FIRST = 35
 _GENERAL_MIDI = (
@@ -14,7 +14,6 @@ _GENERAL_MIDI = (
 _ROLAND = {22: "closed hi-hat, edge", 26: "open hi-hat, edge", 40: "snare rim", 55: "crash 1 edge", 57: "crash 2",
            52: "crash 2 edge", 59: "ride edge", 53: "ride bell", 58: "floor tom rim", 50: "tom 1 rim",
            47: "tom 2 rim"}  # fmt: skip
-_NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 def percussion_name(pitch: int) -> str:
@@ -24,8 +23,3 @@ def percussion_name(pitch: int) -> str:
     if pitch in _ROLAND:
         names.append(f"TD-11: {_ROLAND[pitch]}")
     return " / ".join(names)
-
-
-def note_name(pitch: int) -> str:
-    """Such as C4, which is MIDI 60."""
-    return f"{_NOTES[pitch % 12]}{pitch // 12 - 1}"

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drumjax.exploration.percussion import note_name, percussion_name
+from drumjax.exploration.percussion import percussion_name
 from drumjax.kits import KITS, Kit
 from drumjax.notes import Song
 from drumjax.tables import Table
+from drumjax.text_roll import pitch_name
 
 UNMAPPED = "NO DRUM"
 
@@ -52,8 +53,8 @@ def range_of_notes(songs: Sequence[Song]) -> Table:
     rows = [
         ["", ""],
         ["different pitches", str(len(used))],
-        ["range", f"{note_name(int(used[0]))} to {note_name(int(used[-1]))} (MIDI {used[0]} to {used[-1]})"],
-        ["commonest", ", ".join(note_name(int(pitch)) for pitch in top if counts[pitch])],
+        ["range", f"{pitch_name(int(used[0]))} to {pitch_name(int(used[-1]))} (MIDI {used[0]} to {used[-1]})"],
+        ["commonest", ", ".join(pitch_name(int(pitch)) for pitch in top if counts[pitch])],
         ["notes that begin together, mean", f"{counts.sum() / max(sum(onsets), 1):.2f}"],
         ["length in beats, 5% / median / 95%", " / ".join(f"{q:.2f}" for q in np.quantile(lengths, (0.05, 0.5, 0.95)))],
     ]

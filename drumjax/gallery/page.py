@@ -15,7 +15,7 @@ from drumjax.gallery.sound import drum_sound, note_sound, to_wav
 from drumjax.kits import Kit
 from drumjax.midi_encoder import encode_song
 from drumjax.notes import Notes, Song
-from drumjax.tab import write_tab
+from drumjax.text_roll import write_text
 
 # Between two pitches that have a sound of their own, a sound is played faster or slower.
 PITCH_STEP = 4
@@ -24,7 +24,7 @@ MAX_BARS = 128
 # Sounds that cut each other short.
 CHOKES = {"closed hi-hat": "hi-hat", "open hi-hat": "hi-hat"}
 FOOTER = (
-    "Made by drumjax {version}. What you hear is a small synthesis in this page, not a drum kit: "
+    "Made by drumjax {version}. What you hear is a small synthesis in this page, not a real instrument: "
     "load the MIDI files into a sampler for that."
 )
 
@@ -96,8 +96,8 @@ class Page:
         self._pieces.append(self._events(piece, picture))
         name, facts = html.escape(piece.name), html.escape(piece.facts)
         midi = _data_url("audio/midi", encode_song(piece.song))
-        tab = html.escape(_tab(piece.song, self.kit)) if self.kit else ""
-        details = f"<details><summary>Tab</summary><pre>{tab}</pre></details>" if tab else ""
+        text, kind = html.escape(_text(piece.song, self.kit)), "Tab" if self.kit else "Text"
+        details = f"<details><summary>{kind}</summary><pre>{text}</pre></details>" if text else ""
         image = (
             f'<img src="{_data_url("image/png", picture.png)}" width="{picture.width}" height="{picture.height}" '
             f'alt="{name}: what is played when, loud hits large and dark">'
@@ -158,10 +158,10 @@ class Page:
         return name, rate
 
 
-def _tab(song: Song, kit: Kit) -> str:
+def _text(song: Song, kit: Kit | None) -> str:
     """ "" for a metre that does not fit the 16ths of a tab."""
     try:
-        return write_tab(song, kit)
+        return write_text(song, kit)
     except ValueError:
         return ""
 

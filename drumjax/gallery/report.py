@@ -11,7 +11,7 @@ from drumjax.kits import Kit
 NUM_PIECES = 8
 
 
-def write_report(evaluation: Evaluation, kit: Kit, workdir: Path, path: Path) -> None:
+def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: Path) -> None:
     """Writes the page to `path`. Raises OSError."""
     from drumjax.gallery.plots import draw_curves, draw_distributions, draw_profiles  # imports matplotlib
     from drumjax.metrics_log import read_metrics

@@ -28,7 +28,7 @@ def write_gallery(out_dir: Path, kit: Kit | None, title: str, out_map: DrumMap |
     more = f"; {rest} more are in the folder" if rest else ""
     page = Page(title, f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
     for row in rows:
-        song = read_midi(out_dir / row["file"], instrument="drums" if kit else "all")
+        song = read_midi(out_dir / row["file"], instrument="drums" if kit else "pitched")
         if kit and out_map:
             song = _read_back(song, kit, out_map)
         page.add_piece(Piece(song, Path(row["file"]).stem, _num_bars(song, row), describe(row)))
@@ -42,7 +42,8 @@ def describe(row: dict[str, Any]) -> str:
     context, parts = row["context"], []
     if context["style"]:
         parts.append(context["style"])
-    parts += [f"{context['bpm']:g} bpm", context["time_signature"], f"{context['bars']} bars"]
+    parts += [f"{context['bpm']:g} bpm", context["time_signature"]]
+    parts.append(f"{context['num_notes']} notes" if context["num_notes"] else f"{context['bars']} bars")
     if "task" in row:
         parts.insert(0, row["task"])
     if context["fill_every"]:
@@ -53,7 +54,7 @@ def describe(row: dict[str, Any]) -> str:
         parts.append("temperature " + " ".join(f"{name}={value:g}" for name, value in row["temperature"].items()))
     parts += [
         f"{name} {row[name]:g}"
-        for name, neutral in (("top_k", 0), ("top_p", 1), ("guidance", 1))
+        for name, neutral in (("top_k", 0), ("top_p", 1), ("guidance", 1), ("no_repeat", 0))
         if row[name] != neutral
     ]
     parts.append(f"seed {row['seed']}, number {row['index']}")
@@ -62,7 +63,8 @@ def describe(row: dict[str, Any]) -> str:
 
 def _num_bars(song: Song, row: dict[str, Any]) -> int:
     """As long as was asked for; music that was given may be longer or, without its prompt, shorter."""
-    return max(1, song.num_bars if "task" in row else row["context"]["bars"])
+    is_free = "task" in row or row["context"]["num_notes"]
+    return max(1, song.num_bars if is_free else row["context"]["bars"])
 
 
 def _read_back(song: Song, kit: Kit, out_map: DrumMap) -> Song:

@@ -1,0 +1,58 @@
+"""The recipe of the Keras projects that most people start from, for comparison with piano.py.
+
+Three layers of 512, dropout 0.3, batch norm, RMSprop at 1e-3, batches of 64 windows of 100 notes, 200 epochs; the model
+knows which notes there are and which sound together, and nothing of time, length or loudness. Theirs is a
+vocabulary of notes and whole chords; here a chord is its notes, one after the other, so that the pitches can be
+compared. Stops when five evaluations did not get better.
+
+Command:  python run_train.py --config configs/note_lstm.py
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = default.get_config()
+    config.data.dataset = "folder"
+    config.data.dir = "piano_midi_de"
+    config.data.instrument = "pitched"
+    config.validation.time_signatures = ()
+    config.codec.name = "events"
+    config.codec.kit = ""
+    config.codec.timed = False
+    config.codec.expressive = False
+    config.codec.lookback_bars = 0
+    config.codec.lookback_beats = ()
+    config.model.hidden_size = 512
+    config.model.num_layers = 3
+    config.model.embed_size = 256
+    config.model.norm = "batch"
+    for part in (
+        "skip",
+        "position",
+        "lookback",
+        "copy",
+        "features",
+        "style",
+        "tempo",
+        "metre",
+        "fill",
+        "density",
+        "dynamics",
+    ):
+        config.model[part] = False
+    config.train.num_epochs = 200.0
+    config.train.batch_size = 64
+    config.train.window_notes = 100
+    config.train.optimizer = "rmsprop"
+    config.train.schedule = "constant"
+    config.train.learning_rate = 1e-3
+    config.train.weight_decay = 0.0
+    config.train.dropout = 0.3
+    config.train.average_decay = 0.0
+    config.train.field_weights = (1.0, 1.0)  # pitch, and whether the next note is of the same chord
+    config.train.eval_every_steps = 100
+    config.train.patience_evals = 5
+    return config

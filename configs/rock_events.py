@@ -1,0 +1,25 @@
+"""Drums note by note instead of on a grid: rolls and flams that 16ths would merge stay.
+
+It loses 0.4% of the hits, where a grid of 16ths loses 7%.
+
+Trained on all styles and judged by held-out rock beats, as rock.py is.
+
+Command:  python run_train.py --config configs/rock_events.py
+"""
+
+import ml_collections
+
+from configs import groove
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = groove.get_config()
+    config.codec.name = "events"
+    config.codec.steps_per_beat = 24
+    config.validation.styles = ("rock",)
+    config.validation.fill = "beat"
+    config.sample.style = "rock"
+    config.sample.temperature = "pitch=0.9,shift=0.9"
+    config.train.window_notes = 320
+    config.train.field_weights = (1.0, 0.1, 1.0)  # pitch, velocity, shift
+    return config
