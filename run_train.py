@@ -24,6 +24,8 @@ def main(argv: list[str]) -> int:
     # Imported here, so that worker processes that parse MIDI files do not start JAX.
     from drumjax.console import run_or_explain, set_up_logging
     from drumjax.device import count_shares, join_cluster, use_compile_cache, use_cores
+    from drumjax.metrics_log import read_metrics
+    from drumjax.overfitting import describe_fit
     from drumjax.settings import make_settings
     from drumjax.train import train
 
@@ -44,6 +46,7 @@ def main(argv: list[str]) -> int:
         log.info("%s: step %d%s", workdir, result.step, why)
         if result.best_step:
             log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
+            log.info("%s", describe_fit(read_metrics(workdir)))
         if result.stopped_by.startswith("SIG"):
             log.info("the same command goes on from here")
         log.info("play it: python run_sample.py --workdir %s --num_samples 16 --out_dir samples", workdir)

@@ -15,6 +15,7 @@ from drumjax.notes import Array
 
 # The tick of what was before the beginning.
 NEVER = -(2**31)
+LAST = 2**31 - 1
 
 
 class History(NamedTuple):
@@ -64,7 +65,8 @@ def _recall_one(history: History, previous: Array, began: Array, place: Place) -
     # The ring is in no order, but to count what was earlier needs none.
     rank = size - jnp.sum(tick < now[:, None], axis=1)
     age = jnp.sum(tick[:, None] < when[..., None], axis=2) + rank[:, None]
-    known = (age < size) & (when >= _first(tick)[:, None])
+    begin = jnp.min(jnp.where(tick == NEVER, LAST, tick), axis=1)
+    known = (age < size) & (when >= _known_from(tick[:, oldest], begin)[:, None])
     found = jax.vmap(lambda ring, at: ring[at])(tokens, (oldest + age) % size)
     return jnp.where(known[..., None], found, ABSENT)[:, None], History(tokens, tick, oldest, now)
 
@@ -77,14 +79,18 @@ def _recall_many(history: History, previous: Array, began: Array, place: Place) 
     count = size + 1 + jnp.arange(num_steps, dtype=jnp.int32)  # tokens known at each step
     rank = count[None] - jax.vmap(jnp.searchsorted)(tick, place.tick).astype(jnp.int32)
     at = jax.vmap(jnp.searchsorted)(tick, when).astype(jnp.int32) + rank[..., None]
-    known = (at < count[None, :, None]) & (when >= _first(tick)[:, None, None])
+    begin = jnp.min(jnp.where(tick == NEVER, LAST, tick), axis=1, keepdims=True)
+    # What one step at a time would have forgotten is forgotten here too.
+    edge = _known_from(tick[:, 1 : num_steps + 1], begin)
+    known = (at < count[None, :, None]) & (when >= edge[..., None])
     found = jax.vmap(lambda all_known, index: all_known.at[index].get(mode="clip"))(tokens, at)
     kept = History(tokens[:, num_steps:], tick[:, num_steps:], jnp.int32(0), place.tick[:, -1])
     return jnp.where(known[..., None], found, ABSENT), kept
 
 
-def _first(tick: Array) -> Array:
-    """[B]: from when on all tokens are known. Of those that began with the oldest, some may be forgotten."""
-    is_begin = jnp.any(tick == NEVER, axis=1)
-    oldest = jnp.min(jnp.where(tick == NEVER, 2**31 - 2, tick), axis=1)
-    return jnp.where(is_begin, oldest, oldest + 1)
+def _known_from(oldest: Array, begin: Array) -> Array:
+    """From which tick on all tokens are remembered, given when the oldest of them began, and the first ever.
+
+    Of those that began with the oldest, some may be forgotten, unless nothing is.
+    """
+    return jnp.where(oldest == NEVER, begin, oldest + 1)

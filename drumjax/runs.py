@@ -14,7 +14,7 @@ from drumjax.settings import SampleSettings, Settings, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 7
+FORMAT = 8
 
 
 @dataclasses.dataclass(frozen=True)

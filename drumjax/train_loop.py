@@ -166,9 +166,18 @@ class TrainLoop:
         window = Metrics(*(np.concatenate(columns) for columns in zip(*self.window, strict=True)))
         seconds = time.perf_counter() - self.window_start
         rate = (self.step - self.window_step) / max(seconds, 1e-9)
-        nll = {f"nll/{name}": float(v) for name, v in zip(self.field_names, window.nll.mean(axis=0), strict=True)}
+        nll, accuracy = (
+            {f"{kind}/{name}": float(v) for name, v in zip(self.field_names, column.mean(axis=0), strict=True)}
+            for kind, column in (("nll", window.nll), ("accuracy", window.accuracy))
+        )
         loss = float(window.loss.mean())
-        figures = {"loss": loss, **nll, "grad_norm": float(window.grad_norm.mean()), "steps_per_second": rate}
+        figures = {
+            "loss": loss,
+            **nll,
+            **accuracy,
+            "grad_norm": float(window.grad_norm.mean()),
+            "steps_per_second": rate,
+        }
         self.log.write(self.step, "train", figures)
         self.progress.report(self.step, loss, rate)
         self.window, self.window_step, self.window_start = [], self.step, time.perf_counter()

@@ -58,6 +58,7 @@ class Metrics(NamedTuple):
 
     loss: Array
     nll: Array  # [fields], nats per step of the sequence
+    accuracy: Array  # [fields], share of variables whose likeliest value is right, with dropout
     grad_norm: Array
 
 
@@ -117,15 +118,17 @@ def _loss(
     context: Context,
     noise: Noise | None,
     field_weights: Array,
-) -> tuple[Array, tuple[Array, Params]]:
-    """This device's share of the loss, so that the sum over the devices is the loss of the batch; (its share of each
-    field's nats per step [fields], new stats) beside it. tokens [b, T, F]: its examples."""
+) -> tuple[Array, tuple[Array, Array, Params]]:
+    """This device's share of the loss, so that the sum over the devices is the loss of the batch; beside it (its share
+    of each field's nats per step and of its accuracy [fields], new stats). tokens [b, T, F]: its examples."""
     place = place_of(codec, context, clock(codec, tokens, 0)[:, :-1])
     example, carry = Example(tokens, place, context), model.initial_carry(tokens.shape[0])
     scores, _, stats = score_tokens(model, params, stats, example, carry, noise, axis=axis)
     steps = jnp.maximum(jax.lax.psum(jnp.sum(scores[0].count), axis), 1)
     nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
-    return jnp.dot(field_weights, nll), (nll, stats)
+    counts = jax.lax.psum(jnp.stack([jnp.sum(score.count) for score in scores]), axis)
+    accuracy = jnp.stack([jnp.sum(score.correct) for score in scores]) / jnp.maximum(counts, 1)
+    return jnp.dot(field_weights, nll), (nll, accuracy, stats)
 
 
 def _update(
@@ -187,15 +190,17 @@ def make_train_call(
         noise = Noise(keys_dropout, hyper.dropout) if noisy else None
         grad_fn = jax.value_and_grad(_loss, argnums=3, has_aux=True)
         found = grad_fn(model, codec, axis, state.params, state.stats, tokens, context, noise, hyper.field_weights)
-        (loss, (nll, stats)), grads = found
-        loss, nll, grads = jax.lax.psum((loss, nll, grads), axis)
+        (loss, (nll, accuracy, stats)), grads = found
+        loss, nll, accuracy, grads = jax.lax.psum((loss, nll, accuracy, grads), axis)
         norm = optax.global_norm(grads)
-        return _update(tx, schedule, hyper, state._replace(stats=stats), grads, norm), Metrics(loss, nll, norm)
+        state = _update(tx, schedule, hyper, state._replace(stats=stats), grads, norm)
+        return state, Metrics(loss, nll, accuracy, norm)
 
     @functools.partial(jax.jit, donate_argnums=(0,))
     @functools.partial(jax.shard_map, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), check_vma=False)
     def train_call(state, corpus, hyper, num_steps):
-        empty = Metrics(*(jnp.full((max_steps, *s), jnp.nan) for s in ((), (len(model.fields),), ())))
+        fields = (len(model.fields),)
+        empty = Metrics(*(jnp.full((max_steps, *s), jnp.nan) for s in ((), fields, fields, ())))
 
         def body(i, loop):
             state, log = loop

@@ -71,12 +71,10 @@ def test_on_a_grid_it_is_so_many_steps_ago(sizes):
 @pytest.mark.parametrize("sizes", [[13], [1] * 13])
 def test_what_is_forgotten_is_absent(sizes):
     """A memory of three notes: what is further back is not mistaken for them."""
-    found = run(TICKS, [8], sizes, memory=3)[:, 0]
-    whole = np.asarray(expected(TICKS, 8))
-    if len(sizes) > 1:
-        oldest = np.maximum(np.arange(len(TICKS)) - 3, 0)
-        is_near = (whole >= 0) & (whole >= oldest) & (TICKS[oldest] < TICKS - 8)
-        assert set(found[~is_near]) == {-1}
-        assert (found[is_near] == whole[is_near]).all()
-    else:  # in one piece all of it is at hand
-        np.testing.assert_array_equal(found, whole)
+    found = run(TICKS, [4], sizes, memory=3)[:, 0]
+    whole = np.asarray(expected(TICKS, 4))
+    oldest = np.maximum(np.arange(len(TICKS)) - 3, 0)
+    is_near = (whole >= 0) & (whole >= oldest) & ((TICKS[oldest] < TICKS - 4) | (np.arange(len(TICKS)) < 3))
+    assert set(found[~is_near]) <= {-1}
+    np.testing.assert_array_equal(found[is_near], whole[is_near])
+    assert (found >= 0).any()

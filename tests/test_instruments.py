@@ -32,7 +32,7 @@ def test_what_each_takes(text, taken):
     "text", ["", "piano", "program=", "program=128", "program=7-3", "program=x", "track=", "all=1"]
 )
 def test_others_are_refused(text):
-    with pytest.raises(ValueError, match="unknown instrument .* there are: 'drums'"):
+    with pytest.raises(ValueError, match=r"unknown instrument .* there are: 'drums'"):
         parse_instrument(text)
 
 

@@ -118,7 +118,7 @@ def test_rows_of_metrics(finished):
         assert row["loss"] == row["nll/hits"]  # the only field, of weight 1
         assert 1 < row["loss"] < 8
         assert ("grad_norm" in row) == (row["split"] == "train")
-        assert ("accuracy/hits" in row) == (row["split"] == "validation")
+        assert ("nll_each/hits" in row) == (row["split"] == "validation")
 
 
 def test_result_and_checkpoints(finished):
@@ -244,9 +244,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(songs, tmp_path, after_call, ca
     def poison(step, metrics):
         if step == 6:  # the call of steps 5 and 6
             before.update(tree_of(workdir / "checkpoints"))
-            loss, nll, norm = (np.array(column) for column in metrics)
+            loss, nll, accuracy, norm = (np.array(column) for column in metrics)
             loss[1] = np.nan
-            return train_step.Metrics(loss, nll, norm)
+            return train_step.Metrics(loss, nll, accuracy, norm)
         return metrics
 
     after_call(poison)

@@ -70,26 +70,42 @@ def _draw_hits(ax: Any, notes: Notes, kit: Kit, num_beats: float, *, colour: str
 
 
 def draw_curves(rows: Sequence[dict[str, Any]], best_step: int | None = None) -> bytes:
-    """Losses in nats per step as training went on, from the rows of metrics.jsonl: one panel for all, one per field."""
-    names = ["loss", *sorted({name for row in rows for name in row if name.startswith("nll/")})]
+    """Losses in nats per step, and under them accuracies, as training went on, from the rows of metrics.jsonl: one
+    panel for all, one per field."""
+    fields = sorted({name.removeprefix("nll/") for row in rows for name in row if name.startswith("nll/")})
+    has_accuracy = any(f"accuracy/{field}" in row for row in rows for field in fields)
     file = io.BytesIO()
-    with _figure(file, 1, len(names), 3.4, 2.4) as axes:
-        for ax, name in zip(axes[0], names, strict=True):
-            for split, colour in (("train", GREY), ("validation", BLUE)):
-                points = [(row["step"], row[name]) for row in rows if row["split"] == split and name in row]
-                if points:
-                    ax.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=split, marker="o", ms=2)
-            if best_step is not None:
-                ax.axvline(best_step, color=ORANGE, lw=1, ls=":", label="best")
-            ax.set_title("weighted loss" if name == "loss" else name.removeprefix("nll/"))
-            ax.set_xlabel("step")
-            finite = [row[name] for row in rows if name in row and np.isfinite(row[name])]
-            if finite:
-                low, high = np.min(finite), np.quantile(finite, 0.97)  # the first steps would flatten the rest
-                ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) + 1e-9)
+    with _figure(file, 1 + has_accuracy, 1 + len(fields), 3.4, 2.4) as axes:
+        _draw_curve(axes[0, 0], rows, "loss", best_step)
+        axes[0, 0].set_title("weighted loss")
         axes[0, 0].set_ylabel("nats per step")
         axes[0, 0].legend()
+        for column, field in enumerate(fields, 1):
+            _draw_curve(axes[0, column], rows, f"nll/{field}", best_step)
+            axes[0, column].set_title(field)
+            if has_accuracy:
+                _draw_curve(axes[1, column], rows, f"accuracy/{field}", best_step)
+                axes[1, column].set_title(f"{field}, share right")
+        if has_accuracy:
+            axes[1, 0].set_visible(False)
+        for ax in axes[-1] if has_accuracy else axes[0]:
+            ax.set_xlabel("step")
     return file.getvalue()
+
+
+def _draw_curve(ax: Any, rows: Sequence[dict[str, Any]], name: str, best_step: int | None) -> None:
+    """One figure of both splits."""
+    for split, colour in (("train", GREY), ("validation", BLUE)):
+        points = [(row["step"], row[name]) for row in rows if row["split"] == split and name in row]
+        if points:
+            label = "training" if split == "train" else "held out"
+            ax.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label, marker="o", ms=2)
+    if best_step is not None:
+        ax.axvline(best_step, color=ORANGE, lw=1, ls=":", label="best")
+    finite = [row[name] for row in rows if name in row and np.isfinite(row[name])]
+    if finite:  # the first steps would flatten the rest
+        low, high = np.quantile(finite, (0.03, 1) if name.startswith("accuracy") else (0, 0.97))
+        ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) + 1e-9)
 
 
 def draw_distributions(titles: Sequence[str], units: Sequence[str], figures: dict[str, np.ndarray]) -> bytes:

@@ -7,6 +7,7 @@ from drumjax.evaluation.scoreboard import Evaluation
 from drumjax.files import write_atomically
 from drumjax.gallery.page import Page, Piece
 from drumjax.kits import Kit
+from drumjax.overfitting import describe_fit
 
 NUM_PIECES = 8
 
@@ -34,8 +35,12 @@ def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: P
     if "remark" in board:
         page.add_lines([board["remark"]])
     if rows := read_metrics(workdir):
-        page.begin("How it was trained", f"{workdir / 'metrics.jsonl'}")
-        page.add_picture(draw_curves(rows, board["step"]), "Loss in training and on held-out songs, in nats per step.")
+        page.begin("How it was trained", describe_fit(rows))
+        caption = (
+            "Loss in nats per step, and how often the likeliest value is right: in training (with dropout, on windows) "
+            "and on held-out songs (weights averaged, whole songs)."
+        )
+        page.add_picture(draw_curves(rows, board["step"]), caption)
     if evaluation.played:
         page.begin("What it plays", "Each in the style and tempo of a held-out performance, from its first bar on.")
         for song in evaluation.played[:NUM_PIECES]:

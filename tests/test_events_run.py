@@ -1,0 +1,252 @@
+"""A model of notes from end to end, by the same code as one of a grid: learned, judged, sampled, asked for."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import STYLES, make_model, make_params
+from tiny_run import make_config
+
+from drumjax.codecs import ABSENT, clock, field_slices
+from drumjax.codecs.events import REST, EventCodec
+from drumjax.codecs.vocabulary import Vocabulary
+from drumjax.gallery.samples import write_gallery
+from drumjax.generate import Job, generate
+from drumjax.grooves import Groove, RequestError, make_controls, make_request, make_songs
+from drumjax.judge import make_judge
+from drumjax.likelihood import CHUNK_STEPS, encode_songs, make_song_scorer
+from drumjax.loss import Example, place_of, score_tokens
+from drumjax.midi import read_midi, write_midi
+from drumjax.notes import Song, make_notes
+from drumjax.patterns import PatternError
+from drumjax.runs import load_run
+from drumjax.sample import Controls, make_sampler
+from drumjax.settings import make_settings
+from drumjax.tasks import TaskError, add_drums, continue_song, humanize_song
+from drumjax.tasks import encode_song as encode
+from drumjax.train import train
+from drumjax.training_data import load_training_data
+from drumjax.wish import Wish
+
+CODEC = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 4), ticks_per_beat=12, velocity_bins=4,
+                   lookback_bars=1, lookback_beats=(1.0,), lookback_notes=16)  # fmt: skip
+CONTROLS = Controls((1.0, 1.0, 1.0, 1.0))
+GROOVE = Groove(4, 120.0, "rock", "4/4")
+
+
+@functools.cache
+def model():
+    return make_model(CODEC, num_layers=1)
+
+
+@functools.cache
+def params():
+    return make_params(model())
+
+
+@functools.cache
+def sample(groove=GROOVE, controls=CONTROLS, task=None, batch=3):
+    """(samples, request)."""
+    request = make_request(groove, CODEC, STYLES, controls, range(batch), task)
+    samples = make_sampler(model(), CODEC)(*params(), jax.random.key(0), request)
+    return jax.tree.map(np.asarray, samples), request
+
+
+def melody(seed=0, bars=2, time_signature=(4, 4), pitches=range(60, 68)):
+    """A note or a chord on every 8th."""
+    rng = np.random.default_rng(seed)
+    beats = np.repeat(np.arange(0, bars * 4 * time_signature[0] / time_signature[1], 0.5), 2)
+    pitch = rng.choice(list(pitches), len(beats))
+    song = Song(make_notes(beats, np.full(len(beats), 0.5), pitch, rng.integers(20, 120, len(beats))),
+                time_signature=time_signature, is_drums=False, program=4)  # fmt: skip
+    return song
+
+
+@functools.cache
+def teacher():
+    """A compiled (tokens, context) -> nats [B, fields] of whole sequences."""
+
+    @jax.jit
+    def nats(tokens, context):
+        tick = clock(CODEC, tokens, 0)
+        example = Example(tokens, place_of(CODEC, context, tick[:, :-1]), context)
+        scores, *_ = score_tokens(model(), *params(), example, model().initial_carry(len(tokens)))
+        return jnp.stack([score.nll for score in scores], axis=1)
+
+    return nats
+
+
+def test_the_sampler_says_the_nats_of_what_it_chose():
+    samples, request = sample()
+    np.testing.assert_allclose(teacher()(samples.tokens, request.context), samples.nll, rtol=2e-4)
+
+
+def test_samples_end_when_the_music_does():
+    samples, request = sample()
+    tick = np.asarray(clock(CODEC, jnp.asarray(samples.tokens), 0))
+    inside = tick[:, :-1] < request.end[:, None]
+    np.testing.assert_array_equal(samples.tokens[..., 0] != ABSENT, inside)
+    assert (tick[:, -1] >= request.end).all()
+    for song in make_songs(GROOVE, CODEC, STYLES, samples.tokens):
+        assert song.notes.onset_beat.max() < 16
+        assert (song.is_drums, song.program) == (False, 4)
+        assert set(song.notes.pitch.tolist()) <= set(range(60, 68))
+
+
+def test_what_exists_in_a_sample():
+    tokens = sample()[0].tokens
+    is_note = tokens[..., 0] > REST
+    for i in (1, 2):
+        np.testing.assert_array_equal(tokens[..., i] != ABSENT, is_note)
+    for field, where in zip(CODEC.fields, field_slices(CODEC.fields), strict=True):
+        assert tokens[..., where].max() < field.size
+
+
+def test_so_many_notes_however_many_bars():
+    groove = dataclasses.replace(GROOVE, num_notes=40)
+    samples, _ = sample(groove)
+    assert [len(song.notes.pitch) for song in make_songs(groove, CODEC, STYLES, samples.tokens)] == [40] * 3
+
+
+def test_a_grid_cannot_count_notes(tmp_path):
+    from tiny import CODEC as GRID
+
+    with pytest.raises(RequestError, match="note by note"):
+        make_request(dataclasses.replace(GROOVE, num_notes=5), GRID, STYLES, Controls((1.0,) * 3), [0])
+
+
+def test_the_guard_keeps_runs_from_coming_again():
+    free, guarded = (sample(controls=Controls((0.3,) * 4, no_repeat=n))[0].tokens for n in (0, 3))
+
+    def repeats(tokens):
+        runs = [tuple(row[i : i + 3]) for row in tokens[..., 0] for i in range((row != ABSENT).sum() - 2)]
+        return len(runs) - len({(i, run) for i, run in enumerate(runs)} and set(runs))
+
+    for row in guarded[..., 0]:
+        heard = row[row != ABSENT]
+        runs = [tuple(heard[i : i + 3]) for i in range(len(heard) - 2)]
+        assert len(set(runs)) == len(runs)
+    assert repeats(free) > 0
+
+
+def test_a_continuation_leaves_the_prompt_as_it_was():
+    song = melody()
+    task = continue_song(song, CODEC, include=True)
+    samples, _ = sample(dataclasses.replace(GROOVE, bars=6), task=task)
+    given = encode(song, CODEC)
+    count = (given[:, 0] != ABSENT).sum()
+    for tokens in samples.tokens:
+        np.testing.assert_array_equal(tokens[: count - 1], given[: count - 1])
+        np.testing.assert_array_equal(tokens[count - 1, :3], given[count - 1, :3])
+        assert tokens[count - 1, 3] != ABSENT  # when the next begins is for the model to say
+        assert (tokens[count:, 0] > REST).sum() > 4
+
+
+def test_humanizing_keeps_notes_and_about_their_times():
+    song = melody()
+    samples, _ = sample(dataclasses.replace(GROOVE, bars=2), task=humanize_song(song, CODEC))
+    velocities = set()
+    for heard in make_songs(dataclasses.replace(GROOVE, bars=2), CODEC, STYLES, samples.tokens):
+        unique = {(round(2 * b), p) for b, p in zip(song.notes.onset_beat, song.notes.pitch, strict=True)}
+        assert {(round(2 * b), p) for b, p in zip(heard.notes.onset_beat, heard.notes.pitch, strict=True)} == unique
+        assert len(heard.notes.pitch) == len(unique)
+        late = heard.notes.onset_beat - np.round(heard.notes.onset_beat * 2) / 2
+        assert np.abs(late).max() <= 1 / 12 + 1e-6
+        velocities.add(tuple(heard.notes.velocity.tolist()))
+    assert len(velocities) == 3
+
+
+def test_what_only_a_grid_can_do_is_said():
+    with pytest.raises(TaskError, match="pitched instrument"):
+        Wish(add=("hihat",), to="a.mid").task(melody(), GROOVE, CODEC)
+    with pytest.raises(TaskError, match="trained on a grid"):
+        Wish(infill="1", to="a.mid").task(melody(), GROOVE, CODEC)
+    from tiny import THREE_DRUMS
+
+    with pytest.raises(TaskError, match="trained on a grid"):
+        add_drums(melody(), dataclasses.replace(CODEC, kit=THREE_DRUMS), THREE_DRUMS, ["kick"])
+
+
+def test_the_judge_takes_the_likeliest_for_notes_too():
+    samples, request = sample(batch=4)
+    judge = make_judge(model(), CODEC, 4, 12)
+    best, _ = judge(*params(), jax.tree.map(jnp.asarray, samples), jax.tree.map(jnp.asarray, request), 2)
+    assert best.tokens.shape == (2, *samples.tokens.shape[1:])
+
+
+def test_songs_are_scored_the_same_in_pieces_and_whole():
+    songs = [melody(seed, bars) for seed, bars in ((0, 3), (1, 20), (2, 8))]
+    (batch,) = encode_songs(songs, CODEC, STYLES)
+    scores = make_song_scorer(model(), CODEC)(*params(), [batch])
+    assert batch.tokens.shape[1] > CHUNK_STEPS
+    whole = np.asarray(teacher()(jnp.asarray(batch.tokens), batch.context))
+    for row, song in enumerate(batch.songs):
+        np.testing.assert_allclose([score.nll[song] for score in scores], whole[row], rtol=1e-3)
+        tokens = encode(songs[song], CODEC)
+        np.testing.assert_array_equal(batch.tokens[row, : len(tokens)], tokens)
+        assert scores[0].count[song] == (tokens[:, 0] != ABSENT).sum()
+
+
+# ---- as a user does it
+
+CHANGES = {
+    "data.instrument": "pitched", "codec.name": "events", "codec.kit": "", "codec.steps_per_beat": 12,
+    "codec.expressive": True, "codec.max_duration_beats": 2.0, "model.lookback": True, "augment.transpose": 2.0,
+    "train.field_weights": (1.0, 1.0, 0.5, 1.0), "train.window_notes": 24, "train.num_epochs": 6.0,
+    "train.eval_every_epochs": 3.0, "sample.bars": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events")
+    (folder / "songs").mkdir()
+    for seed in range(10):
+        write_midi(melody(seed, bars=12), folder / "songs" / f"{seed}.mid")
+    train(make_config(folder / "songs", CHANGES), folder / "run", num_devices=1)
+    return folder
+
+
+def test_a_run_knows_its_vocabulary_and_its_epochs(run):
+    loaded = load_run(run / "run")
+    assert isinstance(loaded.codec, EventCodec)
+    assert loaded.codec.vocabulary.pitches == tuple(range(58, 70))  # what was played, and two semitones around it
+    assert loaded.codec.vocabulary.max_shift == 6
+    assert loaded.codec.program == 4
+    rows = [json.loads(line) for line in (run / "run" / "metrics.jsonl").read_text().splitlines()]
+    # Windows of 24 notes, 4 at a time; those of 8 beats would be fewer.
+    corpus = load_training_data(make_settings(make_config(run / "songs", CHANGES))).corpus
+    assert max(row["step"] for row in rows) == round(6 * len(corpus.notes.pitch) / 24 / 4)
+    assert {"accuracy/pitch", "accuracy/shift", "nll/duration"} <= set(rows[0])
+    assert sum(row["split"] == "validation" for row in rows) == 2
+
+
+def test_its_samples_are_files_of_the_instrument(run, tmp_path):
+    loaded = load_run(run / "run")
+    controls = make_controls(loaded.settings.sample, loaded.codec.fields)
+    shown = []
+    generate(loaded, Job(Groove(2, 100.0, "", "4/4"), controls, 3), tmp_path, show=shown.append)
+    song = read_midi(tmp_path / "000002.mid", instrument="pitched")
+    assert song.program == 4
+    assert len(shown) == 1
+    page = write_gallery(tmp_path, None, "notes").read_text("utf-8")
+    assert "note 60" in page or "note 64" in page
+    assert "Text" in page
+
+
+def test_a_prompt_from_the_held_out_songs_and_one_from_a_file(run, tmp_path, caplog):
+    loaded = load_run(run / "run")
+    song = Wish(prompt="random", prompt_bars=2).read(loaded, 3, "", None)
+    assert song.num_bars == 2
+    assert "from bar" in song.name
+    write_midi(dataclasses.replace(melody(), program=70), tmp_path / "mine.mid")
+    assert len(Wish(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "", "3/4").notes.pitch) > 8
+    (tmp_path / "a.tab").write_text("BD|o---|")
+    with pytest.raises(PatternError, match="drum tab"):
+        Wish(prompt=str(tmp_path / "a.tab")).read(loaded, 0, "", None)
+    with pytest.raises(TaskError, match="--kit is for drums"):
+        Wish(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "general_midi", None)
