@@ -15,14 +15,11 @@ from configs import default
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    # What a drummer might have played as well, and what did not hurt in a first round of the ablation.
+    # What the ablation found to help a little on rock beats alone, and to hurt nowhere.
     config.augment.schedule = "fade"
-    config.augment.tempo = 0.25
     config.augment.rotate_bars = 0.5
-    config.augment.swing = 0.1
-    config.augment.push_ms = 8.0
-    config.augment.jitter_ms = 4.0
-    config.augment.curve = 0.2
+    config.augment.swing = 0.2
+    config.augment.push_ms = 10.0
     # Closest to held-out performances (python -m drumjax.evaluation.resemblance), and as dense and loud as asked.
     config.sample.guidance = 2.0
     config.sample.temperature = "hits=0.9"

@@ -59,6 +59,14 @@ class Strength(NamedTuple):
     transpose: Array = 0.0
 
 
+# What a drummer would call moderate, by name.
+MODERATE = {
+    "tempo": 0.25, "double_time": 0.1, "rotate_bars": 0.5, "rotate_beats": 0.2, "swing": 0.2, "push_ms": 10.0,
+    "jitter_ms": 6.0, "gain": 0.2, "curve": 0.2, "velocity_jitter": 5.0, "drop_ghosts": 0.2, "drop_voice": 0.1,
+    "swap_hands": 0.15,
+}  # fmt: skip
+
+
 def augment(key: Array, window: Window, strength: Strength, kit: Kit | None) -> Window:
     """All changes one after another. `kit` names the drums; None for pitched instruments."""
     changes = {

@@ -246,15 +246,24 @@ def make_controls(
         raise RequestError(str(error)) from None
 
 
-def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:
-    """The fields that `0.9` or `hits=0.9,velocity=1` speaks of, and their temperatures. Raises RequestError."""
-    found: dict[str, float] = {}
+def read_numbers(text: str) -> list[tuple[str, float | None]]:
+    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
+    pairs: list[tuple[str, float | None]] = []
     for part in text.split(","):
         name, _, number = part.rpartition("=")
         try:
-            value = float(number)
+            pairs.append((name, float(number)))
         except ValueError:
-            raise RequestError(f"temperature is {text!r}; give 0.9, or hits=0.9,velocity=1") from None
+            pairs.append((name, None))
+    return pairs
+
+
+def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:
+    """The fields that `0.9` or `hits=0.9,velocity=1` speaks of, and their temperatures. Raises RequestError."""
+    found: dict[str, float] = {}
+    for name, value in read_numbers(text):
+        if value is None:
+            raise RequestError(f"temperature is {text!r}; give 0.9, or hits=0.9,velocity=1")
         if name and name not in names:
             raise RequestError(f"temperature of {name!r}: the fields are {', '.join(names)}")
         found |= {name: value} if name else dict.fromkeys(names, value)

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from drumjax.grooves import RequestError
+from drumjax.grooves import RequestError, read_numbers
 from drumjax.runs import Run
 
 
@@ -16,13 +16,8 @@ def add_mix(run: Run, style: str) -> Run:
     if "=" not in style or style in run.styles:
         return run
     weights: dict[str, float] = {}
-    for part in style.split(","):
-        name, _, number = part.partition("=")
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = 0.0
-        if not 0 < weight < float("inf"):
+    for name, weight in read_numbers(style):
+        if weight is None or not 0 < weight < float("inf"):
             raise RequestError(f"style is {style!r}; give weights above 0, such as rock=0.7,jazz=0.3")
         if not name or name not in run.styles:
             known = ", ".join(known for known in run.styles if known) or "none"

@@ -7,9 +7,9 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from drumjax.augment import Strength
+from drumjax.augment import MODERATE, Strength
 from drumjax.evaluation import ablation
-from drumjax.evaluation.ablation import CASES, DATA, FIELDS, STRENGTHS, Trial, best_figures, make_table, run
+from drumjax.evaluation.ablation import CASES, DATA, FIELDS, Trial, best_figures, make_table, run
 from drumjax.settings import make_settings
 
 
@@ -24,8 +24,8 @@ def finish(workdir, losses, num_steps=4):
 
 
 def test_every_change_of_drums_has_a_case():
-    assert set(STRENGTHS) == set(Strength._fields) - {"transpose"}
-    assert set(CASES) == {"none", "all", *STRENGTHS}
+    assert set(MODERATE) == set(Strength._fields) - {"transpose"}
+    assert set(CASES) == {"none", "all", *MODERATE}
 
 
 def test_the_best_evaluation_of_a_finished_run_counts(tmp_path):
@@ -71,7 +71,7 @@ def test_the_table_has_means_and_spreads():
         for seed in (0, 1)
     }
     row = next(line for line in make_table(figures).splitlines() if "tempo" in line)
-    assert row == f"| `tempo={STRENGTHS['tempo']:g}` | " + " | ".join(["1.100 ± 0.100"] * 3 + [""] * 3) + " |"
+    assert row == f"| `tempo={MODERATE['tempo']:g}` | " + " | ".join(["1.100 ± 0.100"] * 3 + [""] * 3) + " |"
 
 
 @pytest.mark.parametrize("data", DATA)

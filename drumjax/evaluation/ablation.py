@@ -14,21 +14,16 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from drumjax.augment import MODERATE
 from drumjax.files import write_atomically
 from drumjax.metrics_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "ablation.py"
-# What a drummer would call moderate.
-STRENGTHS = {
-    "tempo": 0.25, "double_time": 0.1, "rotate_bars": 0.5, "rotate_beats": 0.2, "swing": 0.2, "push_ms": 10.0,
-    "jitter_ms": 6.0, "gain": 0.2, "curve": 0.2, "velocity_jitter": 5.0, "drop_ghosts": 0.2, "drop_voice": 0.1,
-    "swap_hands": 0.15,
-}  # fmt: skip
 CASES: dict[str, dict[str, float]] = {
     "none": {},
-    **{name: {name: value} for name, value in STRENGTHS.items()},
-    "all": STRENGTHS,
+    **{name: {name: value} for name, value in MODERATE.items()},
+    "all": MODERATE,
 }
 DATA: dict[str, dict[str, Any]] = {
     "rock beats": {"data.styles": "('rock',)", "data.fill": "beat", "validation.styles": "('rock',)",

@@ -116,6 +116,8 @@ def check_all_styles(
 def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for a fill in every FILL_EVERY-th bar."""
     kit = need_kit(run.codec)
+    if "crash" not in kit.names:
+        return {"guidance": guidance, "remark": f"the kit {kit.name} has no toms and crash to know a fill by"}
     groove = make_groove(run.settings.sample, bars=NUM_BARS, fill_every=FILL_EVERY)
     fills, others = [], []
     for song in play(run, groove, num_samples, guidance):

@@ -115,7 +115,9 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     """A row per player: mean absolute errors of timing (ms) and velocity, and KL divergences of their histograms (nats)
     from those of what was played."""
     codec = run.codec
-    if not isinstance(codec, GridCodec) or not codec.expressive:
+    if not isinstance(codec, GridCodec):
+        raise TaskError("this compares models of a grid, which know where hits are apart from how they are played")
+    if not codec.expressive:
         raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
     songs = load_dataset(run.settings.data).songs
     filters = {**dataclasses.asdict(run.settings.validation), "fill": "beat", "time_signatures": ("4/4",)}

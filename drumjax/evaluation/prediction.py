@@ -21,10 +21,13 @@ INTERVAL = (2.5, 97.5)
 def bootstrap(total: np.ndarray, count: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
     """sum(total) / sum(count) over songs [n], and the interval that it has if other songs had been drawn.
 
-    Songs are drawn with replacement (Efron's percentile bootstrap), whole, since their steps depend on each other.
+    Songs are drawn with replacement (Efron's percentile bootstrap), whole, since their steps depend on each other. One
+    song alone has no interval: NaN.
     """
     if not count.sum():
         return (float("nan"),) * 3
+    if np.count_nonzero(count) == 1:
+        return float(total.sum() / count.sum()), float("nan"), float("nan")
     rows = np.random.default_rng(seed).integers(0, len(total), (NUM_RESAMPLES, len(total)))
     counts = count[rows].sum(axis=1)
     drawn = total[rows].sum(axis=1)[counts > 0] / counts[counts > 0]

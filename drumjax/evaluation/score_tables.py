@@ -43,7 +43,7 @@ def _compare(board: dict[str, Any]) -> list[Table]:
 
 def _predicted(cells: dict[str, float]) -> list[str]:
     return [
-        _number(cells["nll"]), f"{_number(cells['low'])}..{_number(cells['high'])}", _number(cells["perplexity"], 2),
+        _number(cells["nll"]), _interval(cells), _number(cells["perplexity"], 2),
         _percent(cells["accuracy"]), _percent(cells["event_accuracy"]),
     ]  # fmt: skip
 
@@ -61,8 +61,7 @@ def _by_group(board: dict[str, Any]) -> Table:
     for i, row in enumerate(model):
         first = row[fields[0]]
         cells = [_number(row[name]["nll"]) for name in fields]
-        interval = f"{_number(first['low'])}..{_number(first['high'])}"
-        rows.append([row["group"], str(row["songs"]), *cells, interval,
+        rows.append([row["group"], str(row["songs"]), *cells, _interval(first),
                      *(_number(counted[name][i]["nll"]) for name in best)])  # fmt: skip
     return Table("The same by group", "Nats; the intervals come from drawing songs anew (bootstrap).", rows)
 
@@ -101,6 +100,11 @@ def _memory(board: dict[str, Any]) -> Table:
 
 def _spread(found: dict[str, float]) -> str:
     return f"{_number(found['mean'], 2)} ± {_number(found['sd'], 2)}"
+
+
+def _interval(cells: dict[str, float]) -> str:
+    low, high = _number(cells["low"]), _number(cells["high"])
+    return "-" if low == "-" else f"{low}..{high}"
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -6,16 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.augment import Strength, augment
+from drumjax.augment import MODERATE, Strength, augment
 from drumjax.corpus import max_notes, pack, window_at
-from drumjax.evaluation.ablation import STRENGTHS
 from drumjax.kits import Kit
 from drumjax.notes import Array, Notes, Song, Window
 
 WINDOW_BEATS = 8
 # Odds are shown at work, and small numbers a little larger than one would train with, so that they can be seen.
 SHOWN = {name: 1.0 if value < 1 and name not in ("tempo", "gain", "curve", "swing") else 2.0 * value
-         for name, value in STRENGTHS.items()}  # fmt: skip
+         for name, value in MODERATE.items()}  # fmt: skip
 
 
 def draw_augmentation(songs: list[Song], kit: Kit, seed: int = 0) -> bytes:

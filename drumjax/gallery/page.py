@@ -62,22 +62,21 @@ class Page:
         self._parts.append(f'<p class="note">{html.escape(note)}</p></section>' if note else "</section>")
 
     def add_table(self, rows: Sequence[Sequence[str]], strong: Sequence[str] = (), bad: Sequence[str] = ()) -> None:
-        """A table; the first row names the columns. Rows whose first cell begins as one of `strong` stand out, and
+        """A table; the first row names the columns. Rows whose first cell ends as one of `strong` stand out, and
         cells that are one of `bad` are red."""
         head, *body = [[html.escape(cell) for cell in row] for row in rows]
         names = "".join(f'<th scope="col">{cell}</th>' for cell in head)
         top = f"<thead><tr>{names}</tr></thead>" if any(head) else ""
         self._parts.append(f'<div class="plain scroll"><table>{top}<tbody>')
         for row in body:
-            kind = ' class="model"' if strong and row[0].startswith(tuple(strong)) else ""
+            kind = ' class="model"' if strong and row[0].endswith(tuple(strong)) else ""
             cells = [f'<td class="bad">{cell}</td>' if cell in bad else f"<td>{cell}</td>" for cell in row]
             self._parts.append(f"<tr{kind}>{''.join(cells)}</tr>")
         self._parts.append("</tbody></table></div>")
 
-    def add_lines(self, lines: Sequence[str], *, bad: bool = False) -> None:
+    def add_lines(self, lines: Sequence[str]) -> None:
         """A list of remarks."""
-        style = ' class="bad"' if bad else ""
-        items = "".join(f"<li{style}>{html.escape(line)}</li>" for line in lines)
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         self._parts.append(f'<div class="plain"><ul>{items}</ul></div>')
 
     def add_picture(self, png: bytes, caption: str) -> None:
