@@ -87,9 +87,11 @@ def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
         num_songs = sum(len(batch.songs) for batch in batches)
         totals = tuple(Score(*np.zeros((len(Score._fields), num_songs))) for _ in model.fields)
         for batch in batches:
-            carry = model.initial_carry(len(batch.tokens))
+            # Where the parameters are, as all later ones will be: otherwise the first chunk compiles by itself.
+            where = getattr(jax.tree.leaves(params)[0], "sharding", None)
+            begin_at = model.initial_carry(len(batch.tokens)), np.zeros(len(batch.tokens), np.int32)
+            carry, tick = jax.device_put(begin_at, where)
             first = np.full_like(batch.tokens[:, 0], ABSENT)
-            tick = np.zeros(len(batch.tokens), np.int32)
             for begin in range(0, batch.tokens.shape[1], CHUNK_STEPS):
                 tokens = batch.tokens[:, begin : begin + CHUNK_STEPS]
                 scores, carry, tick = score_chunk(params, stats, tokens, first, tick, carry, batch.context)
