@@ -59,10 +59,11 @@ _OUT_KIT = flags.DEFINE_string(
 
 
 def play() -> None:
+    from drumjax.controls import make_controls
     from drumjax.device import use_compile_cache
     from drumjax.gallery.samples import write_gallery
     from drumjax.generate import Job, generate
-    from drumjax.grooves import make_controls, make_groove
+    from drumjax.grooves import make_groove
     from drumjax.kits import read_map
     from drumjax.notes import Song
     from drumjax.runs import load_run

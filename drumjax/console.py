@@ -8,12 +8,12 @@ from drumjax.checkpoint import CheckpointError
 from drumjax.datasets import DatasetError
 from drumjax.device import DeviceError
 from drumjax.download import DownloadError
-from drumjax.grooves import RequestError
 from drumjax.kits import KitError
 from drumjax.lock import LockError
 from drumjax.midi import MidiError
 from drumjax.patterns import PatternError
 from drumjax.prompts import PromptError
+from drumjax.request import RequestError
 from drumjax.settings import SettingsError
 from drumjax.tab import TabError
 from drumjax.tasks import TaskError

@@ -7,8 +7,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from drumjax.answers import make_songs
 from drumjax.codecs import Codec
-from drumjax.grooves import make_controls, make_groove, make_request, make_songs
+from drumjax.controls import make_controls
+from drumjax.grooves import make_groove, make_request
 from drumjax.likelihood import encode_songs, make_song_scorer
 from drumjax.midi import write_midi
 from drumjax.model import Model, Params

@@ -15,15 +15,17 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from drumjax.answers import collect_songs, decode_tokens
 from drumjax.files import remove_temporaries
-from drumjax.grooves import Groove, RequestError, check_known, collect_songs, decode_tokens, make_request
+from drumjax.grooves import Groove, check_known, make_request
 from drumjax.judge import make_judge
 from drumjax.kits import DrumMap
 from drumjax.manifest import Manifest, remove_samples
 from drumjax.notes import Notes, Song
 from drumjax.patterns import write_pitches
+from drumjax.request import Controls, RequestError, chosen_tokens
 from drumjax.runs import Run
-from drumjax.sample import Controls, chosen_tokens, make_sampler
+from drumjax.sample import make_sampler
 from drumjax.song_writer import SongWriter
 from drumjax.tasks import Task
 

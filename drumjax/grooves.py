@@ -1,33 +1,25 @@
-"""What is asked of a model in a musician's terms, and what it answers: requests in, songs out."""
+"""What is asked of a model in a musician's terms."""
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import ABSENT, MAX_BEATS_PER_BAR, Codec, Field, clock
-from drumjax.notes import FILL_NO, METRES, Array, Context, Notes, Song, make_notes
-from drumjax.sample import Controls, Request, free_clamp
+from drumjax.codecs import MAX_BEATS_PER_BAR, Codec
+from drumjax.notes import FILL_NO, METRES, Context, Song
+from drumjax.request import Controls, Request, RequestError, free_clamp
 from drumjax.settings import SampleSettings
 from drumjax.tasks import KEEP_ALL, Task
 
-# A hit this early belongs to the bar that it anticipates.
-EARLY_BEAT = 0.125
 # Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
 BUCKET_STEPS = 64
 # Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
 MAX_DENSITY = 24
 # Where notes are counted: so many steps more, of the notes, as rests may take; and a tick that is never reached.
 SPARE_RESTS, ENDLESS = 0.25, 2**30
-
-
-class RequestError(ValueError):
-    """Something that cannot be played; the message says what was asked and what can be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,65 +132,6 @@ def make_request(
     )
 
 
-def decode_tokens(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> Notes:
-    """The padded notes [B, N] that tokens [B, T, F] spell, cut to the groove's length.
-
-    On the device, and without waiting for it: tokens may still be on their way there.
-    """
-    context = groove.context(styles)
-    end = ENDLESS if groove.num_notes else int(codec.to_ticks(context, groove.beats))
-    return _make_decoder(codec)(tokens, context, np.int32(end))
-
-
-@functools.lru_cache(maxsize=8)
-def _make_decoder(codec: Codec) -> Callable[[Array, Context, Array], Notes]:
-    """Compiled once per shape [B, T, F]: another length in the same bucket does not compile again."""
-
-    @jax.jit
-    def decode(tokens: Array, context: Context, end: Array) -> Notes:
-        inside = clock(codec, tokens, 0)[:, :-1] < end
-        return jax.vmap(codec.decode, (0, None))(jnp.where(inside[..., None], tokens, ABSENT), context)
-
-    return decode
-
-
-def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None = None) -> list[Song]:
-    """The songs [B] of the groove that decoded notes [B, N] are; hits before beat 0 fall on it.
-
-    What the task keeps is heard as it was, and its first bars may be left out.
-    """
-    kept = task.kept if task and task.kept else make_notes([], [], [], [])
-    skip = task.skip_bars * groove.beats / groove.bars if task else 0.0
-    songs = []
-    for columns in zip(*jax.device_get(notes), strict=True):
-        inside = columns[-1]
-        if task and task.pitches is not None:
-            step = (np.arange(len(inside)) // codec.notes_per_step).clip(0, len(task.pitches) - 1)
-            columns = (*columns[:2], task.pitches[step, columns[2]], *columns[3:])
-        onset, *rest = (np.concatenate([old, new[inside]]) for old, new in zip(kept[:-1], columns[:-1], strict=True))
-        here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
-        if groove.num_notes:
-            here &= _is_among_first(onset, len(kept.pitch) + groove.num_notes)
-        song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
-        is_drums = codec.kit is not None
-        songs.append(
-            Song(song, groove.bpm, groove.metre(), groove.style, FILL_NO, is_drums=is_drums, program=codec.program)
-        )
-    return songs
-
-
-def _is_among_first(onset: np.ndarray, count: int) -> np.ndarray:
-    """[N] bool: the `count` earliest of the onsets."""
-    chosen = np.zeros(len(onset), bool)
-    chosen[np.argsort(onset, kind="stable")[:count]] = True
-    return chosen
-
-
-def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> list[Song]:
-    """The songs [B] that tokens [B, T, F] spell."""
-    return collect_songs(groove, decode_tokens(groove, codec, styles, tokens), codec)
-
-
 def make_groove(defaults: SampleSettings, song: Song | None = None, **asked: Any) -> Groove:
     """The groove that was asked for; what is None is as the song says that it is played on, or the run's settings."""
     values = {"num_notes": 0, **dataclasses.asdict(defaults)}
@@ -215,56 +148,3 @@ def check_known(groove: Groove, styles: Sequence[str], time_signatures: Sequence
         raise RequestError(
             f"the model was not trained on {groove.time_signature}; it knows: {', '.join(time_signatures)}"
         )
-
-
-def make_controls(
-    defaults: SampleSettings,
-    fields: Sequence[Field],
-    *,
-    temperature: str | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    guidance: float | None = None,
-    no_repeat: int | None = None,
-) -> Controls:
-    """Controls from flags; None is as the run's settings say. temperature is a number, or `hits=0.9,velocity=1`.
-
-    Raises RequestError.
-    """
-    temperatures = {field.name: 1.0 for field in fields}
-    for text in filter(None, (defaults.temperature, temperature)):
-        temperatures |= _read_temperatures(text, list(temperatures))
-    try:
-        return Controls(
-            tuple(temperatures.values()),
-            defaults.top_k if top_k is None else top_k,
-            defaults.top_p if top_p is None else top_p,
-            defaults.guidance if guidance is None else guidance,
-            defaults.no_repeat if no_repeat is None else no_repeat,
-        )
-    except ValueError as error:
-        raise RequestError(str(error)) from None
-
-
-def read_numbers(text: str) -> list[tuple[str, float | None]]:
-    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
-    pairs: list[tuple[str, float | None]] = []
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        try:
-            pairs.append((name, float(number)))
-        except ValueError:
-            pairs.append((name, None))
-    return pairs
-
-
-def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:
-    """The fields that `0.9` or `hits=0.9,velocity=1` speaks of, and their temperatures. Raises RequestError."""
-    found: dict[str, float] = {}
-    for name, value in read_numbers(text):
-        if value is None:
-            raise RequestError(f"temperature is {text!r}; give 0.9, or hits=0.9,velocity=1")
-        if name and name not in names:
-            raise RequestError(f"temperature of {name!r}: the fields are {', '.join(names)}")
-        found |= {name: value} if name else dict.fromkeys(names, value)
-    return found

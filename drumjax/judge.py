@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from drumjax.codecs import Codec, clock
 from drumjax.loss import Example, place_of, score_tokens
 from drumjax.model import Model, Params
-from drumjax.sample import Request, Samples
+from drumjax.request import Request, Samples
 
 Judge = Callable[[Params, Params, Samples, Request, int], tuple[Samples, Request]]
 

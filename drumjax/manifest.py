@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drumjax.files import write_atomically
-from drumjax.grooves import RequestError
+from drumjax.request import RequestError
 
 MANIFEST = "manifest.jsonl"
 

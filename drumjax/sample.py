@@ -5,14 +5,12 @@ A *clamp* gives some tokens and leaves the rest free: clamp nothing to play free
 hits to humanize them. What is given of the first field can be some of its bits: some drums of a chord.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from drumjax.categorical import choose
 from drumjax.codecs import ABSENT, FREE, Codec, Place, field_slices
@@ -20,85 +18,9 @@ from drumjax.conditions import forget
 from drumjax.loss import cross_entropy
 from drumjax.model import Model, Params
 from drumjax.music_lstm import Carry, Hidden
-from drumjax.notes import FILL_YES, Array, Context
+from drumjax.notes import FILL_YES, Array
 from drumjax.repetition import forbid_repeats
-
-
-class Request(NamedTuple):
-    """What to sample. Every leaf is traced: none of them recompiles.
-
-    number       [B] int32, the number of each sample, folded into the key
-    context      Context [B]
-    clamp        [B, T, F] int32, tokens given; the sampler chooses where they are FREE, and where they are ABSENT but
-                 the fields before make the variable exist
-    keep         [B, T] int32, what must stay of the codec's partial_field where it is given; the rest is chosen. -1 is
-                 all of it, 0 nothing
-    end          [B] int32, the tick at which each sample ends
-    fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
-    guidance     float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it plays as
-                 asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
-    temperature  [fields] float32, >= 0; 0 takes the most likely value
-    top_k        int32, keep only the k most likely values; 0 keeps all
-    top_p        float32, in (0, 1]: keep the most likely values that together reach this probability
-    no_repeat    int32, no run of so many values of the first field occurs twice in a sample; 0 allows all
-    """
-
-    number: Array
-    context: Context
-    clamp: Array
-    keep: Array
-    end: Array
-    fill_every: Array
-    guidance: Array
-    temperature: Array
-    top_k: Array
-    top_p: Array
-    no_repeat: Array
-
-
-class Samples(NamedTuple):
-    """tokens [B, T, F] int32, ABSENT from the end on; nll [B, fields], nats under the model, at temperature 1, of the
-    tokens it chose."""
-
-    tokens: Array
-    nll: Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Controls:
-    """How to choose values, validated on the host; see Request."""
-
-    temperature: tuple[float, ...]
-    top_k: int = 0
-    top_p: float = 1.0
-    guidance: float = 1.0
-    no_repeat: int = 0
-
-    def __post_init__(self):
-        for value in self.temperature:
-            if not 0 <= value <= 10:
-                raise ValueError(f"temperature is {value}; it must be in 0..10")
-        if self.top_k < 0:
-            raise ValueError(f"top_k is {self.top_k}; it must be at least 0 (0 keeps all)")
-        if not (self.no_repeat == 0 or 2 <= self.no_repeat <= 1000):
-            raise ValueError(f"no_repeat is {self.no_repeat}; it must be in 2..1000, or 0")
-        if not 0 <= self.guidance <= 10:
-            raise ValueError(f"guidance is {self.guidance}; it must be in 0..10")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
-
-
-def free_clamp(batch: int, num_steps: int, codec: Codec) -> Array:
-    """The clamp that gives nothing: [B, T, F]."""
-    return np.full((batch, num_steps, sum(field.count for field in codec.fields)), FREE, np.int32)
-
-
-def chosen_tokens(codec: Codec, tokens: Array, request: Request) -> Array:
-    """The tokens [B, T, F] without what was given: ABSENT where a first variable was given whole, its bits to keep
-    taken out where they were given."""
-    first, given = tokens[..., 0], request.clamp[..., 0] >= 0
-    is_whole = (request.keep == -1) if codec.partial_field == 0 else jnp.ones_like(given)
-    return tokens.at[..., 0].set(jnp.where(given, jnp.where(is_whole, ABSENT, first & ~request.keep), first))
+from drumjax.request import Request, Samples
 
 
 class _Loop(NamedTuple):

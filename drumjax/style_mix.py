@@ -4,7 +4,8 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from drumjax.grooves import RequestError, read_numbers
+from drumjax.controls import read_numbers
+from drumjax.request import RequestError
 from drumjax.runs import Run
 
 

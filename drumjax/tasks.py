@@ -27,8 +27,8 @@ class Task:
     """What is given of a groove of T steps.
 
     name      how it is called
-    clamp     [T, F] int32, as in sample.Request
-    keep      [T] int32, as in sample.Request: bits of the first variable that stay
+    clamp     [T, F] int32, as in request.Request
+    keep      [T] int32, as in request.Request: bits of the first variable that stay
     kept      what is heard as it was, note for note, beside what the sampler chooses; None: all notes are the sampler's
     pitches   [T, 128] int32 or None: what is written for a pitch at a step, so that a side stick stays one
     amount    odds that a bit of the first variable is let go, each on its own, for every sample anew

@@ -11,20 +11,23 @@ import pytest
 from tiny import STYLES, make_model, make_params
 from tiny_run import make_config
 
+from drumjax.answers import make_songs
 from drumjax.codecs import ABSENT, clock, field_slices
 from drumjax.codecs.events import REST, EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
+from drumjax.controls import make_controls
 from drumjax.gallery.samples import write_gallery
 from drumjax.generate import Job, generate
-from drumjax.grooves import Groove, RequestError, make_controls, make_request, make_songs
+from drumjax.grooves import Groove, make_request
 from drumjax.judge import make_judge
 from drumjax.likelihood import CHUNK_STEPS, encode_songs, make_song_scorer
 from drumjax.loss import Example, place_of, score_tokens
 from drumjax.midi import read_midi, write_midi
 from drumjax.notes import Song, make_notes
 from drumjax.patterns import PatternError
+from drumjax.request import Controls, RequestError
 from drumjax.runs import load_run
-from drumjax.sample import Controls, make_sampler
+from drumjax.sample import make_sampler
 from drumjax.settings import make_settings
 from drumjax.tasks import TaskError, add_drums, continue_song, humanize_song
 from drumjax.tasks import encode_song as encode

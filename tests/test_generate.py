@@ -15,13 +15,14 @@ from configs import default
 from drumjax import generate as generate_module
 from drumjax.codecs.choice import make_codec
 from drumjax.generate import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
-from drumjax.grooves import Groove, RequestError
+from drumjax.grooves import Groove
 from drumjax.kits import OUT_MAPS, ROLAND_TD11, read_map
 from drumjax.manifest import MANIFEST, Manifest
 from drumjax.midi import read_midi
 from drumjax.notes import Song, make_notes
+from drumjax.request import Controls, RequestError
 from drumjax.runs import Run, make_model
-from drumjax.sample import Controls, make_sampler
+from drumjax.sample import make_sampler
 from drumjax.settings import make_settings
 from drumjax.tasks import continue_song
 

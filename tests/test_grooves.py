@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from tiny import CODEC, STYLES, random_tokens
 
+from drumjax.answers import make_songs
 from drumjax.codecs import ABSENT
 from drumjax.codecs.grid import GridCodec
-from drumjax.grooves import BUCKET_STEPS, Groove, RequestError, make_controls, make_groove, make_request, make_songs
+from drumjax.controls import make_controls
+from drumjax.grooves import BUCKET_STEPS, Groove, make_groove, make_request
 from drumjax.kits import ROLAND_TD11
 from drumjax.notes import FILL_NO, METRES
-from drumjax.sample import FREE, Controls
+from drumjax.request import Controls, RequestError
+from drumjax.sample import FREE
 from drumjax.settings import SampleSettings
 
 DEFAULTS = SampleSettings(

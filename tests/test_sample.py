@@ -12,7 +12,8 @@ from drumjax.codecs import ABSENT, field_slices
 from drumjax.conditions import forget
 from drumjax.grooves import Groove, make_request
 from drumjax.notes import FILL_YES
-from drumjax.sample import FREE, Controls, chosen_tokens, free_clamp, make_sampler
+from drumjax.request import Controls, chosen_tokens, free_clamp
+from drumjax.sample import FREE, make_sampler
 
 NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
 BATCH = 4

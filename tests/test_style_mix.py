@@ -6,9 +6,9 @@ from tiny import CODEC, STYLES, make_model, make_params
 
 from configs import default
 from drumjax.generate import Job, sample_songs
-from drumjax.grooves import Groove, RequestError
+from drumjax.grooves import Groove
+from drumjax.request import Controls, RequestError
 from drumjax.runs import Run
-from drumjax.sample import Controls
 from drumjax.settings import make_settings
 from drumjax.style_mix import add_mix
 

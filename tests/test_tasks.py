@@ -10,8 +10,9 @@ from drumjax.generate import Job, sample_songs
 from drumjax.grooves import Groove
 from drumjax.kits import ROLAND_TD11
 from drumjax.notes import Song, make_notes
+from drumjax.request import Controls
 from drumjax.runs import Run
-from drumjax.sample import FREE, Controls
+from drumjax.sample import FREE
 from drumjax.settings import make_settings
 from drumjax.tasks import (
     KEEP_ALL,

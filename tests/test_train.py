@@ -18,9 +18,9 @@ from drumjax.checkpoint import Checkpoints
 from drumjax.datasets import DatasetError
 from drumjax.device import DeviceError, use_compile_cache
 from drumjax.evaluator import Evaluator
-from drumjax.grooves import RequestError
 from drumjax.lock import LockError, lock_workdir
 from drumjax.midi import read_midi
+from drumjax.request import RequestError
 from drumjax.runs import RunError, load_run
 from drumjax.settings import SettingsError, make_settings
 from drumjax.train import train

@@ -10,8 +10,9 @@ from benchmarks.contenders.drumjax_run import read_settings
 from benchmarks.contenders.jax_threads import threads
 from drumjax.codecs.choice import make_codec
 from drumjax.grooves import Groove, make_request
+from drumjax.request import Controls
 from drumjax.runs import make_model
-from drumjax.sample import Controls, make_sampler
+from drumjax.sample import make_sampler
 
 STYLES = ("", "rock")
 

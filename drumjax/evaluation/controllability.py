@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+from drumjax.controls import make_controls
 from drumjax.datasets import load_dataset
 from drumjax.evaluation.command import Amount, ask
 from drumjax.evaluation.excerpts import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
 from drumjax.evaluation.groove_features import toms_and_crash
 from drumjax.generate import Job, sample_songs
-from drumjax.grooves import Groove, make_controls, make_groove
+from drumjax.grooves import Groove, make_groove
 from drumjax.kits import Kit
 from drumjax.notes import FILL_NO, Song
 from drumjax.runs import Run

@@ -16,13 +16,14 @@ import jax
 import numpy as np
 
 from drumjax.codecs.grid import GridCodec
+from drumjax.controls import make_controls
 from drumjax.corpus import max_notes, pack, window_at
 from drumjax.datasets import load_dataset, select
 from drumjax.evaluation.command import Amount, ask, make_table
-from drumjax.grooves import make_controls
 from drumjax.notes import Context, Song
+from drumjax.request import Request
 from drumjax.runs import Run
-from drumjax.sample import FREE, Request, make_sampler
+from drumjax.sample import FREE, make_sampler
 from drumjax.tasks import TaskError
 
 NUM_BARS = 16  # of an excerpt

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from drumjax.answers import collect_songs
 from drumjax.codecs import MAX_BEATS_PER_BAR
+from drumjax.controls import make_controls
 from drumjax.evaluation.baselines import BAR_STEPS, Counter
 from drumjax.evaluation.excerpts import NUM_BARS, Excerpt
-from drumjax.grooves import Groove, collect_songs, make_controls, make_groove, make_request
+from drumjax.grooves import Groove, make_groove, make_request
 from drumjax.kits import Kit
 from drumjax.notes import Song
+from drumjax.request import Controls
 from drumjax.runs import Run
-from drumjax.sample import Controls, make_sampler
+from drumjax.sample import make_sampler
 
 BATCH = 64
 TEMPO_LIMITS = 20.0, 400.0  # bpm, of grooves.Groove

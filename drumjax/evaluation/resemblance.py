@@ -10,13 +10,13 @@ import itertools
 
 import numpy as np
 
+from drumjax.controls import make_controls
 from drumjax.datasets import load_dataset, select
 from drumjax.evaluation.command import Amount, ask, make_table
 from drumjax.evaluation.excerpts import NUM_BARS, cut_excerpts, excerpt_of
 from drumjax.evaluation.groove_features import Feature, features_of, measure
 from drumjax.evaluation.overlap import compare_figure
 from drumjax.evaluation.players import play_like
-from drumjax.grooves import make_controls
 from drumjax.runs import Run
 from drumjax.tasks import TaskError, need_kit
 

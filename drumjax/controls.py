@@ -1,0 +1,60 @@
+"""How values are chosen, as it is asked for on a command line."""
+
+from collections.abc import Sequence
+
+from drumjax.codecs import Field
+from drumjax.request import Controls, RequestError
+from drumjax.settings import SampleSettings
+
+
+def make_controls(
+    defaults: SampleSettings,
+    fields: Sequence[Field],
+    *,
+    temperature: str | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    guidance: float | None = None,
+    no_repeat: int | None = None,
+) -> Controls:
+    """Controls from flags; None is as the run's settings say. temperature is a number, or `hits=0.9,velocity=1`.
+
+    Raises RequestError.
+    """
+    temperatures = {field.name: 1.0 for field in fields}
+    for text in filter(None, (defaults.temperature, temperature)):
+        temperatures |= _read_temperatures(text, list(temperatures))
+    try:
+        return Controls(
+            tuple(temperatures.values()),
+            defaults.top_k if top_k is None else top_k,
+            defaults.top_p if top_p is None else top_p,
+            defaults.guidance if guidance is None else guidance,
+            defaults.no_repeat if no_repeat is None else no_repeat,
+        )
+    except ValueError as error:
+        raise RequestError(str(error)) from None
+
+
+def read_numbers(text: str) -> list[tuple[str, float | None]]:
+    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
+    pairs: list[tuple[str, float | None]] = []
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            pairs.append((name, float(number)))
+        except ValueError:
+            pairs.append((name, None))
+    return pairs
+
+
+def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:
+    """The fields that `0.9` or `hits=0.9,velocity=1` speaks of, and their temperatures. Raises RequestError."""
+    found: dict[str, float] = {}
+    for name, value in read_numbers(text):
+        if value is None:
+            raise RequestError(f"temperature is {text!r}; give 0.9, or hits=0.9,velocity=1")
+        if name and name not in names:
+            raise RequestError(f"temperature of {name!r}: the fields are {', '.join(names)}")
+        found |= {name: value} if name else dict.fromkeys(names, value)
+    return found
