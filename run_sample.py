@@ -11,14 +11,14 @@ from absl import app, flags
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run to play.", required=True)
 _OUT_DIR = flags.DEFINE_string("out_dir", "samples", "Where the MIDI files go.")
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "How many grooves.")
-_SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other grooves.")
+_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "How many pieces.")
+_SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other pieces.")
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint of the run.")
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.")
 _TAB = flags.DEFINE_boolean("tab", True, "Print the first groove as a drum tab, or a roll of notes.")
-_GALLERY = flags.DEFINE_boolean("gallery", False, "Also write index.html: pictures of the grooves, and a play button.")
+_GALLERY = flags.DEFINE_boolean("gallery", False, "Also write index.html: pictures of the pieces, and a play button.")
 # Where a flag is not given, the run's own config.sample decides.
-_BARS = flags.DEFINE_integer("bars", None, "Bars of each groove, 1..1000.")
+_BARS = flags.DEFINE_integer("bars", None, "Bars of each piece, 1..1000.")
 _NUM_NOTES = flags.DEFINE_integer("num_notes", None, "Notes of each, however many bars that takes.")
 _BPM = flags.DEFINE_float("bpm", None, "Quarter notes per minute, 20..400.")
 _STYLE = flags.DEFINE_string(
@@ -37,7 +37,7 @@ _TEMPERATURE = flags.DEFINE_string(
 _TOP_K = flags.DEFINE_integer("top_k", None, "Choose among the k most likely values only; 0 among all.")
 _TOP_P = flags.DEFINE_float("top_p", None, "Choose among the likeliest values up to this probability; 1 among all.")
 _NO_REPEAT = flags.DEFINE_integer(
-    "no_repeat", None, "Never the same so many notes (on a grid: steps) in a row again; 0 lets it."
+    "no_repeat", None, "Never the same so many notes (on a grid: steps) in a row again, if it can be helped; 0 lets it."
 )
 # Something of yours to play on: a .mid file or a drum tab. At most one of these five.
 _PROMPT = flags.DEFINE_string("prompt", None, "Continue this; random: a stretch of a held-out performance.")

@@ -46,7 +46,8 @@ def main(argv: list[str]) -> int:
         log.info("%s: step %d%s", workdir, result.step, why)
         if result.best_step:
             log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
-            log.info("%s", describe_fit(read_metrics(workdir)))
+            if fit := describe_fit(read_metrics(workdir)):
+                log.info("%s", fit)
         if result.stopped_by.startswith("SIG"):
             log.info("the same command goes on from here")
         log.info("play it: python run_sample.py --workdir %s --num_samples 16 --out_dir samples", workdir)

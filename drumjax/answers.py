@@ -9,11 +9,8 @@ import numpy as np
 
 from drumjax.codecs import ABSENT, Codec, clock
 from drumjax.grooves import ENDLESS, Groove
-from drumjax.notes import FILL_NO, Array, Context, Notes, Song, make_notes
+from drumjax.notes import EARLY_BEAT, FILL_NO, Array, Context, Notes, Song, make_notes
 from drumjax.tasks import Task
-
-# A hit this early belongs to the bar that it anticipates.
-EARLY_BEAT = 0.125
 
 
 def decode_tokens(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> Notes:
@@ -54,20 +51,14 @@ def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None 
         onset, *rest = (np.concatenate([old, new[inside]]) for old, new in zip(kept[:-1], columns[:-1], strict=True))
         here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
         if groove.num_notes:
-            here &= _is_among_first(onset, len(kept.pitch) + groove.num_notes)
+            wanted = groove.num_notes + (0 if skip else len(kept.pitch))
+            here[np.argsort(np.where(here, onset, np.inf), kind="stable")[wanted:]] = False
         song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
         is_drums = codec.kit is not None
         songs.append(
             Song(song, groove.bpm, groove.metre(), groove.style, FILL_NO, is_drums=is_drums, program=codec.program)
         )
     return songs
-
-
-def _is_among_first(onset: np.ndarray, count: int) -> np.ndarray:
-    """[N] bool: the `count` earliest of the onsets."""
-    chosen = np.zeros(len(onset), bool)
-    chosen[np.argsort(onset, kind="stable")[:count]] = True
-    return chosen
 
 
 def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> list[Song]:

@@ -12,16 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.kits import Kit
-from drumjax.notes import Array, Notes, Window
+from drumjax.notes import EARLY_BEAT, USUAL_TEMPO_BPM, Array, Notes, Window
 
 # Softer notes are ghost notes.
 GHOST_VELOCITY = 32
 # Twice or half the tempo is only taken where a drummer would count it so.
 MIN_TEMPO_BPM, MAX_TEMPO_BPM = 50.0, 220.0
-# Half a 16th: hits this early belong to the beat they anticipate.
-EARLY_BEAT = 0.125
-# Where the tempo is unknown, milliseconds are beats at this one.
-USUAL_TEMPO_BPM = 120.0
 
 
 class Strength(NamedTuple):

@@ -64,7 +64,7 @@ class Evaluator:
         return {name: float(value) for name, value in figures.items()}
 
     def play(self, params: Params, stats: Params, key: jax.Array, path: Path) -> str:
-        """Samples a groove, writes it as MIDI to `path`, and returns it as a tab."""
+        """Samples a groove, writes it as MIDI to `path`, and returns it as text."""
         request = make_request(self.groove, self.codec, self.data.styles, self.controls, [0])
         tokens = np.asarray(self.sampler(params, stats, key, request).tokens)
         song: Song = make_songs(self.groove, self.codec, self.data.styles, tokens)[0]

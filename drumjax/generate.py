@@ -127,7 +127,7 @@ def generate(
         remove_temporaries(out_dir)
         first = next((i for i in range(job.num_samples) if i not in manifest.indices), job.num_samples)
         before = len(manifest.indices)
-        bar = stack.enter_context(tqdm(total=job.num_samples, initial=first, unit="groove", disable=None))
+        bar = stack.enter_context(tqdm(total=job.num_samples, initial=first, unit="piece", disable=None))
 
         def done(row: dict[str, Any]) -> None:
             manifest.add(row)
@@ -143,7 +143,7 @@ def generate(
                     writer.write(heard, _make_row(run, job, identity, index, nll))
             writer.drain()
     written = len(manifest.indices) - before
-    logger.info("%d grooves in %s, %d of them new", len(manifest.indices), out_dir, written)
+    logger.info("%d pieces in %s, %d of them new", len(manifest.indices), out_dir, written)
     return written
 
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from drumjax.codecs import MAX_BEATS_PER_BAR, Codec
+from drumjax.midi_bytes import is_time_signature
 from drumjax.notes import FILL_NO, METRES, Context, Song
 from drumjax.request import Controls, Request, RequestError, free_clamp
 from drumjax.settings import SampleSettings
@@ -18,6 +19,7 @@ from drumjax.tasks import KEEP_ALL, Task
 BUCKET_STEPS = 64
 # Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
 MAX_DENSITY = 24
+TEMPO_LIMITS = 20.0, 400.0  # bpm
 # Where notes are counted: so many steps more, of the notes, as rests may take; and a tick that is never reached.
 SPARE_RESTS, ENDLESS = 0.25, 2**30
 
@@ -48,8 +50,9 @@ class Groove:
             raise RequestError(f"bars is {self.bars}; it must be in 1..1000")
         if not 0 <= self.num_notes <= 100_000:
             raise RequestError(f"num_notes is {self.num_notes}; it must be in 1..100000, or 0 to play all bars")
-        if not 20 <= self.bpm <= 400:
-            raise RequestError(f"bpm is {self.bpm:g}; it must be in 20..400")
+        low, high = TEMPO_LIMITS
+        if not low <= self.bpm <= high:
+            raise RequestError(f"bpm is {self.bpm:g}; it must be in {low:g}..{high:g}")
         if self.fill_every < 0:
             raise RequestError(f"fill is {self.fill_every}; it must be a number of bars, or 0 for no fills")
         if not 0 <= self.density <= MAX_DENSITY:
@@ -66,9 +69,11 @@ class Groove:
             metre = int(numerator), int(denominator)
         except ValueError:
             metre = (0, 0)
-        if metre not in METRES[1:] or 4 * metre[0] / metre[1] > MAX_BEATS_PER_BAR:
-            known = ", ".join(f"{n}/{d}" for n, d in METRES[1:])
-            raise RequestError(f"time signature is {self.time_signature!r}; there are: {known}")
+        if not is_time_signature(*metre) or 4 * metre[0] / metre[1] > MAX_BEATS_PER_BAR:
+            raise RequestError(
+                f"time signature is {self.time_signature!r}; give one such as 4/4 or 6/8, with bars of up to "
+                f"{MAX_BEATS_PER_BAR} quarter notes"
+            )
         return metre
 
     @property
@@ -85,7 +90,7 @@ class Groove:
         return Context(
             tempo_bpm=np.float32(self.bpm),
             beats_per_bar=np.float32(4 * numerator / denominator),
-            metre=np.int32(METRES.index((numerator, denominator))),
+            metre=np.int32(METRES.index((numerator, denominator)) if (numerator, denominator) in METRES else 0),
             style=np.int32(list(styles).index(self.style)),
             fill=np.int32(FILL_NO),
             start_beat=np.float32(0),

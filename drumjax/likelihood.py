@@ -1,4 +1,5 @@
-"""The likelihood of whole songs under a model: from bar 0 to the end of the last bar, state carried all the way."""
+"""The likelihood of whole songs under a model: from bar 0 to the end of the last bar, or to the last note where steps
+are notes, state carried all the way."""
 
 import functools
 from collections.abc import Callable, Sequence

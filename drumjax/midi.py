@@ -55,17 +55,12 @@ def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums", sustai
 
     sounding = [part for part in midi.instruments if part.notes]
     parts = [p for p in sounding if chosen.takes(is_drum=p.is_drum, program=int(p.program), track=p.name)]
-    notes = [(n.start, n.pitch, n.velocity, n.end - n.start) for part in parts for n in part.notes]
+    notes = [note for part in parts for note in _notes_of(part, parts if sustain else [])]
     if sounding and not notes:
         raise MidiError(path, f"no notes of {instrument}")
     if not notes:
         raise MidiError(path, "no complete note", "none is ever ended")
     tick, pitch, velocity, duration = keep_loudest(*np.asarray(notes, np.int64).T)
-    if sustain:
-        pedal = sorted(
-            (c.time, c.value) for part in midi.instruments for c in part.control_changes if c.number == SUSTAIN
-        )
-        duration = sustain_notes(tick, tick + duration, pitch, pedal, int((tick + duration).max())) - tick
     tempo = _longest_tempo(midi, int(tick[0]), int(tick[-1]))
     if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
         raise MidiError(path, "tempo out of range", f"{tempo:.6g} bpm")
@@ -79,6 +74,18 @@ def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums", sustai
         name=Path(path).name,
         program=0 if is_drums else int(max(parts, key=lambda part: len(part.notes)).program),
     )
+
+
+def _notes_of(part: miditoolkit.Instrument, parts: list[miditoolkit.Instrument]) -> list[tuple[int, int, int, int]]:
+    """(tick, pitch, velocity, duration) of a part's notes, held by the pedals of those of the parts with its program:
+    the left hand's pedal is the right hand's too."""
+    start, end, pitch, velocity = np.asarray([(n.start, n.end, n.pitch, n.velocity) for n in part.notes], np.int64).T
+    held = end
+    for other in parts:
+        pedal = sorted((c.time, c.value) for c in other.control_changes if c.number == SUSTAIN)
+        if other.program == part.program and pedal:
+            held = np.maximum(held, sustain_notes(start, end, pitch, pedal, int(end.max())))
+    return list(zip(start.tolist(), pitch.tolist(), velocity.tolist(), (held - start).tolist(), strict=True))
 
 
 def write_midi(song: Song, path: str | os.PathLike[str]) -> None:

@@ -64,6 +64,7 @@ def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
     _require(num_tracks <= _MAX_TRACKS, "too many tracks", f"more than {_MAX_TRACKS}")
 
     tracks: list[list[tuple[int, bytes]]] = []
+    loose: list[tuple[int, bytes]] = []  # of tracks without notes
     changes: list[tuple[int, bytes]] = []
     position, num_messages, num_controls, others = start + 8 + size, 0, 0, 0
     while num_tracks > 0:
@@ -80,13 +81,23 @@ def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
             _require(num_messages <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
             _require(num_controls <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
             if notes:
-                # In order of time, a program before the note that it is for.
-                tracks.append(sorted([*controls, *notes], key=lambda event: event[0]))
+                tracks.append([*controls, *notes])
+            else:
+                loose += controls
         position += 8 + size
     _require(tracks, "no drum track" if others else "no notes")
+    tracks = [_with_loose(events, loose) for events in tracks]
     changes.sort(key=lambda event: event[0])  # in one track: miditoolkit forgets tempos if there are several
     chunks = [_encode_track(events) for events in (changes, *tracks)]
     return struct.pack(">4sLHHH", b"MThd", 6, 1, len(chunks), division) + b"".join(chunks)
+
+
+def _with_loose(events: list[tuple[int, bytes]], loose: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """A track in order of time, a program before the note that it is for, with those controls of tracks without notes
+    that are for its channels: a pedal often has a track of its own."""
+    channels = {message[0] & 0x0F for _, message in events if message[0] < 0xF0}
+    mine = [event for event in loose if event[1][0] < 0xF0 and event[1][0] & 0x0F in channels]
+    return sorted([*mine, *events], key=lambda event: event[0])
 
 
 def _keep_notes(events: Iterator[tuple[int, int, bytes]], drums_only: bool, last_tick: int, changes: list):

@@ -23,6 +23,11 @@ METRES = ((0, 0), (4, 4), (3, 4), (6, 8), (5, 4), (7, 8), (5, 8), (2, 4), (12, 8
 
 FILL_UNKNOWN, FILL_NO, FILL_YES = 0, 1, 2
 
+# A note less than this before a bar line belongs to the bar that it anticipates: half a 16th.
+EARLY_BEAT = 0.125
+# Where the tempo is unknown.
+USUAL_TEMPO_BPM = 120.0
+
 
 class Notes(NamedTuple):
     """Notes ordered by (onset, pitch).

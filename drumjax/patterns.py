@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,16 @@ def read_notes(path: str | Path, instrument: str, *, sustain: bool = False, time
         song = read_midi(path, instrument="pitched", sustain=sustain)
         logger.warning("%s: %s; all its pitched notes are taken", path, error.reason)
     return _in_metre(song, time_signature)
+
+
+def check_pitches(song: Song, known: Sequence[int], path: str | Path) -> None:
+    """Warns of notes that a model does not know. Raises PatternError if it knows none."""
+    is_known = np.isin(song.notes.pitch, known)
+    if not is_known.any():
+        raise PatternError(f"{path} has no note that this model knows; its pitches are MIDI {known[0]} to {known[-1]}")
+    if not is_known.all():
+        count = int((~is_known).sum())
+        logger.warning("%s: %d notes have pitches that this model does not know; it does not hear them", path, count)
 
 
 def _in_metre(song: Song, time_signature: str | None) -> Song:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drumjax.notes import Notes, Song
+from drumjax.notes import EARLY_BEAT, Notes, Song
 
 # Of the song behind a prompt: what is left of it is how people went on, to compare with.
 BARS_LEFT = 4
@@ -27,7 +27,7 @@ def choose_prompt(songs: Sequence[Song], num_bars: int, seed: int) -> Song:
     song, bar = places[int(np.random.default_rng(seed).integers(len(places)))]
     start = bar * song.beats_per_bar
     onset = song.notes.onset_beat - np.float32(start)
-    inside = (onset > -0.02) & (onset < num_bars * song.beats_per_bar - 0.02)
+    inside = (onset >= -EARLY_BEAT) & (onset < num_bars * song.beats_per_bar - EARLY_BEAT)
     notes = Notes(*(column[inside] for column in song.notes))
     notes = notes._replace(onset_beat=np.maximum(onset[inside], 0))
     return dataclasses.replace(song, notes=notes, name=f"{song.name}, from bar {bar + 1}")
@@ -36,10 +36,10 @@ def choose_prompt(songs: Sequence[Song], num_bars: int, seed: int) -> Song:
 def _places(song: Song, num_bars: int) -> list[int]:
     """Bars that a prompt can begin at."""
     bar = song.beats_per_bar
-    onset = song.notes.onset_beat + 0.02  # a note this little before the bar line is on it
+    onset = song.notes.onset_beat + EARLY_BEAT
     sounding = np.bincount(np.maximum(onset / bar, 0).astype(int), minlength=song.num_bars) > 0
     begun = np.zeros(len(sounding) + 1, bool)
-    begun[np.minimum((onset / bar).astype(int), len(sounding))[np.mod(onset, bar) < 0.04]] = True
+    begun[np.minimum((onset / bar).astype(int), len(sounding))[np.mod(onset, bar) < 2 * EARLY_BEAT]] = True
     return [
         first
         for first in range(song.num_bars - num_bars - BARS_LEFT + 1)

@@ -2,7 +2,7 @@
 
 Every sample has its own key, fold_in(key, number): sample i is the same whatever its neighbours or the number of hosts.
 A *clamp* gives some tokens and leaves the rest free: clamp nothing to play freely, the first bars to continue them, all
-hits to humanize them. What is given of the first field can be some of its bits: some drums of a chord.
+hits to humanize them. What is given of one field can be a part of it: some drums of a chord, about when a note is.
 """
 
 import functools
@@ -158,7 +158,9 @@ def _ask(
     if field == 0:
         heard, length = loop.samples.tokens[..., 0], request.no_repeat
         guard = functools.partial(forbid_repeats, heard=heard, step=loop.step, length=length)
-        guided_logits = jax.lax.cond(length > 0, guard, lambda x: x, guided_logits[:, 0])[:, None]
+        guarded = jax.lax.cond(length > 0, guard, lambda x: x, guided_logits[:, 0])
+        is_possible = jnp.any(jnp.isfinite(guarded), axis=1, keepdims=True)  # else something has to come again
+        guided_logits = jnp.where(is_possible, guarded, guided_logits[:, 0])[:, None]
     value = choose(uniform, guided_logits, request.temperature[field], request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
 

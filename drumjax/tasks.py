@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from drumjax.codecs import ABSENT, FREE, Codec, field_slices
+from drumjax.codecs.events import EventCodec
 from drumjax.codecs.grid import GridCodec
 from drumjax.kits import Kit
 from drumjax.notes import Context, Notes, Song, Window
@@ -28,7 +29,7 @@ class Task:
 
     name      how it is called
     clamp     [T, F] int32, as in request.Request
-    keep      [T] int32, as in request.Request: bits of the first variable that stay
+    keep      [T] int32, as in request.Request: what stays of the codec's partial_field
     kept      what is heard as it was, note for note, beside what the sampler chooses; None: all notes are the sampler's
     pitches   [T, 128] int32 or None: what is written for a pitch at a step, so that a side stick stays one
     amount    odds that a bit of the first variable is let go, each on its own, for every sample anew
@@ -68,14 +69,22 @@ def need_kit(codec: Codec) -> Kit:
 
 def _need_grid(codec: Codec) -> None:
     if not isinstance(codec, GridCodec):
+        need_kit(codec)
         raise TaskError(
             "a model that plays note by note can go on from music (--prompt) and play what is written (--humanize); "
             "to add drums, vary or rewrite bars takes one that was trained on a grid (config.codec.name=grid)"
         )
 
 
+def _need_time(codec: Codec) -> None:
+    if isinstance(codec, EventCodec) and not codec.timed:
+        raise TaskError("this model was trained with codec.timed=False: it cannot place notes of yours in time")
+
+
 def continue_song(song: Song, codec: Codec, include: bool) -> Task:
-    """Goes on from the song's last whole bar. Without `include` only what follows is written."""
+    """Goes on from the song's last whole bar; note by note, from its last note. Without `include` only what follows the
+    bar is written. Raises TaskError for a codec that tells no time."""
+    _need_time(codec)
     tokens = encode_song(song, codec)
     keep = np.full(len(tokens), KEEP_ALL, np.int32)
     return Task("continue", tokens, keep, song.notes, skip_bars=0 if include else song.num_bars)
@@ -85,6 +94,7 @@ def humanize_song(song: Song, codec: Codec) -> Task:
     """Keeps every hit and chooses how hard and how early or late it is. Raises TaskError if the codec has no such."""
     if "velocity" not in {field.name for field in codec.fields}:
         raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
+    _need_time(codec)
     tokens = encode_song(song, codec)
     pitches = _articulations(song, codec, codec.kit, tokens) if codec.kit else None
     return Task("humanize", *codec.loosen(tokens), pitches=pitches)

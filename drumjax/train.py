@@ -16,6 +16,7 @@ from drumjax.runs import make_metadata, make_model
 from drumjax.settings import Settings, SettingsError, make_settings
 from drumjax.train_loop import Result, TrainLoop
 from drumjax.training_data import load_training_data
+from drumjax.transfer import inherited_vocabulary
 from drumjax.workdir import check_same_run, make_workdir, write_config
 
 
@@ -33,17 +34,20 @@ def train(config: dict[str, Any], workdir: str | Path, *, num_devices: int = 0) 
     _check_divisible(settings, mesh.size)
     data = load_training_data(settings)
     codec = make_codec(settings.codec, data.vocabulary)
-    settings = count_steps(settings, make_window_shape(settings, codec, data.corpus), data.corpus)
-    model = make_model(settings, codec, len(data.styles))
     _check_field_weights(settings, len(codec.fields))
     make_workdir(workdir)
     with contextlib.ExitStack() as stack:
         if is_main:
             stack.enter_context(lock_workdir(workdir))
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints"))
-        loop = TrainLoop(
-            settings, make_metadata(config, data.styles, data.vocabulary, data.description), workdir, checkpoints
-        )
+        vocabulary = data.vocabulary
+        if vocabulary:  # a run that goes on, or starts from another, keeps the meaning of its tokens
+            vocabulary = inherited_vocabulary(checkpoints, settings.train.init_from) or vocabulary
+            codec = make_codec(settings.codec, vocabulary)
+        settings = count_steps(settings, make_window_shape(settings, codec, data.corpus), data.corpus)
+        model = make_model(settings, codec, len(data.styles))
+        metadata = make_metadata(config, data.styles, vocabulary, data.description)
+        loop = TrainLoop(settings, metadata, workdir, checkpoints)
         loop.build(model, codec, data, mesh)
         loop.restore()
         if is_main:

@@ -16,10 +16,10 @@ from drumjax.corpus import Corpus, take_window
 from drumjax.device import matmuls_in
 from drumjax.hyper import Hyper
 from drumjax.kits import Kit
-from drumjax.loss import Example, place_of, score_tokens
+from drumjax.loss import Example, score_tokens
 from drumjax.model import Model, Params
 from drumjax.music_lstm import Noise
-from drumjax.notes import Array, Context, Window
+from drumjax.notes import Array, Window
 from drumjax.optimizer import clip, descend
 
 
@@ -91,38 +91,38 @@ def init_state(model: Model, tx: optax.GradientTransformation, key: Array) -> Tr
     return TrainState(jnp.int32(0), key_run, params, average, stats, tx.init(params))
 
 
-def take_tokens(
+def take_example(
     corpus: Corpus,
     codec: Codec,
     shape: WindowShape,
     key: Array,
     hyper: Hyper,
     change: Callable[[Array, Window], Window] | None = None,
-) -> tuple[Array, Context]:
-    """One random example: its tokens [T, F] and its context. `change` (key, window) augments the window."""
+) -> Example:
+    """One random example: its tokens [T, F], places and context. `change` (key, window) augments the window."""
     key_window, key_change, key_context = jax.random.split(key, 3)
     window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
     if change is not None:
         window = change(key_change, window)
+    tokens = codec.encode(window, shape.num_steps)
+    # Places are where the music is, whether or not the model is told its tempo.
+    place = codec.place(window.context, clock(codec, tokens[None], 0)[0, :-1])
     context = hide(key_context, measure(window).context, hyper.context_dropout, hyper.measured_dropout)
-    return codec.encode(window, shape.num_steps), context
+    return Example(tokens, place, context)
 
 
 def _loss(
     model: Model,
-    codec: Codec,
     axis: str,
     params: Params,
     stats: Params,
-    tokens: Array,
-    context: Context,
+    example: Example,
     noise: Noise | None,
     field_weights: Array,
 ) -> tuple[Array, tuple[Array, Array, Params]]:
     """This device's share of the loss, so that the sum over the devices is the loss of the batch; beside it (its share
-    of each field's nats per step and of its accuracy [fields], new stats). tokens [b, T, F]: its examples."""
-    place = place_of(codec, context, clock(codec, tokens, 0)[:, :-1])
-    example, carry = Example(tokens, place, context), model.initial_carry(tokens.shape[0])
+    of each field's nats per step and of its accuracy [fields], new stats)."""
+    carry = model.initial_carry(example.tokens.shape[0])
     scores, _, stats = score_tokens(model, params, stats, example, carry, noise, axis=axis)
     steps = jnp.maximum(jax.lax.psum(jnp.sum(scores[0].count), axis), 1)
     nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
@@ -185,11 +185,11 @@ def make_train_call(
         keys = jax.random.split(key_data, shape.batch)[mine]
         keys_dropout = jax.random.split(key_dropout, shape.batch)[mine]
         change = augmentation.at(state.step, hyper.augment) if augmentation else None
-        take = functools.partial(take_tokens, corpus, codec, shape, hyper=hyper, change=change)
-        tokens, context = jax.vmap(take)(keys)
+        take = functools.partial(take_example, corpus, codec, shape, hyper=hyper, change=change)
+        example = jax.vmap(take)(keys)
         noise = Noise(keys_dropout, hyper.dropout) if noisy else None
-        grad_fn = jax.value_and_grad(_loss, argnums=3, has_aux=True)
-        found = grad_fn(model, codec, axis, state.params, state.stats, tokens, context, noise, hyper.field_weights)
+        grad_fn = jax.value_and_grad(_loss, argnums=2, has_aux=True)
+        found = grad_fn(model, axis, state.params, state.stats, example, noise, hyper.field_weights)
         (loss, (nll, accuracy, stats)), grads = found
         loss, nll, accuracy, grads = jax.lax.psum((loss, nll, accuracy, grads), axis)
         norm = optax.global_norm(grads)

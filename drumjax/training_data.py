@@ -63,6 +63,8 @@ def load_training_data(settings: Settings) -> TrainingData:
     }
     logger.info("training on %d songs (%.0f minutes), judged by %d", len(songs), minutes, len(validation))
     vocabulary = find_vocabulary(settings.codec, songs, transpose=math.ceil(settings.augment.transpose))
+    if vocabulary and not settings.codec.kit:
+        _warn_of_unknown(validation, vocabulary)
     return TrainingData(corpus, validation, styles, vocabulary, description)
 
 
@@ -76,6 +78,16 @@ def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:
     for metre, count in sorted(left_out.items()):
         logger.warning("skipped %d songs in %s: such bars do not fit the codec's steps", count, metre)
     return dataclasses.replace(dataset, songs=kept)
+
+
+def _warn_of_unknown(songs: list[Song], vocabulary: Vocabulary) -> None:
+    """Says how many held-out notes cannot be told, and so do not count."""
+    pitches = np.concatenate([song.notes.pitch for song in songs]) if songs else np.zeros(0, int)
+    unknown = int((~np.isin(pitches, vocabulary.pitches)).sum())
+    if unknown:
+        logger.warning(
+            "%d of %d held-out notes have pitches that no training song has: they are not judged", unknown, len(pitches)
+        )
 
 
 def _select_validation(dataset: Dataset, settings: Settings) -> list[Song]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from drumjax.checkpoint import CheckpointError, check_compatible
+from drumjax.checkpoint import CheckpointError, Checkpoints, check_compatible
+from drumjax.codecs.events import EventCodec
+from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.model import Params
 from drumjax.runs import Run, load_run
 from drumjax.settings import Settings
@@ -37,6 +39,19 @@ def load_transfer(source: str | Path, settings: Settings, styles: tuple[str, ...
             logger.info("%s does not know %s: they start as its unknown style", source, ", ".join(new))
     logger.info("starting from %s, step %d", source, run.step)
     return params, jax.tree.map(np.asarray, run.stats)
+
+
+def inherited_vocabulary(checkpoints: Checkpoints, source: str) -> Vocabulary | None:
+    """The vocabulary of the run that goes on, or else of the one that it starts from, so that its tokens mean the same;
+    None if there is neither, or the codec has none.
+
+    Raises RunError or CheckpointError if `source`, "" for none, is no run.
+    """
+    if checkpoints.steps():
+        told = checkpoints.read_metadata().get("vocabulary")
+        return Vocabulary.from_json(told) if told else None
+    codec = load_run(Path(source).expanduser()).codec if source else None
+    return codec.vocabulary if isinstance(codec, EventCodec) else None
 
 
 def _check_same(run: Run, settings: Settings, source: str | Path) -> None:

@@ -4,10 +4,11 @@ import dataclasses
 import logging
 
 from drumjax.codecs import Codec
+from drumjax.codecs.events import EventCodec
 from drumjax.datasets import load_dataset
-from drumjax.grooves import Groove
+from drumjax.grooves import TEMPO_LIMITS, Groove
 from drumjax.notes import Song
-from drumjax.patterns import read_notes, read_pattern
+from drumjax.patterns import check_pitches, read_notes, read_pattern
 from drumjax.prompts import choose_prompt
 from drumjax.runs import Run
 from drumjax.tasks import Task, TaskError, add_drums, continue_song, humanize_song, infill_song, need_kit, vary_song
@@ -67,11 +68,17 @@ class Wish:
         """
         settings, drums = run.settings, run.codec.kit
         if self.prompt == RANDOM:
-            songs = [song for song in load_dataset(settings.data).songs if run.codec.accepts(song.beats_per_bar)]
-            held_out = [song for song in songs if song.split == "validation"]
-            if time_signature:
-                held_out = [song for song in held_out if "{}/{}".format(*song.time_signature) == time_signature]
-            song = choose_prompt(held_out, self.prompt_bars, seed)
+            metres = (time_signature,) if time_signature else run.time_signatures
+            low, high = TEMPO_LIMITS
+            songs = [
+                song
+                for song in load_dataset(settings.data).songs
+                if song.split == "validation"
+                and "{}/{}".format(*song.time_signature) in metres
+                and run.codec.accepts(song.beats_per_bar)
+                and low <= song.tempo_bpm <= high
+            ]
+            song = choose_prompt(songs, self.prompt_bars, seed)
             logger.info("going on from %s", song.name)
             return song
         if not self.path:
@@ -81,7 +88,10 @@ class Wish:
         if kit:
             raise TaskError("--kit is for drums, and this model plays a pitched instrument")
         data = settings.data
-        return read_notes(self.path, data.instrument, sustain=data.sustain, time_signature=time_signature)
+        song = read_notes(self.path, data.instrument, sustain=data.sustain, time_signature=time_signature)
+        if isinstance(run.codec, EventCodec):
+            check_pitches(song, run.codec.vocabulary.pitches, self.path)
+        return song
 
     def num_bars(self, song: Song, asked: int | None, usual: int) -> int:
         """Bars of the groove, all told. Raises TaskError if those asked for do not go with the song's."""
@@ -98,7 +108,8 @@ class Wish:
         return song.num_bars
 
     def task(self, song: Song, groove: Groove, codec: Codec) -> Task:
-        """What is asked for, done to the song."""
+        """What is asked for, done to the song, in the groove's tempo."""
+        song = dataclasses.replace(song, tempo_bpm=groove.bpm)
         if not codec.accepts(song.beats_per_bar):
             raise TaskError(f"{self.path}: bars of {groove.time_signature} do not fit the steps of this model")
         if self.prompt:

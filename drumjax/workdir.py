@@ -10,7 +10,14 @@ from drumjax.files import write_atomically
 # What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
 # played by default.
 FREE_TO_CHANGE = {
-    "train": ("num_steps", "log_every_steps", "eval_every_steps", "patience_evals"),
+    "train": (
+        "num_steps",
+        "log_every_steps",
+        "eval_every_steps",
+        "patience_evals",
+        "num_epochs",
+        "eval_every_epochs",
+    ),
     "data": ("dir", "fallback"),
     "sample": (
         "style",
@@ -24,6 +31,7 @@ FREE_TO_CHANGE = {
         "temperature",
         "top_k",
         "top_p",
+        "no_repeat",
     ),
 }
 

@@ -172,6 +172,11 @@ def test_notes_beyond_the_steps_are_cut_and_those_before_the_window_too():
     assert tokens[7, -1] == 12  # the next one is known, though it is cut
 
 
+def test_a_note_that_anticipates_the_window_begins_with_it():
+    tokens = encode(PIANO, make_window([-0.125, -0.11, -0.01, 1.0], [59, 60, 62, 64]))
+    assert [(round(onset, 2), pitch) for onset, pitch, *_ in decode(PIANO, tokens)] == [(0, 60), (0, 62), (1, 64)]
+
+
 def test_humanizing_holds_notes_near_where_they_are():
     tokens = encode(PIANO, make_window([0.0, 1.0, 1.0, 3.0], [60, 62, 65, 64]))
     clamp, keep = PIANO.loosen(tokens)

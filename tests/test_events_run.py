@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import logging
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from tiny import STYLES, make_model, make_params
 from tiny_run import make_config
 
 from drumjax.answers import make_songs
+from drumjax.checkpoint import Checkpoints
 from drumjax.codecs import ABSENT, clock, field_slices
 from drumjax.codecs.events import REST, EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
@@ -33,6 +35,7 @@ from drumjax.tasks import TaskError, add_drums, continue_song, humanize_song
 from drumjax.tasks import encode_song as encode
 from drumjax.train import train
 from drumjax.training_data import load_training_data
+from drumjax.transfer import inherited_vocabulary
 from drumjax.wish import Wish
 
 CODEC = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 4), ticks_per_beat=12, velocity_bins=4,
@@ -166,7 +169,7 @@ def test_humanizing_keeps_notes_and_about_their_times():
 def test_what_only_a_grid_can_do_is_said():
     with pytest.raises(TaskError, match="pitched instrument"):
         Wish(add=("hihat",), to="a.mid").task(melody(), GROOVE, CODEC)
-    with pytest.raises(TaskError, match="trained on a grid"):
+    with pytest.raises(TaskError, match="pitched instrument"):
         Wish(infill="1", to="a.mid").task(melody(), GROOVE, CODEC)
     from tiny import THREE_DRUMS
 
@@ -253,3 +256,23 @@ def test_a_prompt_from_the_held_out_songs_and_one_from_a_file(run, tmp_path, cap
         Wish(prompt=str(tmp_path / "a.tab")).read(loaded, 0, "", None)
     with pytest.raises(TaskError, match="--kit is for drums"):
         Wish(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "general_midi", None)
+
+
+def test_what_goes_on_or_starts_from_a_run_keeps_its_vocabulary(run, tmp_path):
+    known = load_run(run / "run").codec.vocabulary
+    with Checkpoints(tmp_path / "fresh") as fresh, Checkpoints(run / "run" / "checkpoints", read_only=True) as own:
+        assert inherited_vocabulary(fresh, str(run / "run")) == known
+        assert inherited_vocabulary(own, "") == known
+        assert inherited_vocabulary(fresh, "") is None
+
+
+def test_a_file_that_the_model_does_not_know(run, tmp_path, caplog):
+    loaded = load_run(run / "run")
+    write_midi(melody(pitches=range(100, 108)), tmp_path / "high.mid")
+    with pytest.raises(PatternError, match="no note that this model knows; its pitches are MIDI 58 to 69"):
+        Wish(prompt=str(tmp_path / "high.mid")).read(loaded, 0, "", None)
+    write_midi(melody(pitches=range(64, 76)), tmp_path / "some.mid")
+    with caplog.at_level("WARNING", logger="drumjax"):
+        logging.getLogger("drumjax").propagate = True
+        Wish(prompt=str(tmp_path / "some.mid")).read(loaded, 0, "", None)
+    assert "notes have pitches that this model does not know" in caplog.text

@@ -39,7 +39,7 @@ def make(**changes) -> Groove:
         ({"bpm": 401.0}, "bpm is 401; it must be in 20..400"),
         ({"bpm": float("nan")}, "bpm is nan"),
         ({"bpm": float("inf")}, "bpm is inf"),
-        ({"time_signature": "4"}, "time signature is '4'; there are: 4/4, 3/4"),
+        ({"time_signature": "4"}, "time signature is '4'; give one such as 4/4 or 6/8"),
         ({"time_signature": "4/3"}, "time signature is '4/3'"),
         ({"time_signature": "0/0"}, "time signature is '0/0'"),
         ({"time_signature": "4-4"}, "time signature is '4-4'"),

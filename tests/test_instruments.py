@@ -104,3 +104,18 @@ def test_a_real_piano_piece_is_longer_with_the_pedal(shared_data):
     assert wet.duration_beat.mean() > 1.2 * dry.duration_beat.mean()
     right = read_midi(path, instrument="track=right")
     assert 0 < len(right.notes.pitch) < len(dry.pitch)
+
+
+def test_a_pedal_with_a_track_of_its_own(read):
+    """Its channel's notes are held; those of another channel and program are not."""
+    pedal = "00 b0 40 7f  8140 b0 40 00"  # down at 0, up after two beats, no note
+    whole = smf(PIANO, BASS, pedal)
+    held = {text: read(whole, instrument=text, sustain=True).notes.duration_beat.tolist()
+            for text in ("track=piano", "program=33", "pitched")}  # fmt: skip
+    assert held == {"track=piano": [2.0], "program=33": [0.5], "pitched": [0.5, 2.0]}
+    assert read(smf("00 c0 07", "00 90 3c 40  60 80 3c 00"), instrument="pitched").program == 7
+
+
+def test_the_pedal_of_one_hand_is_the_others_too(read):
+    right, left = "00 90 48 40  30 80 48 00", "00 b1 40 7f  00 91 30 40  30 81 30 00  8110 b1 40 00"
+    assert read(smf(right, left), instrument="pitched", sustain=True).notes.duration_beat.tolist() == [2.0, 2.0]

@@ -42,3 +42,14 @@ def test_nothing_to_begin_with_is_explained():
         choose_prompt([make([0.0, 1.0])], 4, 0)
     with pytest.raises(PromptError):
         choose_prompt([], 1, 0)
+
+
+def test_hits_that_anticipate_the_next_bar_are_no_bar_of_the_prompt():
+    """Downbeats are early now and then: that of the first bar belongs to it, that after the last does not."""
+    beats = np.arange(0, 48, 0.5) - np.where(np.arange(96) % 8 == 0, 0.1, 0)
+    song = make(np.maximum(beats, 0))
+    for seed in range(20):
+        prompt = choose_prompt([song], 3, seed)
+        assert prompt.num_bars == 3
+        assert prompt.notes.onset_beat.min() == 0
+        assert len(prompt.notes.pitch) == 24

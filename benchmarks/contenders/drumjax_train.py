@@ -16,7 +16,7 @@ from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_setti
 from benchmarks.contenders.jax_threads import threads
 from drumjax.codecs.choice import make_codec
 from drumjax.recipe import make_augmentation, make_hyper, make_window_shape
-from drumjax.train_step import take_tokens
+from drumjax.train_step import take_example
 
 
 def train(
@@ -62,7 +62,7 @@ def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: in
         def take(corpus, hyper, key):
             change = augmentation.at(jnp.int32(0), hyper.augment) if augmentation else None
             keys = jax.random.split(key, t.batch_size)
-            return jax.vmap(lambda k: take_tokens(corpus, codec, shape, k, hyper, change))(keys)
+            return jax.vmap(lambda k: take_example(corpus, codec, shape, k, hyper, change))(keys)
 
         keys = jax.random.split(jax.random.key(0), batches)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from drumjax.codecs import Codec
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.grid import GridCodec
-from drumjax.codecs.vocabulary import USUAL_TEMPO_BPM, Vocabulary, full_vocabulary, trim_vocabulary
+from drumjax.codecs.vocabulary import Vocabulary, full_vocabulary, trim_vocabulary
 from drumjax.kits import Kit, get_kit
-from drumjax.notes import Song
+from drumjax.notes import USUAL_TEMPO_BPM, Song
 
 CODECS = ("grid", "events")
 
@@ -39,9 +39,11 @@ class CodecSettings:
         _require(0 <= self.lookback_bars <= 16, "lookback_bars", self.lookback_bars, "0..16")
         near = all(0 < beats <= 8 for beats in self.lookback_beats)
         _require(near, "lookback_beats", self.lookback_beats, "a tuple of beats above 0 and up to 8")
-        _require(0 <= self.tick_ms <= 100, "tick_ms", self.tick_ms, "in 0..100")
+        _require(self.tick_ms == 0 or 1 <= self.tick_ms <= 100, "tick_ms", self.tick_ms, "in 1..100, or 0")
         _require(0 < self.max_shift_beats <= 64, "max_shift_beats", self.max_shift_beats, "above 0 and up to 64")
         _require(0 <= self.max_duration_beats <= 64, "max_duration_beats", self.max_duration_beats, "in 0..64")
+        untold = self.timed or (self.max_duration_beats == 0 and self.tick_ms == 0)
+        _require(untold, "timed", self.timed, "True where durations or milliseconds are told")
         _require(self.name == "events" or self.kit != "", "kit", self.kit, "a drum kit, as codec.name is 'grid'")
         try:
             self.make_kit()

@@ -15,14 +15,16 @@ import numpy as np
 
 from drumjax.codecs import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
 from drumjax.codecs.features import length_features, pitch_features, scale_features
-from drumjax.codecs.vocabulary import USUAL_TEMPO_BPM, Vocabulary, nearest_length
+from drumjax.codecs.vocabulary import Vocabulary, nearest_length
 from drumjax.kits import Kit
-from drumjax.notes import Array, Context, Notes, Window
+from drumjax.notes import EARLY_BEAT, USUAL_TEMPO_BPM, Array, Context, Notes, Window
 
 # Of the field pitch: no note, where a rest is longer than one shift or the music begins with one.
 REST = 0
-# The longest beat there is, to say how many steps long rests may take.
-MIN_TEMPO_BPM = 20.0
+# The slowest music that is read, to say how many steps long rests may take.
+MIN_TEMPO_BPM = 10.0
+# How far a note that is held where it is may move, if ticks are milliseconds; in beats it is a 32nd.
+LEEWAY_MS = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,8 @@ class EventCodec:
     tick_ms         if above 0, a tick is so many milliseconds instead: for music that was not played to a beat
     timed           False counts chords and does not measure time: each follows the one before after half a beat
 
-    Of notes with the same pitch and tick the loudest is kept; pitches that the vocabulary lacks are left out.
+    Of notes with the same pitch and tick the loudest is kept; pitches that the vocabulary lacks are left out. A note up
+    to EARLY_BEAT before the window begins with it.
     """
 
     kit: Kit | None
@@ -52,11 +55,11 @@ class EventCodec:
         lengths = np.asarray(self.vocabulary.durations)
         fields = [Field("pitch", 1 + len(self._written), pitch_features(self._written), rest=REST)]
         if len(lengths):
-            fields.append(Field("duration", len(lengths), length_features(lengths, self.ticks_per_beat)))
+            fields.append(Field("duration", len(lengths), length_features(lengths, self._usual_beat)))
         if self.velocity_bins:
             fields.append(Field("velocity", self.velocity_bins, scale_features(self.velocity_bins)))
         shifts = np.arange(self._max_shift + 1)
-        return (*fields, Field("shift", len(shifts), length_features(shifts, self.ticks_per_beat)))
+        return (*fields, Field("shift", len(shifts), length_features(shifts, self._usual_beat)))
 
     @functools.cached_property
     def _column(self) -> dict[str, int]:
@@ -80,6 +83,11 @@ class EventCodec:
         table = np.full(128, -1, np.int32)
         table[list(self.vocabulary.pitches)] = 1 + np.arange(len(self.vocabulary.pitches))
         return table
+
+    @property
+    def _usual_beat(self) -> int:
+        """Ticks of a beat, at a usual tempo if they are milliseconds."""
+        return round(60_000 / (USUAL_TEMPO_BPM * self.tick_ms)) if self.tick_ms else self.ticks_per_beat
 
     @property
     def program(self) -> int:
@@ -180,6 +188,8 @@ class EventCodec:
         if not self.timed:  # so that what is struck together is a chord
             ticks = jnp.round(notes.onset_beat * self.ticks_per_beat).astype(jnp.int32)
         value = jnp.asarray(self._value_table())[jnp.clip(notes.pitch, 0, 127)]
+        # A note a little before the window anticipates its first beat.
+        ticks = jnp.where(notes.onset_beat > -EARLY_BEAT, jnp.maximum(ticks, 0), ticks)
         usable = notes.mask & (value > REST) & (ticks >= 0) & (notes.onset_beat < window.num_beats)
         never = jnp.int32(2**30)
         order = jnp.lexsort((-notes.velocity, value, jnp.where(usable, ticks, never)))
@@ -228,11 +238,12 @@ class EventCodec:
         return jnp.ones((*tokens.shape[:-1], 1), bool) if always else tokens[..., :1] > REST
 
     def allows(self, given: Array, keep: Array, tick: Array) -> Array:
-        """Shifts after which the next note begins within a 32nd of tick `keep` - 1, or as near to it as can be; all of
-        them where keep is 0."""
+        """Shifts after which the next note begins within a 32nd (or LEEWAY_MS) of tick `keep` - 1, or as near to it as
+        can be; all of them where keep is 0."""
+        leeway = round(LEEWAY_MS / self.tick_ms) if self.tick_ms else self.ticks_per_beat // 8
         arrival = tick + jnp.arange(self._max_shift + 1)
         far = jnp.abs(arrival - (keep - 1))
-        return (keep == 0) | (far <= jnp.maximum(self.ticks_per_beat // 8, jnp.min(far)))
+        return (keep == 0) | (far <= jnp.maximum(leeway, jnp.min(far)))
 
     def loosen(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Velocities are free, and shifts as far as allows lets them. Behind the last note there is a rest."""

@@ -23,7 +23,7 @@ def pitch_features(pitches: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows])
 
 
-def length_features(lengths: np.ndarray, ticks_per_beat: int) -> np.ndarray:
+def length_features(lengths: np.ndarray, ticks_per_beat: float) -> np.ndarray:
     """[size, 9] float32 of lengths [size] in ticks: presence, whether it is zero, its logarithm and the square of that,
     and whether it is a whole number of beats, 8ths, 16ths, triplet 8ths and triplet 16ths."""
     length = np.asarray(lengths)

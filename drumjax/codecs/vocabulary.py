@@ -11,14 +11,12 @@ from drumjax.notes import Song
 # Lengths of notes, in beats: multiples of the first number, and of the second (triplets), up to the third.
 _DIVISIONS = ((1 / 24, 1 / 24, 1 / 12), (1 / 8, 1 / 6, 1.0), (1 / 4, 1 / 3, 2.0), (1 / 2, 2 / 3, 4.0), (1.0, 1.0, 8.0),
               (2.0, 2.0, 16.0), (4.0, 4.0, 64.0))  # fmt: skip
-# Where ticks are milliseconds, limits given in beats are beats at this tempo.
-USUAL_TEMPO_BPM = 120.0
 
 
 class Vocabulary(NamedTuple):
     """What an EventCodec can say.
 
-    pitches    MIDI pitches, ascending; those of a kit's drums are not listed
+    pitches    MIDI pitches, ascending; a codec for drums has those of its kit instead
     max_shift  ticks from a note to the next that one step can last; longer rests take several
     durations  lengths of notes in ticks, ascending; () where they are not told
     program    the General MIDI instrument, 0..127
@@ -42,7 +40,7 @@ class Vocabulary(NamedTuple):
 
 
 def full_vocabulary(ticks_per_beat: float, max_shift_beats: float, max_duration_beats: float) -> Vocabulary:
-    """All pitches, and all lengths up to these limits (at least a tick); a limit of 0 for no durations at all."""
+    """All pitches, and all lengths up to these limits; a limit below half a tick is for no durations at all."""
     lengths = {
         round(multiple * unit * ticks_per_beat)
         for straight, triplet, end in _DIVISIONS

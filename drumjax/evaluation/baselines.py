@@ -22,7 +22,7 @@ COPY_WEIGHT = 0.4
 
 
 class Line(NamedTuple):
-    """A song as it is counted: values [T] and their places in the bar [T], both int64."""
+    """A song as it is counted: values [T] and their places in the bar [T], whole numbers."""
 
     values: np.ndarray
     places: np.ndarray

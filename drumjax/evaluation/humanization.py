@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from drumjax.codecs import FREE
 from drumjax.codecs.grid import GridCodec
 from drumjax.controls import make_controls
 from drumjax.corpus import max_notes, pack, window_at
@@ -23,7 +24,7 @@ from drumjax.evaluation.command import Amount, ask, make_table
 from drumjax.notes import Context, Song
 from drumjax.request import Request
 from drumjax.runs import Run
-from drumjax.sample import FREE, make_sampler
+from drumjax.sample import make_sampler
 from drumjax.tasks import TaskError
 
 NUM_BARS = 16  # of an excerpt

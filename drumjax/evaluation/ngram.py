@@ -65,4 +65,4 @@ def _hash_contexts(values: np.ndarray, length: int) -> np.ndarray:
 def in_blocks(num_steps: int, size: int) -> Iterator[slice]:
     """Stretches of num_steps steps whose rows of `size` odds are not too many to hold."""
     step = max(1, 4_000_000 // size)
-    return (slice(first, min(first + step, num_steps)) for first in range(0, num_steps, step))
+    return (slice(first, min(first + step, num_steps)) for first in range(0, max(num_steps, 1), step))

@@ -3,7 +3,7 @@
 Every figure is of one stretch of a song, and NaN where it does not say.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -117,17 +117,24 @@ FEATURES = (
 )
 
 
-def cut_songs(songs: Iterable[Song], num_bars: int = NUM_BARS) -> Iterator[tuple[Song, Song]]:
-    """All stretches of num_bars bars with a note in them, side by side, each with the song that it is from."""
+def find_stretches(songs: Iterable[Song], num_bars: int = NUM_BARS) -> list[tuple[Song, int]]:
+    """All stretches of num_bars bars with a note in them, side by side: their song and first bar."""
+    found = []
     for song in songs:
-        for first in range(0, song.num_bars - num_bars + 1, num_bars):
-            start, end = (bar * song.beats_per_bar for bar in (first, first + num_bars))
-            onset = song.notes.onset_beat + TOGETHER_BEATS / 2
-            inside = (onset >= start) & (onset < end)
-            if inside.any():
-                notes = Notes(*(column[inside] for column in song.notes))
-                notes = notes._replace(onset_beat=np.maximum(notes.onset_beat - start, 0))
-                yield song, Song(notes, song.tempo_bpm, song.time_signature, is_drums=song.is_drums)
+        length = num_bars * song.beats_per_bar
+        heard = np.unique(np.maximum((song.notes.onset_beat + TOGETHER_BEATS / 2) // length, 0).astype(int))
+        found += [(song, int(i) * num_bars) for i in heard if (i + 1) * num_bars <= song.num_bars]
+    return found
+
+
+def cut_song(song: Song, first_bar: int, num_bars: int = NUM_BARS) -> Song:
+    """The stretch of a song."""
+    start, end = (bar * song.beats_per_bar for bar in (first_bar, first_bar + num_bars))
+    onset = song.notes.onset_beat + TOGETHER_BEATS / 2
+    inside = (onset >= start) & (onset < end)
+    notes = Notes(*(column[inside] for column in song.notes))
+    notes = notes._replace(onset_beat=np.maximum(notes.onset_beat - start, 0))
+    return Song(notes, song.tempo_bpm, song.time_signature, is_drums=song.is_drums)
 
 
 def measure(songs: Sequence[Song], num_bars: int = NUM_BARS) -> np.ndarray:

@@ -7,11 +7,10 @@ import jax
 import numpy as np
 
 from drumjax.answers import collect_songs
-from drumjax.codecs import MAX_BEATS_PER_BAR
 from drumjax.controls import make_controls
 from drumjax.evaluation.baselines import BAR_STEPS, Counter
 from drumjax.evaluation.excerpts import NUM_BARS, Excerpt
-from drumjax.grooves import Groove, make_groove, make_request
+from drumjax.grooves import TEMPO_LIMITS, Groove, make_groove, make_request
 from drumjax.kits import Kit
 from drumjax.notes import Song
 from drumjax.request import Controls
@@ -19,7 +18,6 @@ from drumjax.runs import Run
 from drumjax.sample import make_sampler
 
 BATCH = 64
-TEMPO_LIMITS = 20.0, 400.0  # bpm, of grooves.Groove
 
 
 def play_like(
@@ -27,7 +25,7 @@ def play_like(
 ) -> list[Song]:
     """One piece for each song, from its first bar, in the song's style, tempo and metre, as a beat or a fill.
 
-    As the run's own settings choose, unless `controls` says otherwise. A metre that cannot be asked for is 4/4.
+    As the run's own settings choose, unless `controls` says otherwise.
     """
     controls = controls or make_controls(run.settings.sample, run.codec.fields)
     sampler, key = make_sampler(run.model, run.codec, guided=controls.guidance != 1), jax.random.key(seed)
@@ -54,11 +52,10 @@ def play_like(
 
 
 def _groove_like(run: Run, song: Song, num_bars: int) -> Groove:
-    metre = "{}/{}".format(*song.time_signature)
     return make_groove(
         run.settings.sample,
         bars=num_bars,
-        time_signature=metre if song.metre and song.beats_per_bar <= MAX_BEATS_PER_BAR else "4/4",
+        time_signature="{}/{}".format(*song.time_signature),
         bpm=float(np.clip(song.tempo_bpm, *TEMPO_LIMITS)),
         style=song.style if song.style in run.styles else "",
     )

@@ -75,16 +75,16 @@ def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> l
 
 def lines_of(songs: Sequence[Song], codec: Codec) -> dict[str, list[Line]]:
     """By field of a codec whose fields have one variable: each song's values, where they exist, and their places."""
-    lines: dict[str, list[Line]] = {field.name: [Line(np.zeros(0), np.zeros(0))] * len(songs) for field in codec.fields}
+    lines: dict[str, list[Line]] = {
+        field.name: [Line(*np.zeros((2, 0), np.int32))] * len(songs) for field in codec.fields
+    }
     place = jax.jit(lambda context, tokens: place_of(codec, context, clock(codec, tokens, 0)[:, :-1]).position)
     for batch in encode_songs(songs, codec, ("",)):
         places = np.asarray(place(batch.context, batch.tokens))
         for row, song in enumerate(batch.songs):
             for i, field in enumerate(codec.fields):
                 exists = batch.tokens[row, :, i] >= 0
-                lines[field.name][song] = Line(
-                    batch.tokens[row, exists, i].astype(np.int64), places[row, exists].astype(np.int64)
-                )
+                lines[field.name][song] = Line(batch.tokens[row, exists, i], places[row, exists])
     return lines
 
 

@@ -47,7 +47,11 @@ def compare(run: Run, rounds: int) -> list[dict[str, float | str]]:
     ]
     for temperature, top_p, guidance in SETTINGS:
         controls = make_controls(
-            run.settings.sample, run.codec.fields, temperature=f"hits={temperature}", top_p=top_p, guidance=guidance
+            run.settings.sample,
+            run.codec.fields,
+            temperature=f"{run.codec.fields[0].name}={temperature}",
+            top_p=top_p,
+            guidance=guidance,
         )
         played = [
             excerpt_of(song, kit, NUM_BARS)

@@ -32,7 +32,7 @@ def _compare(board: dict[str, Any]) -> list[Table]:
             rows += [[f"{field}, counting: {name}", *_predicted(found[i])] for name, found in counted.items()]
             rows.append([f"{field}, model", *_predicted(row[field])])
         which = "all of them" if row["group"] == "all" else f"the {row['songs']} that pass config.validation's filters"
-        per = "hits in nats per step, others per hit" if "hits" in row else "in nats per note"
+        per = "hits in nats per step, others per hit" if "hits" in row else "in nats per event"
         note = (
             f"{board['split']} split, {board['songs']} songs{board['metre']}: {which}. {per}; all fields together "
             f"{_number(row['nats_per_bar'], 2)} nats per bar."

@@ -102,16 +102,16 @@ def _hear_drums(scene: Scene, kit: Kit, counter: Counter | None, board: dict[str
 
 def _hear_notes(scene: Scene, board: dict[str, Any]) -> Evaluation:
     """The rest of the board for a pitched instrument: figures of what is played."""
-    cuts = list(note_features.cut_songs(scene.judged))
-    if len(cuts) < 3:
-        return _too_few(board, len(cuts))
+    held_out, alike = (note_features.find_stretches(songs) for songs in (scene.judged, scene.alike))
+    if len(held_out) < 3:
+        return _too_few(board, len(held_out))
     generator = np.random.default_rng(board["seed"])
-    some = [cuts[i] for i in generator.permutation(len(cuts))[:MAX_STRETCHES]]
+    some = [held_out[i] for i in generator.permutation(len(held_out))[:MAX_STRETCHES]]
+    heard = [alike[i] for i in generator.permutation(len(alike))[: len(some)]]
     songs = play_like(scene.run, [song for song, _ in some], seed=board["seed"])
-    heard = list(note_features.cut_songs(scene.alike))
     players = {
-        REAL: [cut for _, cut in some],
-        TRAIN: [heard[i][1] for i in generator.permutation(len(heard))[: len(some)]],
+        REAL: [note_features.cut_song(*stretch) for stretch in some],
+        TRAIN: [note_features.cut_song(*stretch) for stretch in heard],
         MODEL: songs,
     }
     figures = {name: note_features.measure(parts) for name, parts in players.items() if parts}

@@ -37,18 +37,22 @@ def advise(songs: Sequence[Song], settings: Settings, kit: Kit | None) -> list[A
         if kit.num_classes > 1 and mine > max(MAX_UNMAPPED, 2 * best):
             reason = f"{kit.name} does not know {100 * mine:.1f}% of the notes, {better.name} {100 * best:.1f}%"
             advice.append(Advice("codec.kit", better.name, reason))
-    losses = {grid: lost_hits(songs, grid, kit) for grid in GRIDS}
-    grid = next((grid for grid in GRIDS if losses[grid] <= MAX_LOST), GRIDS[-1])
-    advice.append(Advice("codec.steps_per_beat", str(grid), f"loses {100 * losses[grid]:.1f}% of the notes"))
+    if settings.codec.name == "grid":
+        losses = {grid: lost_hits(songs, grid, kit) for grid in GRIDS}
+        grid = next((grid for grid in GRIDS if losses[grid] <= MAX_LOST), GRIDS[-1])
+        advice.append(Advice("codec.steps_per_beat", str(grid), f"loses {100 * losses[grid]:.1f}% of the notes"))
     train = [song for song in songs if song.split == "train" and song.fill != FILL_YES] or list(songs)
     beats = np.asarray([song.num_bars * song.beats_per_bar for song in train])
     heard = [beats[beats >= window].sum() / beats.sum() for window in WINDOW_BEATS]
     window = next((w for w, share in zip(WINDOW_BEATS, heard, strict=True) if share >= 0.75), WINDOW_BEATS[-1])
     advice.append(Advice("train.window_beats", str(window), "three quarters of what there is comes in songs as long"))
-    steps = beats.sum() * grid
-    passes = settings.train.num_steps * settings.train.batch_size * window * grid / max(steps, 1)
+    t = settings.train
+    windows = beats.sum() / window
+    if t.window_notes:
+        windows = max(windows, sum(len(song.notes.pitch) for song in train) / t.window_notes)
+    passes = t.num_steps * t.batch_size / max(windows, 1)
     if not 10 <= passes <= 60:
-        num_steps = max(50, round(30 * steps / (settings.train.batch_size * window * grid) / 50) * 50)
+        num_steps = max(50, round(30 * windows / t.batch_size / 50) * 50)
         reason = f"{settings.train.num_steps} steps would go through these songs {passes:.0f} times; about 30 is usual"
         advice.append(Advice("train.num_steps", str(num_steps), reason))
     style, count = collections.Counter(song.style for song in train).most_common(1)[0]

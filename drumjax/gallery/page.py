@@ -99,7 +99,7 @@ class Page:
         details = f"<details><summary>{kind}</summary><pre>{text}</pre></details>" if text else ""
         image = (
             f'<img src="{_data_url("image/png", picture.png)}" width="{picture.width}" height="{picture.height}" '
-            f'alt="{name}: what is played when, loud hits large and dark">'
+            f'alt="{name}: what is played when, loud ones dark">'
         )
         self._parts.append(
             f'<article class="piece" data-piece="{number}" id="piece-{number}"><div class="bar">'

@@ -7,6 +7,7 @@ import numpy as np
 
 from drumjax.kits import Kit
 from drumjax.notes import Song
+from drumjax.text_roll import pitch_name
 
 # Pixels per inch of pictures on pages, and inches per bar; long performances are drawn wide, and scrolled.
 DPI = 96
@@ -58,12 +59,8 @@ def _rows(song: Song, kit: Kit | None) -> tuple[list[str], np.ndarray]:
     if kit:
         return list(kit.symbols), kit.class_table()[song.notes.pitch]
     low, high = (int(song.notes.pitch.min()), int(song.notes.pitch.max())) if len(song.notes.pitch) else (60, 72)
-    return [_name(pitch) for pitch in range(low, high + 1)], song.notes.pitch - low
-
-
-def _name(pitch: int) -> str:
-    """C4 is MIDI 60; only Cs are named."""
-    return f"C{pitch // 12 - 1}" if pitch % 12 == 0 else ""
+    labels = [pitch_name(pitch) if pitch % 12 == 0 else "" for pitch in range(low, high + 1)]  # Cs are named
+    return labels, song.notes.pitch - low
 
 
 def _draw_grid(ax: Any, song: Song, num_bars: int, labels: list[str], *, is_kit: bool) -> None:
