@@ -2,6 +2,9 @@
 
 Command:  python run_train.py --config configs/groove.py && python run_train.py --config configs/rock_finetune.py
 Hardware: 2 CPU cores, 1.7 GB of memory
+Time:     2 minutes
+Score:    hits 1.065 nats/step, velocity 2.094 and offset 2.725 nats/hit at its best, on the 16 rock beats in 4/4 held
+          out: no better than what it starts from. On rock alone from the beginning: 1.131, 2.181, 2.774
 """
 
 import ml_collections

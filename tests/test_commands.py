@@ -156,7 +156,7 @@ def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tm
     assert len(lines) == len(list(tmp_path.glob("*.mid"))) < 3000  # Ctrl-C accounts for all that it leaves
     status, output = programs.run("run_sample.py", *make_sample_flags(finished, tmp_path, len(lines) + 1))
     assert status == 0, output
-    assert f"{len(lines) + 1} grooves in {tmp_path}, 1 of them new" in output
+    assert f"{len(lines) + 1} pieces in {tmp_path}, 1 of them new" in output
     rows = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     names = [f"{i:06d}.mid" for i in range(len(lines) + 1)]
     assert [row["file"] for row in rows] == names
