@@ -6,7 +6,7 @@ previous step and nothing else: no position in the bar, no earlier bars, no cont
 Command:  python run_train.py --config configs/drum_rnn.py
 Hardware: 2 CPU cores, 1.3 GB of memory
 Time:     4 minutes
-Score:    hits 2.632 nats/step on the 122 files in 4/4 held out, still falling
+Score:    hits 2.579 nats/step on the 122 files in 4/4 held out (three seeds: 2.632, 2.545, 2.560), still falling
 """
 
 import ml_collections
