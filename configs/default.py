@@ -127,3 +127,11 @@ def get_config() -> ml_collections.ConfigDict:
     sample.top_p = 1.0
     sample.no_repeat = 0  # no run of so many notes (grid: steps) occurs twice in a sample; 0 allows all
     return config
+
+
+def leave_out_parts(config: ml_collections.ConfigDict) -> None:
+    """Leaves of the model only what older projects have: embeddings of the previous step, the recurrence, the heads."""
+    for part in ("skip", "position", "lookback", "copy", "features"):
+        config.model[part] = False
+    for part in ("style", "tempo", "metre", "fill", "density", "dynamics"):
+        config.model[part] = False

@@ -18,20 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.codec.expressive = False
     config.model.num_layers = 3
-    for part in (
-        "skip",
-        "position",
-        "lookback",
-        "copy",
-        "features",
-        "style",
-        "tempo",
-        "metre",
-        "fill",
-        "density",
-        "dynamics",
-    ):
-        config.model[part] = False
+    default.leave_out_parts(config)
     config.train.num_steps = 400
     config.train.batch_size = 64
     config.train.window_beats = 32

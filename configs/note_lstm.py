@@ -10,17 +10,12 @@ Command:  python run_train.py --config configs/note_lstm.py
 
 import ml_collections
 
-from configs import default
+from configs import default, piano
 
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    config.data.dataset = "folder"
-    config.data.dir = "piano_midi_de"
-    config.data.instrument = "pitched"
-    config.validation.time_signatures = ()
-    config.codec.name = "events"
-    config.codec.kit = ""
+    piano.learn_piano(config)
     config.codec.timed = False
     config.codec.expressive = False
     config.codec.lookback_bars = 0
@@ -29,20 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.num_layers = 3
     config.model.embed_size = 256
     config.model.norm = "batch"
-    for part in (
-        "skip",
-        "position",
-        "lookback",
-        "copy",
-        "features",
-        "style",
-        "tempo",
-        "metre",
-        "fill",
-        "density",
-        "dynamics",
-    ):
-        config.model[part] = False
+    default.leave_out_parts(config)
     config.train.num_epochs = 200.0
     config.train.batch_size = 64
     config.train.window_notes = 100

@@ -13,12 +13,7 @@ from configs import default
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    config.data.dataset = "folder"
-    config.data.dir = "piano_midi_de"
-    config.data.instrument = "pitched"
-    config.validation.time_signatures = ()
-    config.codec.name = "events"
-    config.codec.kit = ""
+    learn_piano(config)
     config.codec.steps_per_beat = 24
     config.codec.max_duration_beats = 8.0
     config.codec.lookback_bars = 2
@@ -33,3 +28,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.average_decay = 0.995
     config.sample.bpm = 90.0
     return config
+
+
+def learn_piano(config: ml_collections.ConfigDict) -> None:
+    """Takes the notes of all pieces, in whatever metre, as events."""
+    config.data.dataset = "folder"
+    config.data.dir = "piano_midi_de"
+    config.data.instrument = "pitched"
+    config.validation.time_signatures = ()
+    config.codec.name = "events"
+    config.codec.kit = ""

@@ -39,5 +39,5 @@ def make_loop(settings: Settings, corpus: Corpus, styles: tuple[str, ...]) -> Tr
     model = make_model(settings, codec, len(styles))
     nowhere: Any = None  # nothing is saved
     loop = TrainLoop(settings, {}, Path(), nowhere)
-    loop.build(model, codec, TrainingData(corpus, [], styles, {}), make_data_mesh())
+    loop.build(model, codec, TrainingData(corpus, [], styles, None, {}), make_data_mesh())
     return loop

@@ -4,11 +4,11 @@ Every figure is of one excerpt in 4/4, and NaN where the excerpt does not say (n
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
 from drumjax.evaluation.excerpts import STEPS_PER_BEAT, Excerpt
+from drumjax.evaluation.feature import Feature
 from drumjax.evaluation.syncopation import longuet_higgins_lee, witek
 from drumjax.kits import Kit
 
@@ -17,15 +17,6 @@ BAR_STEPS = 4 * STEPS_PER_BEAT
 TIMEKEEPERS = ("closed hi-hat", "open hi-hat", "ride")
 # An off-beat 8th lies here in its beat: straight at 0.5, in triplets at 0.667.
 OFF_BEAT = (0.42, 0.8)
-
-
-class Feature(NamedTuple):
-    """A figure: its name, its unit, what it is, and how it is measured."""
-
-    name: str
-    unit: str
-    meaning: str
-    measure: Callable[[Excerpt, Kit], float]
 
 
 def density(excerpt: Excerpt, kit: Kit) -> float:

@@ -1,28 +1,19 @@
 """What can be said of some bars of any instrument, as numbers: how dense, how high, how long, how loud, how tonal.
 
-Every figure is of one stretch of a song, and NaN where it does not say.
+Every figure is of one stretch of a song of num_bars bars, and NaN where it does not say.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from drumjax.evaluation.feature import Feature
 from drumjax.notes import Notes, Song
 
 NUM_BARS = 8  # of a stretch
 # Notes nearer than this begin together.
 TOGETHER_BEATS = 1 / 24
 MAJOR = (0, 2, 4, 5, 7, 9, 11)  # the pitch classes of C major; a minor scale has those of its relative major
-
-
-class NoteFeature(NamedTuple):
-    """A figure: its name, its unit, what it is, and how it is measured of a song of num_bars bars."""
-
-    name: str
-    unit: str
-    meaning: str
-    measure: Callable[[Song, int], float]
 
 
 def density(song: Song, num_bars: int) -> float:
@@ -101,19 +92,19 @@ def groove_similarity(song: Song, num_bars: int) -> float:
 
 
 FEATURES = (
-    NoteFeature("density", "notes/beat", "notes that begin", density),
-    NoteFeature("chord size", "notes", "that begin together", chord_size),
-    NoteFeature("sounding", "notes", "at a time, where any sounds", sounding),
-    NoteFeature("pitch", "MIDI", "mean", mean_pitch),
-    NoteFeature("range", "semitones", "from the lowest to the highest", pitch_range),
-    NoteFeature("leap", "semitones", "from one top note to the next", leap),
-    NoteFeature("in key", "0..1", "share of notes in the best scale", in_key),
-    NoteFeature("pitch classes", "bits", "entropy; Wu & Yang 2020", pitch_classes),
-    NoteFeature("interval", "beats", "from one onset to the next", interval),
-    NoteFeature("duration", "beats", "mean", duration),
-    NoteFeature("velocity", "1..127", "mean", velocity),
-    NoteFeature("velocity spread", "1..127", "standard deviation", velocity_spread),
-    NoteFeature("rhythm in common", "0..1", "of any two bars; Wu & Yang 2020", groove_similarity),
+    Feature("density", "notes/beat", "notes that begin", density),
+    Feature("chord size", "notes", "that begin together", chord_size),
+    Feature("sounding", "notes", "at a time, where any sounds", sounding),
+    Feature("pitch", "MIDI", "mean", mean_pitch),
+    Feature("range", "semitones", "from the lowest to the highest", pitch_range),
+    Feature("leap", "semitones", "from one top note to the next", leap),
+    Feature("in key", "0..1", "share of notes in the best scale", in_key),
+    Feature("pitch classes", "bits", "entropy; Wu & Yang 2020", pitch_classes),
+    Feature("interval", "beats", "from one onset to the next", interval),
+    Feature("duration", "beats", "mean", duration),
+    Feature("velocity", "1..127", "mean", velocity),
+    Feature("velocity spread", "1..127", "standard deviation", velocity_spread),
+    Feature("rhythm in common", "0..1", "of any two bars; Wu & Yang 2020", groove_similarity),
 )
 
 

@@ -8,13 +8,14 @@ memory       how much of what it plays was heard in training
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from drumjax.evaluation import note_features
 from drumjax.evaluation.baselines import Counter
 from drumjax.evaluation.excerpts import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
+from drumjax.evaluation.feature import Feature
 from drumjax.evaluation.groove_features import accent_profile, bar_patterns, features_of, measure
 from drumjax.evaluation.memorisation import Heard
 from drumjax.evaluation.overlap import compare_figure, share_in_common
@@ -32,17 +33,6 @@ MAX_STRETCHES = 128
 REAL, TRAIN, MODEL, NGRAM = "held out", "training", "model", "n-gram"
 
 
-class Figure(Protocol):
-    """What a table and a plot say of a feature."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def meaning(self) -> str: ...
-
-
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """board     the numbers, see above
@@ -53,7 +43,7 @@ class Evaluation:
     """
 
     board: dict[str, Any]
-    features: Sequence[Figure] = ()
+    features: Sequence[Feature] = ()
     figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     profiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     played: list[Song] = dataclasses.field(default_factory=list)
@@ -146,7 +136,7 @@ def gather(
     return players
 
 
-def compare_figures(features: Sequence[Figure], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def compare_figures(features: Sequence[Feature], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """A row per figure: its mean and standard deviation by player, and how like the held-out ones each player's are."""
     rows = []
     for column, feature in enumerate(features):
