@@ -5,11 +5,14 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# timeout(1) and some job schedulers send one signal twice, to the process and to its group.
+TWICE_SECONDS = 0.5
 
 
 @contextlib.contextmanager
@@ -45,14 +48,17 @@ def catch_stop_signals() -> Iterator[Callable[[], str]]:
 
 
 def _watch(reader: int) -> None:
-    """Announces the first signal whose number comes down the pipe; at the second, ends the process."""
-    first = True
+    """Announces the first signal whose number comes down the pipe; at another one, later than TWICE_SECONDS, ends the
+    process."""
+    first = None
     with open(reader, "rb", buffering=0) as pipe:
         while number := pipe.read(1):
             if number[0] not in _STOP_SIGNALS:
                 continue
-            if not first:
+            now = time.monotonic()
+            if first is None:
+                first = now
+                name = signal.Signals(number[0]).name
+                logger.warning("%s: saving a checkpoint, then stopping (once more stops at once)", name)
+            elif now > first + TWICE_SECONDS:
                 os._exit(128 + number[0])
-            first = False
-            name = signal.Signals(number[0]).name
-            logger.warning("%s: saving a checkpoint, then stopping (once more stops at once)", name)

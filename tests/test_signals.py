@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from drumjax.signals import catch_stop_signals
+from drumjax.signals import TWICE_SECONDS, catch_stop_signals
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -77,6 +77,8 @@ def test_second_signal_ends_the_process_at_once(first, second):
             assert process.stdout.readline() == "ready\n"
             process.send_signal(first)
             assert f"{first.name}: saving a checkpoint" in process.stderr.readline()
+            process.send_signal(first)  # the same once more, as timeout(1) sends it
+            time.sleep(TWICE_SECONDS + 0.1)
             assert process.poll() is None
             process.send_signal(second)
             assert process.wait(timeout=10) == 128 + second
