@@ -3,6 +3,7 @@
 What is made here is cached: tests that ask for the same model share its parameters, and what was compiled for it.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -68,12 +69,9 @@ def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarra
 
 
 def make_model_settings(**changes) -> ModelSettings:
-    parts = dict.fromkeys(
-        ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill", "density", "dynamics"),
-        True,
-    )
+    parts = {field.name: True for field in dataclasses.fields(ModelSettings) if field.type is bool}
     sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto"}
-    return ModelSettings(**{**sizes, "norm": "none", "residual": False, **parts, **changes})
+    return ModelSettings(**{**parts, **sizes, "norm": "none", "residual": False, **changes})
 
 
 @functools.cache
