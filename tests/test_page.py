@@ -180,6 +180,16 @@ def test_it_plays_the_cursor_moves_and_it_stops(browser, tmp_path):
     assert not [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
 
 
+def test_notes_of_an_instrument_sound_too(browser, tmp_path):
+    open_page(browser, tmp_path, make_page(PIANO, kit=None, bars=2))
+    browser.execute_script(COUNT_SOUNDS)
+    browser.find_element("css selector", ".play").click()
+    wait_for(browser, "playing && audio.state === 'running' && sounding > 2")
+    first = wait_for(browser, CURSOR)
+    assert wait_for(browser, f"{CURSOR} > {first} + 40 && {CURSOR}") > first
+    assert not [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+
+
 def test_a_click_on_the_picture_plays_from_there_and_a_loop_goes_on(browser, tmp_path):
     open_page(browser, tmp_path, make_page())
     image = browser.find_element("css selector", ".roll img")
