@@ -22,6 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.transpose = 6.0
     config.train.window_beats = 64
     config.train.window_notes = 160
+    config.train.dropout = 0.1
     config.train.field_weights = (1.0, 1.0, 0.5, 1.0)  # pitch, duration, velocity, shift
     config.train.num_steps = 2000
     config.train.eval_every_steps = 400
