@@ -9,6 +9,7 @@ import numpy as np
 
 from drumjax.codecs import ABSENT, Codec, clock
 from drumjax.grooves import ENDLESS, Groove
+from drumjax.lean import lean_to
 from drumjax.notes import EARLY_BEAT, FILL_NO, Array, Context, Notes, Song, make_notes
 from drumjax.tasks import Task
 
@@ -53,6 +54,9 @@ def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None 
         if groove.num_notes:
             wanted = groove.num_notes + (0 if skip else len(kept.pitch))
             here[np.argsort(np.where(here, onset, np.inf), kind="stable")[wanted:]] = False
+        if groove.lean is not None:
+            is_new = here & (np.arange(len(here)) >= len(kept.pitch))
+            onset[is_new] = lean_to(onset[is_new], groove.bpm, groove.lean)
         song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
         is_drums = codec.kit is not None
         songs.append(

@@ -19,6 +19,7 @@ from drumjax.tasks import KEEP_ALL, Task
 BUCKET_STEPS = 64
 # Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
 MAX_DENSITY = 24
+MAX_LEAN_MS = 60.0
 TEMPO_LIMITS = 20.0, 400.0  # bpm
 # Where notes are counted: so many steps more, of the notes, as rests may take; and a tick that is never reached.
 SPARE_RESTS, ENDLESS = 0.25, 2**30
@@ -33,6 +34,7 @@ class Groove:
     fill_every  every so many bars one is a fill; 0: none is asked for
     density     notes per beat, 0..MAX_DENSITY; 0 leaves it unknown
     dynamics    mean MIDI velocity, 0..127; 0 leaves it unknown
+    lean        milliseconds by which what is played is late (laid back) on average, below 0 early; None leaves it as is
     num_notes   how many notes are played, however many bars that takes; 0: as many as the bars hold
     """
 
@@ -43,6 +45,7 @@ class Groove:
     fill_every: int = 0
     density: float = 0.0
     dynamics: float = 0.0
+    lean: float | None = None
     num_notes: int = 0
 
     def __post_init__(self):
@@ -60,6 +63,8 @@ class Groove:
             raise RequestError(f"density is {self.density:g}; it must be in {limits}")
         if not 0 <= self.dynamics <= 127:
             raise RequestError(f"dynamics is {self.dynamics:g}; it must be in 0..127 (0 leaves it open)")
+        if self.lean is not None and not -MAX_LEAN_MS <= self.lean <= MAX_LEAN_MS:
+            raise RequestError(f"lean is {self.lean:g}; it must be in -{MAX_LEAN_MS:g}..{MAX_LEAN_MS:g} ms")
         self.metre()
 
     def metre(self) -> tuple[int, int]:
@@ -139,7 +144,7 @@ def make_request(
 
 def make_groove(defaults: SampleSettings, song: Song | None = None, **asked: Any) -> Groove:
     """The groove that was asked for; what is None is as the song says that it is played on, or the run's settings."""
-    values = {"num_notes": 0, **dataclasses.asdict(defaults)}
+    values = {"num_notes": 0, "lean": None, **dataclasses.asdict(defaults)}
     if song is not None:
         values |= {"bpm": song.tempo_bpm, "time_signature": "{}/{}".format(*song.time_signature)}
     values |= {name: value for name, value in asked.items() if value is not None}

@@ -13,6 +13,7 @@ from drumjax.codecs.grid import GridCodec
 from drumjax.controls import make_controls
 from drumjax.grooves import BUCKET_STEPS, Groove, make_groove, make_request
 from drumjax.kits import ROLAND_TD11
+from drumjax.lean import lean_ms
 from drumjax.notes import FILL_NO, METRES
 from drumjax.request import Controls, RequestError
 from drumjax.sample import FREE
@@ -39,6 +40,8 @@ def make(**changes) -> Groove:
         ({"bpm": 401.0}, "bpm is 401; it must be in 20..400"),
         ({"bpm": float("nan")}, "bpm is nan"),
         ({"bpm": float("inf")}, "bpm is inf"),
+        ({"lean": 61.0}, "lean is 61; it must be in -60..60 ms"),
+        ({"lean": float("nan")}, "lean is nan"),
         ({"time_signature": "4"}, "time signature is '4'; give one such as 4/4 or 6/8"),
         ({"time_signature": "4/3"}, "time signature is '4/3'"),
         ({"time_signature": "0/0"}, "time signature is '0/0'"),
@@ -116,6 +119,16 @@ def test_a_song_says_what_its_tokens_say():
     assert notes.pitch.tolist() == [38]
     assert notes.onset_beat.tolist() == pytest.approx([(3 + 3.5 / 4 - 0.5) / 2])
     assert notes.velocity.tolist() == [2.5 * 128 / 4]
+
+
+@pytest.mark.parametrize("lean", [-12.0, 0.0, 25.0])
+def test_what_is_played_is_moved_as_a_whole_to_the_lean_asked_for(lean):
+    tokens = random_tokens(3, 2, 64)
+    tokens[:, :2, 0] = 0  # nothing early enough to fall on beat 0
+    tokens[:, :2, 1:] = ABSENT
+    for song, other in zip(*(make_songs(make(lean=x), CODEC, STYLES, tokens) for x in (lean, None)), strict=True):
+        moved = (song.notes.onset_beat - other.notes.onset_beat) * 500
+        np.testing.assert_allclose(moved, lean - lean_ms(other.notes.onset_beat, 120.0), atol=1e-2)
 
 
 def test_another_length_in_the_bucket_is_decoded_by_the_same_program():

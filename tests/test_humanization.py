@@ -17,6 +17,7 @@ from drumjax.evaluation.humanization import (
     cut,
     divergence,
     hits_of,
+    lean_as,
     mean_by_place,
 )
 from drumjax.runs import Run
@@ -34,10 +35,19 @@ def test_hits_are_read_from_tokens():
     assert set(np.round(hits.offset_ms, 1)) <= {-112.5, -37.5, 37.5, 112.5}
     assert hits.velocity.min() >= 1
     assert hits.place.max() < 3 * 8
+    assert set(hits.place[hits.is_on_beat] % 2) == {0}
+    assert set(hits.place[~hits.is_on_beat] % 2) == {1}
+    np.testing.assert_array_equal(hits.excerpt, np.nonzero(is_hit)[0])
+
+
+def test_excerpts_are_moved_to_the_lean_that_is_wanted():
+    excerpt, is_on_beat = np.asarray([0, 0, 0, 1, 2]), np.asarray([True, True, False, True, False])
+    hits = Hits(excerpt, is_on_beat, np.zeros(5), np.zeros(5), np.asarray([10.0, 20.0, 99.0, -7.0, 5.0]))
+    np.testing.assert_allclose(lean_as(hits, -5.0), [-10, 0, 79, -5, 5])
 
 
 def test_the_mean_of_a_place_is_learned_and_elsewhere_that_of_all():
-    learned = Hits(np.asarray([0, 0, 3]), np.asarray([10.0, 30.0, 80.0]), np.zeros(3))
+    learned = Hits(np.zeros(3), np.ones(3), np.asarray([0, 0, 3]), np.asarray([10.0, 30.0, 80.0]), np.zeros(3))
     np.testing.assert_allclose(mean_by_place(learned, np.asarray([0, 3, 7]), "velocity"), [20, 80, 40])
 
 
@@ -62,13 +72,15 @@ def test_every_player_has_a_row(monkeypatch):
     monkeypatch.setattr(humanization, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(humanization, "select", lambda songs, *, split, **_: [s for s in songs if s.split == split])
     rows = compare(make_run(), draws=2)
-    assert len(rows) == 4
-    quantized, place, _, mean = rows
+    assert len(rows) == 6
+    quantized, place, _, mean, _, moved = rows
     assert quantized["timing_ms"] > 0
     assert place["velocity"] <= quantized["velocity"]  # train and held out are the same songs
     assert all(np.isfinite(v) for row in rows for v in list(row.values())[1:])
     assert mean["player"] == "the model, mean of 2 draws"
-    assert make_table(rows).count("\n") == 6
+    assert moved["velocity"] == mean["velocity"]
+    assert moved["timing_ms"] != mean["timing_ms"]
+    assert make_table(rows).count("\n") == 8
 
 
 def test_a_plain_model_cannot_be_judged():

@@ -91,6 +91,17 @@ def test_added_drums_play_beside_the_others(run):
         assert np.any(~others)
 
 
+def test_what_is_given_does_not_lean_with_what_is_played(run):
+    task = continue_song(SONG, CODEC, True)
+    jobs = [Job(Groove(6, 100.0, "rock", "4/4", lean=x), CONTROLS, 2, block_size=4, task=task) for x in (None, 40.0)]
+    for (_, free, _), (_, moved, _) in zip(*(sample_songs(run, job) for job in jobs), strict=True):
+        assert rows_between(moved.notes, -1, 15) == rows_between(SONG.notes, -1, 15)
+        new = [song.notes.onset_beat[len(SONG.notes.pitch) :] for song in (free, moved)]
+        by = new[1] - new[0]
+        assert abs(by[0]) > 0.001
+        np.testing.assert_allclose(by, by[0], atol=1e-5)
+
+
 @pytest.mark.parametrize(("amount", "least", "most"), [(0.1, 0.85, 0.999), (0.8, 0.2, 0.8)])
 def test_a_variation_is_as_different_as_asked(run, amount, least, most):
     songs = play(run, vary_song(SONG, CODEC, THREE_DRUMS, amount), bars=4)

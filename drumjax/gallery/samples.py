@@ -49,6 +49,8 @@ def describe(row: dict[str, Any]) -> str:
     if context["fill_every"]:
         parts.append(f"a fill every {context['fill_every']} bars")
     parts += [f"{name} {context[name]:g}" for name in ("density", "dynamics") if context[name]]
+    if context["lean"] is not None:
+        parts.append(f"lean {context['lean']:g} ms")
     heat = sorted(set(row["temperature"].values()))
     if heat != [1.0]:
         parts.append("temperature " + " ".join(f"{name}={value:g}" for name, value in row["temperature"].items()))
