@@ -140,7 +140,8 @@ def make_sample_flags(finished, out_dir, num_samples):
 
 
 def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tmp_path):
-    flags = make_sample_flags(finished, tmp_path, 3000)
+    many = 100_000  # not done before it is stopped, however busy the machine
+    flags = make_sample_flags(finished, tmp_path, many)
     for ending in (signal.SIGKILL, signal.SIGINT):
         before = len(list(tmp_path.glob("*.mid")))
         with programs.start("run_sample.py", *flags) as process:
@@ -155,7 +156,7 @@ def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tm
         for line in lines[:-1]:  # the last may be cut off
             data = (tmp_path / json.loads(line)["file"]).read_bytes()
             assert (data[:4], data[-3:]) == (b"MThd", b"\xff\x2f\x00")
-    assert len(lines) == len(list(tmp_path.glob("*.mid"))) < 3000  # Ctrl-C accounts for all that it leaves
+    assert len(lines) == len(list(tmp_path.glob("*.mid"))) < many  # Ctrl-C accounts for all that it leaves
     status, output = programs.run("run_sample.py", *make_sample_flags(finished, tmp_path, len(lines) + 1))
     assert status == 0, output
     assert f"{len(lines) + 1} pieces in {tmp_path}, 1 of them new" in output
