@@ -15,7 +15,7 @@ from drumjax.likelihood import encode_songs, make_song_scorer
 from drumjax.midi import write_midi
 from drumjax.model import Model, Params
 from drumjax.notes import Song
-from drumjax.runs import known_style
+from drumjax.runs import known_defaults
 from drumjax.sample import make_sampler
 from drumjax.settings import Settings
 from drumjax.text_roll import write_text
@@ -39,7 +39,8 @@ class Evaluator:
             known = ", ".join(filter(None, data.styles)) or "none"
             logger.warning("config.sample.style is %r, which no training song has (there are: %s); it is left open",
                            sample.style, known)  # fmt: skip
-        self.groove = dataclasses.replace(make_groove(known_style(sample, data.styles)), bars=PREVIEW_BARS)
+        defaults = known_defaults(sample, settings.model, data.styles)
+        self.groove = dataclasses.replace(make_groove(defaults), bars=PREVIEW_BARS)
         self.controls = make_controls(sample, codec.fields)
 
     def score(self, params: Params, stats: Params) -> dict[str, float]:

@@ -116,7 +116,7 @@ def generate(
     job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
     `show` is called with the first song.
     """
-    check_known(job.groove, run.styles, run.time_signatures)  # before anything is written
+    check_known(job.groove, run.settings.model, run.styles, run.time_signatures)  # before anything is written
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     identity, kit = job_identity(run, job), run.codec.kit

@@ -10,9 +10,10 @@ import numpy as np
 
 from drumjax.codecs import MAX_BEATS_PER_BAR, Codec
 from drumjax.midi_bytes import is_time_signature
+from drumjax.music_lstm import ModelSettings
 from drumjax.notes import FILL_NO, METRES, Context, Song
 from drumjax.request import Controls, Request, RequestError, free_clamp
-from drumjax.settings import SampleSettings
+from drumjax.settings import PARTS, SampleSettings
 from drumjax.tasks import KEEP_ALL, Task
 
 # Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
@@ -151,9 +152,15 @@ def make_groove(defaults: SampleSettings, song: Song | None = None, **asked: Any
     return Groove(**{field.name: values[field.name] for field in dataclasses.fields(Groove)})
 
 
-def check_known(groove: Groove, styles: Sequence[str], time_signatures: Sequence[str]) -> None:
-    """Raises RequestError for a style or a metre that the model was not trained on. No time signatures: not known."""
+def check_known(groove: Groove, model: ModelSettings, styles: Sequence[str], time_signatures: Sequence[str]) -> None:
+    """Raises RequestError for a style or a metre that the model was not trained on, and for what it is never told. No
+    time signatures: not known."""
     groove.context(styles)
+    for name, part in PARTS.items():
+        if getattr(groove, name) and not getattr(model, part):
+            raise RequestError(
+                f"this model was trained without {part} (config.model.{part}=False): it cannot be asked for"
+            )
     if time_signatures and groove.time_signature not in time_signatures:
         raise RequestError(
             f"the model was not trained on {groove.time_signature}; it knows: {', '.join(time_signatures)}"

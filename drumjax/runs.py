@@ -9,8 +9,8 @@ from drumjax.codecs import Codec
 from drumjax.codecs.choice import make_codec
 from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.model import Model, Params
-from drumjax.music_lstm import Shape
-from drumjax.settings import SampleSettings, Settings, make_settings
+from drumjax.music_lstm import ModelSettings, Shape
+from drumjax.settings import PARTS, SampleSettings, Settings, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
@@ -51,9 +51,13 @@ def make_metadata(
     return {"format": FORMAT, "config": config, "styles": list(styles), "vocabulary": told, "data": data}
 
 
-def known_style(sample: SampleSettings, styles: tuple[str, ...]) -> SampleSettings:
-    """The defaults, with a style that the training songs lacked (a folder's, a fallback's) left open."""
-    return sample if sample.style in styles else dataclasses.replace(sample, style="")
+def known_defaults(sample: SampleSettings, model: ModelSettings, styles: tuple[str, ...]) -> SampleSettings:
+    """The defaults, with a style that the training songs lacked (a folder's, a fallback's) and all that the model is
+    never told left open."""
+    told = {name: getattr(model, part) for name, part in PARTS.items()}
+    told["style"] = told["style"] and sample.style in styles
+    changes: dict[str, Any] = {name: type(getattr(sample, name))() for name, is_told in told.items() if not is_told}
+    return dataclasses.replace(sample, **changes)
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
@@ -70,7 +74,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         raise RunError(f"{workdir}: checkpoint format {metadata.get('format')!r}, this drumjax reads {FORMAT}")
     settings = make_settings(metadata["config"])
     styles = tuple(metadata["styles"])
-    settings = dataclasses.replace(settings, sample=known_style(settings.sample, styles))
+    settings = dataclasses.replace(settings, sample=known_defaults(settings.sample, settings.model, styles))
     vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
     codec = make_codec(settings.codec, vocabulary)
     model = make_model(settings, codec, len(styles))

@@ -127,6 +127,10 @@ class AugmentSettings:
         return any(getattr(self, name) > 0 for name in AUGMENT_LIMITS)
 
 
+# What can be asked for when sampling, and the part of a model that is told of it.
+PARTS = {"style": "style", "fill_every": "fill", "density": "density", "dynamics": "dynamics"}
+
+
 @dataclasses.dataclass(frozen=True)
 class SampleSettings:
     """What is played unless run_sample.py is told otherwise."""

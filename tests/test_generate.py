@@ -21,9 +21,9 @@ from drumjax.manifest import MANIFEST, Manifest
 from drumjax.midi import read_midi
 from drumjax.notes import Song, make_notes
 from drumjax.request import Controls, RequestError
-from drumjax.runs import Run, make_model
+from drumjax.runs import Run, known_defaults, make_model
 from drumjax.sample import make_sampler
-from drumjax.settings import make_settings
+from drumjax.settings import PARTS, make_settings
 from drumjax.tasks import continue_song
 
 GROOVE = Groove(2, 101.0, "rock", "4/4")
@@ -362,6 +362,21 @@ def test_a_metre_that_was_not_trained_is_told_before_anything_is_written(run, tm
 def test_jobs_that_cannot_be(changes, message):
     with pytest.raises(RequestError, match=message):
         dataclasses.replace(JOB, **changes)
+
+
+@pytest.mark.parametrize("asked", [{"style": "rock"}, {"fill_every": 4}, {"density": 3.0}, {"dynamics": 70.0}])
+def test_what_a_model_is_never_told_cannot_be_asked_for(run, tmp_path, asked):
+    (name,) = asked
+    part = PARTS[name]
+    model = dataclasses.replace(run.settings.model, **{part: False})
+    deaf = dataclasses.replace(run, settings=dataclasses.replace(run.settings, model=model))
+    plain = Groove(4, 120.0, "", "4/4")
+    job = dataclasses.replace(JOB, num_samples=1, groove=dataclasses.replace(plain, **asked))
+    with pytest.raises(RequestError, match=f"trained without {part}"):
+        generate(deaf, job, tmp_path)
+    sample = dataclasses.replace(run.settings.sample, **asked)
+    assert known_defaults(sample, run.settings.model, STYLES) == sample
+    assert not getattr(known_defaults(sample, model, STYLES), name)
 
 
 def test_an_unknown_style_is_told_before_anything_is_written(run, tmp_path):
