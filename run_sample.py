@@ -28,7 +28,7 @@ _TIME_SIGNATURE = flags.DEFINE_string("time_signature", None, "Such as 4/4 or 6/
 _FILL = flags.DEFINE_integer("fill", None, "Play a fill in every n-th bar; 0 asks for none.")
 _DENSITY = flags.DEFINE_float("density", None, "Notes per beat, up to 24; 0 leaves it open.")
 _DYNAMICS = flags.DEFINE_float("dynamics", None, "Mean velocity, 1..127; 0 leaves it open.")
-_LEAN = flags.DEFINE_float("lean", None, "Milliseconds behind the beat, on average: 10 is laid back, -10 pushes.")
+_LEAN = flags.DEFINE_float("lean", None, "Milliseconds behind the beat on average: 10 is laid back, -10 pushes.")
 _GUIDANCE = flags.DEFINE_float(
     "guidance", None, "How much style, fills, density and dynamics count: 1 as learned, 2 exaggerated (0..10)."
 )

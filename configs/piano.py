@@ -18,7 +18,6 @@ from configs import default
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     learn_piano(config)
-    config.codec.steps_per_beat = 24
     config.codec.max_duration_beats = 8.0
     config.codec.lookback_bars = 2
     config.codec.lookback_beats = (1.0, 0.5)
@@ -43,3 +42,4 @@ def learn_piano(config: ml_collections.ConfigDict) -> None:
     config.validation.time_signatures = ()
     config.codec.name = "events"
     config.codec.kit = ""
+    config.codec.steps_per_beat = 24

@@ -56,7 +56,7 @@ def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None 
             here[np.argsort(np.where(here, onset, np.inf), kind="stable")[wanted:]] = False
         if groove.lean is not None:
             is_new = here & (np.arange(len(here)) >= len(kept.pitch))
-            onset[is_new] = lean_to(onset[is_new], groove.bpm, groove.lean)
+            onset[is_new] = lean_to(onset[is_new], groove.bpm, groove.beats / groove.bars, groove.lean)
         song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
         is_drums = codec.kit is not None
         songs.append(

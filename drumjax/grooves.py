@@ -13,14 +13,14 @@ from drumjax.midi_bytes import is_time_signature
 from drumjax.music_lstm import ModelSettings
 from drumjax.notes import FILL_NO, METRES, Context, Song
 from drumjax.request import Controls, Request, RequestError, free_clamp
-from drumjax.settings import PARTS, SampleSettings
+from drumjax.settings import TOLD_BY, SampleSettings
 from drumjax.tasks import KEEP_ALL, Task
 
 # Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
 BUCKET_STEPS = 64
 # Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
 MAX_DENSITY = 24
-MAX_LEAN_MS = 60.0
+MAX_LEAN_BEATS = 0.0625  # more would move notes to other 16ths
 TEMPO_LIMITS = 20.0, 400.0  # bpm
 # Where notes are counted: so many steps more, of the notes, as rests may take; and a tick that is never reached.
 SPARE_RESTS, ENDLESS = 0.25, 2**30
@@ -35,7 +35,8 @@ class Groove:
     fill_every  every so many bars one is a fill; 0: none is asked for
     density     notes per beat, 0..MAX_DENSITY; 0 leaves it unknown
     dynamics    mean MIDI velocity, 0..127; 0 leaves it unknown
-    lean        milliseconds by which what is played is late (laid back) on average, below 0 early; None leaves it as is
+    lean        milliseconds by which what is played is late (laid back) on average, below 0 early, up to
+                MAX_LEAN_BEATS; notes that would come before the beginning fall on it. None leaves it as it is played
     num_notes   how many notes are played, however many bars that takes; 0: as many as the bars hold
     """
 
@@ -64,8 +65,9 @@ class Groove:
             raise RequestError(f"density is {self.density:g}; it must be in {limits}")
         if not 0 <= self.dynamics <= 127:
             raise RequestError(f"dynamics is {self.dynamics:g}; it must be in 0..127 (0 leaves it open)")
-        if self.lean is not None and not -MAX_LEAN_MS <= self.lean <= MAX_LEAN_MS:
-            raise RequestError(f"lean is {self.lean:g}; it must be in -{MAX_LEAN_MS:g}..{MAX_LEAN_MS:g} ms")
+        limit = MAX_LEAN_BEATS * 60_000 / self.bpm
+        if self.lean is not None and not -limit <= self.lean <= limit:
+            raise RequestError(f"lean is {self.lean:g}; at {self.bpm:g} bpm it must be in -{limit:.0f}..{limit:.0f} ms")
         self.metre()
 
     def metre(self) -> tuple[int, int]:
@@ -156,7 +158,7 @@ def check_known(groove: Groove, model: ModelSettings, styles: Sequence[str], tim
     """Raises RequestError for a style or a metre that the model was not trained on, and for what it is never told. No
     time signatures: not known."""
     groove.context(styles)
-    for name, part in PARTS.items():
+    for name, part in TOLD_BY.items():
         if getattr(groove, name) and not getattr(model, part):
             raise RequestError(
                 f"this model was trained without {part} (config.model.{part}=False): it cannot be asked for"

@@ -10,7 +10,7 @@ from drumjax.codecs.choice import make_codec
 from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.model import Model, Params
 from drumjax.music_lstm import ModelSettings, Shape
-from drumjax.settings import PARTS, SampleSettings, Settings, make_settings
+from drumjax.settings import TOLD_BY, SampleSettings, Settings, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
@@ -54,10 +54,11 @@ def make_metadata(
 def known_defaults(sample: SampleSettings, model: ModelSettings, styles: tuple[str, ...]) -> SampleSettings:
     """The defaults, with a style that the training songs lacked (a folder's, a fallback's) and all that the model is
     never told left open."""
-    told = {name: getattr(model, part) for name, part in PARTS.items()}
-    told["style"] = told["style"] and sample.style in styles
-    changes: dict[str, Any] = {name: type(getattr(sample, name))() for name, is_told in told.items() if not is_told}
-    return dataclasses.replace(sample, **changes)
+    neutral: dict[str, Any] = {"style": "", "fill_every": 0, "density": 0.0, "dynamics": 0.0}
+    told = {name for name, part in TOLD_BY.items() if getattr(model, part)}
+    if sample.style not in styles:
+        told.discard("style")
+    return dataclasses.replace(sample, **{name: value for name, value in neutral.items() if name not in told})
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:

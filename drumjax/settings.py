@@ -127,8 +127,8 @@ class AugmentSettings:
         return any(getattr(self, name) > 0 for name in AUGMENT_LIMITS)
 
 
-# What can be asked for when sampling, and the part of a model that is told of it.
-PARTS = {"style": "style", "fill_every": "fill", "density": "density", "dynamics": "dynamics"}
+# What can be asked for when sampling, by the part of a model that is told of it.
+TOLD_BY = {"style": "style", "fill_every": "fill", "density": "density", "dynamics": "dynamics"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the run to save and stop, the second ends it at once."""
+"""Ctrl-C and SIGTERM: the first asks the run to save and stop, another one ends it at once."""
 
 import contextlib
 import logging
@@ -48,17 +48,16 @@ def catch_stop_signals() -> Iterator[Callable[[], str]]:
 
 
 def _watch(reader: int) -> None:
-    """Announces the first signal whose number comes down the pipe; at another one, later than TWICE_SECONDS, ends the
-    process."""
-    first = None
+    """Announces the first signal whose number comes down the pipe; at another one ends the process, unless it is the
+    same again within TWICE_SECONDS."""
+    first, since = 0, 0.0
     with open(reader, "rb", buffering=0) as pipe:
         while number := pipe.read(1):
             if number[0] not in _STOP_SIGNALS:
                 continue
-            now = time.monotonic()
-            if first is None:
-                first = now
+            if not first:
+                first, since = number[0], time.monotonic()
                 name = signal.Signals(number[0]).name
                 logger.warning("%s: saving a checkpoint, then stopping (once more stops at once)", name)
-            elif now > first + TWICE_SECONDS:
+            elif number[0] != first or time.monotonic() > since + TWICE_SECONDS:
                 os._exit(128 + number[0])

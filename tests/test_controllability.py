@@ -2,12 +2,16 @@
 
 import pytest
 from bars import ROCK, TOMS, make_song
+from tiny import CODEC, STYLES, make_model
 
+from configs import default
 from drumjax.evaluation import controllability
 from drumjax.evaluation.controllability import NUM_BARS, StyleClassifier
 from drumjax.evaluation.excerpts import excerpt_of
 from drumjax.kits import ROLAND_TD11
 from drumjax.notes import FILL_NO
+from drumjax.runs import Run
+from drumjax.settings import make_settings
 from drumjax.tasks import TaskError
 
 
@@ -29,3 +33,15 @@ def test_a_style_with_few_excerpts_is_not_judged():
     songs = [type(found)(found.notes, style="rock", fill=FILL_NO)]
     with pytest.raises(TaskError, match="no style has"):
         StyleClassifier(songs, ROLAND_TD11)
+
+
+def test_what_a_model_is_never_told_is_not_asked_for():
+    config = default.get_config()
+    default.leave_out_parts(config)
+    run = Run(make_settings(config.to_dict()), CODEC, make_model(), {}, {}, STYLES, step=1)
+    remarks = [
+        controllability.check_scale(run, "density", (2.0, 3.0), 2, 1.0)["remark"],
+        controllability.check_all_styles(run, [], 2, (1.0,))[0]["remark"],
+        controllability.check_fills(run, 2, 1.0)["remark"],
+    ]
+    assert remarks == [f"this model is never told of {name}" for name in ("density", "styles", "fills")]

@@ -23,7 +23,7 @@ from drumjax.notes import Song, make_notes
 from drumjax.request import Controls, RequestError
 from drumjax.runs import Run, known_defaults, make_model
 from drumjax.sample import make_sampler
-from drumjax.settings import PARTS, make_settings
+from drumjax.settings import TOLD_BY, make_settings
 from drumjax.tasks import continue_song
 
 GROOVE = Groove(2, 101.0, "rock", "4/4")
@@ -367,7 +367,7 @@ def test_jobs_that_cannot_be(changes, message):
 @pytest.mark.parametrize("asked", [{"style": "rock"}, {"fill_every": 4}, {"density": 3.0}, {"dynamics": 70.0}])
 def test_what_a_model_is_never_told_cannot_be_asked_for(run, tmp_path, asked):
     (name,) = asked
-    part = PARTS[name]
+    part = TOLD_BY[name]
     model = dataclasses.replace(run.settings.model, **{part: False})
     deaf = dataclasses.replace(run, settings=dataclasses.replace(run.settings, model=model))
     plain = Groove(4, 120.0, "", "4/4")

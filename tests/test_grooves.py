@@ -40,7 +40,8 @@ def make(**changes) -> Groove:
         ({"bpm": 401.0}, "bpm is 401; it must be in 20..400"),
         ({"bpm": float("nan")}, "bpm is nan"),
         ({"bpm": float("inf")}, "bpm is inf"),
-        ({"lean": 61.0}, "lean is 61; it must be in -60..60 ms"),
+        ({"lean": 32.0}, "lean is 32; at 120 bpm it must be in -31..31 ms"),
+        ({"lean": -16.0, "bpm": 240.0}, "lean is -16; at 240 bpm it must be in -16..16 ms"),
         ({"lean": float("nan")}, "lean is nan"),
         ({"time_signature": "4"}, "time signature is '4'; give one such as 4/4 or 6/8"),
         ({"time_signature": "4/3"}, "time signature is '4/3'"),
@@ -128,7 +129,7 @@ def test_what_is_played_is_moved_as_a_whole_to_the_lean_asked_for(lean):
     tokens[:, :2, 1:] = ABSENT
     for song, other in zip(*(make_songs(make(lean=x), CODEC, STYLES, tokens) for x in (lean, None)), strict=True):
         moved = (song.notes.onset_beat - other.notes.onset_beat) * 500
-        np.testing.assert_allclose(moved, lean - lean_ms(other.notes.onset_beat, 120.0), atol=1e-2)
+        np.testing.assert_allclose(moved, lean - lean_ms(other.notes.onset_beat, 120.0, 4.0), atol=1e-2)
 
 
 def test_another_length_in_the_bucket_is_decoded_by_the_same_program():

@@ -18,6 +18,7 @@ from drumjax.evaluation.humanization import (
     divergence,
     hits_of,
     lean_as,
+    leans_of,
     mean_by_place,
 )
 from drumjax.runs import Run
@@ -35,15 +36,16 @@ def test_hits_are_read_from_tokens():
     assert set(np.round(hits.offset_ms, 1)) <= {-112.5, -37.5, 37.5, 112.5}
     assert hits.velocity.min() >= 1
     assert hits.place.max() < 3 * 8
-    assert set(hits.place[hits.is_on_beat] % 2) == {0}
-    assert set(hits.place[~hits.is_on_beat] % 2) == {1}
+    np.testing.assert_array_equal(hits.place % 8, hits.grid_beat * 2 % 8)
     np.testing.assert_array_equal(hits.excerpt, np.nonzero(is_hit)[0])
 
 
 def test_excerpts_are_moved_to_the_lean_that_is_wanted():
-    excerpt, is_on_beat = np.asarray([0, 0, 0, 1, 2]), np.asarray([True, True, False, True, False])
-    hits = Hits(excerpt, is_on_beat, np.zeros(5), np.zeros(5), np.asarray([10.0, 20.0, 99.0, -7.0, 5.0]))
-    np.testing.assert_allclose(lean_as(hits, -5.0), [-10, 0, 79, -5, 5])
+    excerpt, grid_beat = np.asarray([0, 0, 0, 1, 2]), np.asarray([0, 2, 2.5, 1, 0.5])
+    hits = Hits(excerpt, grid_beat, np.zeros(5), np.zeros(5), np.asarray([10.0, 20.0, 99.0, -7.0, 5.0]))
+    tempo_bpm = np.full(3, 120.0)
+    np.testing.assert_allclose(leans_of(hits, tempo_bpm), [15, -7, np.nan], atol=1e-6)
+    np.testing.assert_allclose(lean_as(hits, tempo_bpm, -5.0), [-10, 0, 79, -5, 5], atol=1e-6)
 
 
 def test_the_mean_of_a_place_is_learned_and_elsewhere_that_of_all():

@@ -1,13 +1,20 @@
 """What is left of music: of songs whose answer is known, and of random ones."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from tiny import CODEC, make_song
+from tiny import CODEC, make_model, make_song
 
+from configs import default
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.evaluation.round_trip import summarize, take_round_trip
+from drumjax.evaluation import round_trip
+from drumjax.evaluation.round_trip import compare, summarize, take_round_trip
 from drumjax.notes import Song, make_notes
+from drumjax.runs import Run
+from drumjax.settings import make_settings
+from drumjax.tasks import TaskError
 
 EVENTS = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 0), ticks_per_beat=12, velocity_bins=4)
 
@@ -20,7 +27,10 @@ def test_what_lies_on_ticks_comes_back_and_the_rest_is_counted():
     np.testing.assert_allclose(np.sort(errors.onset_beat), [0, 0, 0, 0, 0.02], atol=1e-6)
     np.testing.assert_allclose(np.sort(errors.duration_beat), [0, 0, 0, 0, 0.1], atol=1e-6)
     assert errors.velocity.max() == 0
-    assert summarize([errors])["lost_percent"] == pytest.approx(100 / 6)
+    found = summarize([errors], EVENTS)
+    assert found["lost, %"] == pytest.approx(100 / 6)
+    assert found["onset, most"] == pytest.approx(0.02, abs=1e-6)
+    assert found["duration, mean"] == pytest.approx(0.1 / 5, abs=1e-6)
 
 
 def test_a_grid_loses_what_falls_on_one_step():
@@ -37,3 +47,25 @@ def test_songs_keep_their_places_whatever_their_length():
         (alone,) = take_round_trip([song], CODEC)
         for one, other in zip(alone, errors, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def make_run(codec) -> Run:
+    settings = make_settings(default.get_config().to_dict())
+    return Run(settings, codec, make_model(), {}, {}, ("",), step=1)
+
+
+def test_every_split_has_a_row_and_songs_that_do_not_fit_are_counted(monkeypatch):
+    songs = [dataclasses.replace(make_song(seed, 2), split=split) for seed, split in enumerate(("train", "validation"))]
+    songs.append(dataclasses.replace(make_song(2, 2, (7, 16)), split="train"))
+    monkeypatch.setattr(round_trip, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
+    train, validation = compare(make_run(CODEC), 100)
+    assert (train["split"], train["songs"], train["left out"]) == ("train", "1", "1")
+    assert (validation["split"], validation["songs"], validation["left out"]) == ("validation", "1", "0")
+    assert "velocity, mean" in train
+    assert "duration, mean" not in train  # a grid tells none
+    assert len(compare(make_run(CODEC), 1)) == 1
+    songs[:] = songs[2:]
+    with pytest.raises(TaskError, match="no song has bars that fit"):
+        compare(make_run(CODEC), 100)
+    with pytest.raises(TaskError, match="not told when notes are"):
+        compare(make_run(dataclasses.replace(EVENTS, timed=False)), 100)

@@ -93,7 +93,7 @@ def test_added_drums_play_beside_the_others(run):
 
 def test_what_is_given_does_not_lean_with_what_is_played(run):
     task = continue_song(SONG, CODEC, True)
-    jobs = [Job(Groove(6, 100.0, "rock", "4/4", lean=x), CONTROLS, 2, block_size=4, task=task) for x in (None, 40.0)]
+    jobs = [Job(Groove(6, 100.0, "rock", "4/4", lean=x), CONTROLS, 2, block_size=4, task=task) for x in (None, 30.0)]
     for (_, free, _), (_, moved, _) in zip(*(sample_songs(run, job) for job in jobs), strict=True):
         assert rows_between(moved.notes, -1, 15) == rows_between(SONG.notes, -1, 15)
         new = [song.notes.onset_beat[len(SONG.notes.pitch) :] for song in (free, moved)]

@@ -63,6 +63,8 @@ def play(run: Run, groove: Groove, num_samples: int, guidance: float) -> list[So
 
 def check_scale(run: Run, name: str, levels: Sequence[float], num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for each level of density or dynamics."""
+    if not getattr(run.settings.model, name):
+        return {"guidance": guidance, "remark": f"this model is never told of {name}"}
     groove = make_groove(run.settings.sample, bars=NUM_BARS)
     asked, played = [], []
     for level in levels:
@@ -80,7 +82,9 @@ def check_scale(run: Run, name: str, levels: Sequence[float], num_samples: int, 
 
 
 def check_styles(run: Run, songs: Sequence[Song], num_samples: int, guidance: float) -> dict[str, Any]:
-    """Asks for each style that the classifier knows."""
+    """Asks for each style that the classifier knows. Raises TaskError if there is none, or none is told."""
+    if not run.settings.model.style:
+        raise TaskError("this model is never told of styles")
     kit = need_kit(run.codec)
     judge = StyleClassifier([song for song in songs if song.split == "train"], kit)
     held_out = [song for song in songs if song.split == "validation" and song.style in judge.styles
@@ -116,6 +120,8 @@ def check_all_styles(
 
 def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for a fill in every FILL_EVERY-th bar."""
+    if not run.settings.model.fill:
+        return {"guidance": guidance, "remark": "this model is never told of fills"}
     kit = need_kit(run.codec)
     if "crash" not in kit.names:
         return {"guidance": guidance, "remark": f"the kit {kit.name} has no toms and crash to know a fill by"}

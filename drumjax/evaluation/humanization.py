@@ -3,10 +3,10 @@
     python -m drumjax.evaluation.humanization --workdir runs/rock
 
 Held-out performances are reduced to their hits on the grid, and the model chooses velocity and timing of each, as
-`run_sample.py --humanize` does; as it plays them, and moved as `--lean` does it, so that each performance leans as the
-training split does on average, since which way a drummer leans the hits do not tell. Set beside what was really played,
-and beside two who know nothing of music: the quantizer (on the grid, all hits at the mean velocity) and the mean of the
-same drum at the same place in the bar, learned from the training split.
+`run_sample.py --humanize` does; as it plays them, and moved as `--lean` does it, so that each excerpt leans as those of
+the training split do on average, since which way a drummer leans the hits do not tell. Set beside what was really
+played, and beside two who know nothing of music: the quantizer (on the grid, all hits at the mean velocity) and the
+mean of the same drum at the same place in the bar, learned from the training split.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from drumjax.controls import make_controls
 from drumjax.corpus import max_notes, pack, window_at
 from drumjax.datasets import load_dataset, select
 from drumjax.evaluation.command import Amount, ask, make_table
+from drumjax.lean import lean_ms
 from drumjax.notes import Context, Song
 from drumjax.request import Request
 from drumjax.runs import Run
@@ -41,7 +42,7 @@ class Hits(NamedTuple):
     """Of all hits [n] of some excerpts: where and what they are, and how they were played."""
 
     excerpt: np.ndarray
-    is_on_beat: np.ndarray
+    grid_beat: np.ndarray  # of the step, in beats from the excerpt's beginning
     place: np.ndarray  # drum * positions + position in the bar
     velocity: np.ndarray  # 1..127
     offset_ms: np.ndarray
@@ -80,23 +81,26 @@ def hits_of(tokens: np.ndarray, context: Context, codec: GridCodec) -> Hits:
     steps = np.arange(tokens.shape[1])[None, :, None] % round(4 * codec.steps_per_beat)
     where = (
         np.arange(len(tokens))[:, None, None],
-        steps % codec.steps_per_beat == 0,
+        np.arange(tokens.shape[1])[None, :, None] / codec.steps_per_beat,
         np.arange(num) * round(4 * codec.steps_per_beat) + steps,
     )
-    excerpt, is_on_beat, place = (np.broadcast_to(x, is_hit.shape)[is_hit] for x in where)
+    excerpt, grid_beat, place = (np.broadcast_to(x, is_hit.shape)[is_hit] for x in where)
     step_ms = 60_000 / np.asarray(context.tempo_bpm)[:, None, None] / codec.steps_per_beat
     played_ms = ((offset + 0.5) / codec.offset_bins - 0.5) * step_ms
     played = np.ceil((velocity + 0.5) * (128 / codec.velocity_bins) - 0.5)
-    return Hits(excerpt, is_on_beat, place, played[is_hit].astype(float), played_ms[is_hit])
+    return Hits(excerpt, grid_beat, place, played[is_hit].astype(float), played_ms[is_hit])
 
 
-def lean_as(hits: Hits, wanted_ms: float) -> np.ndarray:
-    """Offsets [n], those of each excerpt moved together so that its hits on the beat are late by wanted_ms on average;
-    an excerpt that has none stays as it is."""
-    is_on, size = hits.is_on_beat, hits.excerpt.max() + 1
-    count = np.bincount(hits.excerpt[is_on], minlength=size)
-    total = np.bincount(hits.excerpt[is_on], hits.offset_ms[is_on], minlength=size)
-    return hits.offset_ms + np.where(count > 0, wanted_ms - total / np.maximum(count, 1), 0)[hits.excerpt]
+def leans_of(hits: Hits, tempo_bpm: np.ndarray) -> np.ndarray:
+    """How each excerpt [E] leans, in ms; NaN where it has no hit near a beat."""
+    onset = hits.grid_beat + hits.offset_ms * tempo_bpm[hits.excerpt] / 60_000
+    ends = np.searchsorted(hits.excerpt, np.arange(len(tempo_bpm) + 1))  # hits are in the order of excerpts
+    return np.asarray([lean_ms(onset[ends[e] : ends[e + 1]], bpm, 4.0) for e, bpm in enumerate(tempo_bpm)])
+
+
+def lean_as(hits: Hits, tempo_bpm: np.ndarray, wanted_ms: float) -> np.ndarray:
+    """Offsets [n], those of each excerpt moved together so that it leans as wanted, as `--lean` does it."""
+    return hits.offset_ms + np.nan_to_num(wanted_ms - leans_of(hits, tempo_bpm))[hits.excerpt]
 
 
 def humanize(run: Run, excerpts: Excerpts, draws: int) -> list[np.ndarray]:
@@ -145,17 +149,18 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     real, learned = (hits_of(*excerpts, codec) for excerpts in (held_out, train))
     sampled = [hits_of(tokens, held_out.context, codec) for tokens in humanize(run, held_out, draws)]
     velocity, offset = (np.stack([getattr(hits, name) for hits in sampled]) for name in ("velocity", "offset_ms"))
-    usual = float(learned.offset_ms[learned.is_on_beat].mean())
-    moved = np.stack([lean_as(hits, usual) for hits in sampled])
+    usual = float(np.nanmean(leans_of(learned, train.context.tempo_bpm)))
+    moved = np.stack([lean_as(hits, held_out.context.tempo_bpm, usual) for hits in sampled])
     by_place = {name: mean_by_place(learned, real.place, name) for name in ("velocity", "offset_ms")}
     flat = np.full(len(real.velocity), learned.velocity.mean())
+    louder, later = velocity.mean(axis=0)[None], offset.mean(axis=0)[None]
     players = {
         "quantized, one velocity": (flat[None], np.zeros((1, len(flat)))),
         "mean of drum and place": (by_place["velocity"][None], by_place["offset_ms"][None]),
         "the model, one draw": (velocity, offset),
-        f"the model, mean of {draws} draws": (velocity.mean(axis=0)[None], offset.mean(axis=0)[None]),
-        "with the usual lean, one draw": (velocity, moved),
-        f"with the usual lean, mean of {draws} draws": (velocity.mean(axis=0)[None], moved.mean(axis=0)[None]),
+        f"the model, mean of {draws} draws": (louder, later),
+        f"the model, leaning {usual:.1f} ms, one draw": (velocity, moved),
+        f"the model, leaning {usual:.1f} ms, mean of {draws} draws": (louder, moved.mean(axis=0)[None]),
     }
     rows: list[dict[str, float | str]] = []
     for name, (velocities, offsets) in players.items():

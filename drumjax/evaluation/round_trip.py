@@ -1,8 +1,9 @@
 """What is left of music that becomes tokens and notes again: `python -m drumjax.evaluation.round_trip --workdir W`.
 
-Every song of the run's dataset is encoded and decoded. Notes are lost where the codec has no token for them: a grid
-keeps the loudest of the hits that fall on one step, and events those of one tick; pitches may be none of the kit or of
-the vocabulary. The others are set beside what they were: the nearest note of the same drum or pitch.
+Every song of the run's dataset whose bars fit its steps is encoded and decoded. Notes are lost where the codec has no
+token for them: a grid keeps the loudest of the hits that fall on one step, and events those of one tick; pitches may be
+none of the kit or of the vocabulary. The errors of the others are from what they were, the nearest note of the same
+drum or pitch: onset and duration in beats, velocity in MIDI.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ import jax
 import numpy as np
 
 from drumjax.codecs import Codec
+from drumjax.codecs.events import EventCodec
 from drumjax.datasets import load_dataset
 from drumjax.evaluation.command import Amount, ask, make_table
 from drumjax.likelihood import encode_songs
 from drumjax.notes import Notes, Song
 from drumjax.runs import Run
+from drumjax.tasks import TaskError
 
 NUM_SONGS = Amount("num_songs", 1_000_000, "at most so many songs")
 
@@ -63,27 +66,36 @@ def take_round_trip(songs: Sequence[Song], codec: Codec) -> list[Errors]:
 
 
 def compare(run: Run, num_songs: int) -> list[dict[str, float | str]]:
-    """A row per split."""
+    """A row per split. Raises TaskError for a model that is not told when notes are, or if no song fits its steps."""
+    codec = run.codec
+    if isinstance(codec, EventCodec) and not codec.timed:
+        raise TaskError("this model is not told when notes are (codec.timed=False), so there is nothing to compare")
     songs = load_dataset(run.settings.data).songs[:num_songs]
     rows: list[dict[str, float | str]] = []
     for split in sorted({song.split for song in songs}):
-        some = [song for song in songs if song.split == split and run.codec.accepts(song.beats_per_bar)]
+        mine = [song for song in songs if song.split == split]
+        some = [song for song in mine if codec.accepts(song.beats_per_bar)]
         if some:
-            rows.append({"split": split, "songs": str(len(some)), **summarize(take_round_trip(some, run.codec))})
+            found = summarize(take_round_trip(some, codec), codec)
+            rows.append({"split": split, "songs": str(len(some)), "left out": str(len(mine) - len(some)), **found})
+    if not rows:
+        raise TaskError("no song has bars that fit the steps of this model")
     return rows
 
 
-def summarize(errors: Sequence[Errors]) -> dict[str, Any]:
-    """How many notes there are and what share is lost; errors in beats and in MIDI velocity."""
+def summarize(errors: Sequence[Errors], codec: Codec) -> dict[str, Any]:
+    """How many notes there are and what share is lost; errors of the others in beats and in MIDI velocity, as far as
+    the codec tells them."""
     total = sum(error.num_notes for error in errors)
     onset, duration, velocity = (np.concatenate(column) for column in list(zip(*errors, strict=True))[:3])
+    told = {field.name for field in codec.fields}
     return {
         "notes": str(total),
-        "lost_percent": 100 * (1 - len(onset) / max(total, 1)),
-        "mean_onset_error_beats": _mean(onset),
-        "max_onset_error_beats": float(onset.max(initial=0)),
-        "mean_duration_error_beats": _mean(duration),
-        "mean_velocity_error": _mean(velocity),
+        "lost, %": 100 * (1 - len(onset) / max(total, 1)),
+        "onset, mean": _mean(onset),
+        "onset, most": float(onset.max(initial=0)),
+        **({"duration, mean": _mean(duration)} if "duration" in told else {}),
+        **({"velocity, mean": _mean(velocity)} if "velocity" in told else {}),
     }
 
 
