@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,11 @@ print(json.dumps(results))
 """
 
 
+def heed_interrupts() -> None:
+    """A shell that starts the tests in the background has them, and all that they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Programs:
     """Starts run_train.py and run_sample.py in a folder of their own, with a cache of their own, on one CPU device."""
 
@@ -156,7 +162,13 @@ class Programs:
         """Its output is text, errors included in it."""
         command = [sys.executable, str(ROOT / program), *flags]
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.env | env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=self.folder,
+            env=self.env | env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=heed_interrupts,
         )
 
     def run_all(self, commands: list[list[str]]) -> list[tuple[int, str]]:
