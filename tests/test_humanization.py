@@ -74,15 +74,17 @@ def test_every_player_has_a_row(monkeypatch):
     monkeypatch.setattr(humanization, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(humanization, "select", lambda songs, *, split, **_: [s for s in songs if s.split == split])
     rows = compare(make_run(), draws=2)
-    assert len(rows) == 6
-    quantized, place, _, mean, _, moved = rows
+    assert len(rows) == 7
+    quantized, place, late, _, mean, _, moved = rows
+    assert late["velocity"] == quantized["velocity"]
+    assert late["timing_ms"] != quantized["timing_ms"]
     assert quantized["timing_ms"] > 0
     assert place["velocity"] <= quantized["velocity"]  # train and held out are the same songs
     assert all(np.isfinite(v) for row in rows for v in list(row.values())[1:])
     assert mean["player"] == "the model, mean of 2 draws"
     assert moved["velocity"] == mean["velocity"]
     assert moved["timing_ms"] != mean["timing_ms"]
-    assert make_table(rows).count("\n") == 8
+    assert make_table(rows).count("\n") == 9
 
 
 def test_a_plain_model_cannot_be_judged():

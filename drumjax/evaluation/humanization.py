@@ -5,8 +5,8 @@
 Held-out performances are reduced to their hits on the grid, and the model chooses velocity and timing of each, as
 `run_sample.py --humanize` does; as it plays them, and moved as `--lean` does it, so that each excerpt leans as those of
 the training split do on average, since which way a drummer leans the hits do not tell. Set beside what was really
-played, and beside two who know nothing of music: the quantizer (on the grid, all hits at the mean velocity) and the
-mean of the same drum at the same place in the bar, learned from the training split.
+played, and beside three who know nothing of music: the quantizer (on the grid, all hits at the mean velocity), the
+mean of the same drum at the same place in the bar, learned from the training split, and that lean alone.
 """
 
 import dataclasses
@@ -157,6 +157,7 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     players = {
         "quantized, one velocity": (flat[None], np.zeros((1, len(flat)))),
         "mean of drum and place": (by_place["velocity"][None], by_place["offset_ms"][None]),
+        f"every hit {usual:.1f} ms late": (flat[None], np.full((1, len(flat)), usual)),
         "the model, one draw": (velocity, offset),
         f"the model, mean of {draws} draws": (louder, later),
         f"the model, leaning {usual:.1f} ms, one draw": (velocity, moved),
