@@ -35,6 +35,9 @@ _GUIDANCE = flags.DEFINE_float(
 _TEMPERATURE = flags.DEFINE_string(
     "temperature", None, "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8."
 )
+_SPREAD = flags.DEFINE_float(
+    "spread", None, "How far velocity and timing stray: 1 as widely as drummers do, 0 always what is most usual."
+)
 _TOP_K = flags.DEFINE_integer("top_k", None, "Choose among the k most likely values only; 0 among all.")
 _TOP_P = flags.DEFINE_float("top_p", None, "Choose among the likeliest values up to this probability; 1 among all.")
 _NO_REPEAT = flags.DEFINE_integer(
@@ -90,10 +93,10 @@ def play() -> None:
         lean=_LEAN.value, num_notes=_NUM_NOTES.value,
     )  # fmt: skip
     controls = make_controls(
-        defaults, run.codec.fields, temperature=_TEMPERATURE.value, top_k=_TOP_K.value, top_p=_TOP_P.value,
-        guidance=_GUIDANCE.value, no_repeat=_NO_REPEAT.value,
+        wish.defaults(defaults), run.codec.fields, temperature=_TEMPERATURE.value, spread=_SPREAD.value,
+        top_k=_TOP_K.value, top_p=_TOP_P.value, guidance=_GUIDANCE.value, no_repeat=_NO_REPEAT.value,
     )  # fmt: skip
-    task = wish.task(song, groove, run.codec) if song else None
+    task = wish.task(song, groove, run.codec, run.unheard) if song else None
     out_map = read_map(_OUT_KIT.value, need_kit(run.codec).names) if _OUT_KIT.value else None
     job = Job(groove, controls, _NUM_SAMPLES.value, _SEED.value, task, out_map)
 

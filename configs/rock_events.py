@@ -25,5 +25,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.sample.style = "rock"
     config.sample.temperature = "pitch=0.9,shift=0.9"
     config.train.window_notes = 320
+    config.train.history_dropout = ()
     config.train.field_weights = (1.0, 0.1, 1.0)  # pitch, velocity, shift
     return config

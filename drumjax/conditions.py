@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from drumjax.codecs import ABSENT, Field, per_variable
 from drumjax.notes import Array, Context, Window
 
 # Parts of the context that say what is played; the metre and the tempo say in what.
@@ -39,6 +40,16 @@ def hide(key: Array, context: Context, rate: Array, measured_rate: Array) -> Con
     hidden |= {name: both | jax.random.bernoulli(keys[name], 0.25) for name in ("density", "dynamics")}
     parts = {name: getattr(context, name) for name in hidden}
     return context._replace(**{name: jnp.where(hidden[name], jnp.zeros_like(x), x) for name, x in parts.items()})
+
+
+def hide_history(key: Array, fields: tuple[Field, ...], tokens: Array, rates: Array) -> Array:
+    """One example's tokens [T, F] as later steps hear them: ABSENT in each field with the odds of `rates` [fields].
+
+    A model that always hears how early or late the drummer has been goes by that alone. Left to itself it goes by its
+    own mistakes, and wanders; it never learned what timing the notes ask for.
+    """
+    hides = jax.random.bernoulli(key, rates)
+    return jnp.where(per_variable(fields, hides), ABSENT, tokens)
 
 
 def forget(context: Context) -> Context:

@@ -1,10 +1,17 @@
 """How values are chosen, as it is asked for on a command line."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from drumjax.codecs import Field
 from drumjax.request import Controls, RequestError
 from drumjax.settings import SampleSettings
+
+
+def humanize_defaults(defaults: SampleSettings) -> SampleSettings:
+    """What is played unless asked otherwise, where the notes are given and only how they are played is chosen: nearer
+    to what is usual, and nothing exaggerated."""
+    return dataclasses.replace(defaults, spread=defaults.humanize_spread, guidance=1.0)
 
 
 def make_controls(
@@ -16,6 +23,7 @@ def make_controls(
     top_p: float | None = None,
     guidance: float | None = None,
     no_repeat: int | None = None,
+    spread: float | None = None,
 ) -> Controls:
     """Controls from flags; None is as the run's settings say. temperature is a number, or `hits=0.9,velocity=1`.
 
@@ -24,6 +32,8 @@ def make_controls(
     temperatures = {field.name: 1.0 for field in fields}
     for text in filter(None, (defaults.temperature, temperature)):
         temperatures |= _read_temperatures(text, list(temperatures))
+    if spread is not None and not any(field.is_expression for field in fields):
+        raise RequestError("this model knows no velocity and timing, which --spread is about")
     try:
         return Controls(
             tuple(temperatures.values()),
@@ -31,6 +41,7 @@ def make_controls(
             defaults.top_p if top_p is None else top_p,
             defaults.guidance if guidance is None else guidance,
             defaults.no_repeat if no_repeat is None else no_repeat,
+            defaults.spread if spread is None else spread,
         )
     except ValueError as error:
         raise RequestError(str(error)) from None

@@ -173,6 +173,7 @@ def _make_row(run: Run, job: Job, identity: str, index: int, nll: dict[str, floa
         "top_k": job.controls.top_k,
         "top_p": job.controls.top_p,
         "guidance": job.controls.guidance,
+        "spread": job.controls.spread,
         "no_repeat": job.controls.no_repeat,
         **({"task": job.task.name} if job.task else {}),
         "nll": {field: round(value, 4) for field, value in nll.items()},

@@ -15,6 +15,7 @@ class Hyper(NamedTuple):
     dropout            rate, 0..1
     context_dropout    odds that a part of the context is hidden from an example, 0..1
     measured_dropout   odds that density and dynamics are hidden, 0..1
+    history_dropout    [fields], odds that the earlier values of a field are hidden from an example, 0..1
     average_decay      decay of the weight average per step; 0 keeps no average
     field_weights      [fields], weight of each field's nats per step in the loss
     augment            how far augmentation may go, at its strongest
@@ -26,6 +27,7 @@ class Hyper(NamedTuple):
     dropout: Array
     context_dropout: Array
     measured_dropout: Array
+    history_dropout: Array
     average_decay: Array
     field_weights: Array
     augment: Strength

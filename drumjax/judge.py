@@ -28,7 +28,8 @@ def make_judge(model: Model, codec: Codec, first: int, last: int) -> Judge:
         parts = []
         for begin, end in ((0, first), (first, last)):
             here = jax.tree.map(lambda x, begin=begin, end=end: x[:, begin:end], place)
-            example = Example(tokens[:, begin:end], here, request.context)
+            part = tokens[:, begin:end]
+            example = Example(part, part, here, request.context)
             before = tokens[:, begin - 1] if begin else None
             scores, carry, _ = score_tokens(model, params, stats, example, carry, first=before)
             parts.append(sum(s.nll for s in scores))

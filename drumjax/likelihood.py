@@ -80,7 +80,7 @@ def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
     @functools.partial(jax.jit, donate_argnums=(5,))
     def score_chunk(params, stats, tokens, first, start, carry, context):
         tick = clock(codec, tokens, start)
-        example = Example(tokens, place_of(codec, context, tick[:, :-1]), context)
+        example = Example(tokens, tokens, place_of(codec, context, tick[:, :-1]), context)
         scores, carry, _ = score_tokens(model, params, stats, example, carry, first=first)
         return scores, carry, tick[:, -1]
 

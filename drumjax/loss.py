@@ -12,9 +12,11 @@ from drumjax.notes import Array, Context
 
 
 class Example(NamedTuple):
-    """Sequences to learn from: tokens [B, T, F], and the place [B, T, ...] and context [B] of their steps."""
+    """Sequences to learn from: tokens [B, T, F], what later steps hear of them [B, T, F], and the place [B, T, ...] and
+    context [B] of their steps."""
 
     tokens: Array
+    heard: Array
     place: Place
     context: Context
 
@@ -44,8 +46,8 @@ def score_tokens(
     first [B, F] is the token before the first step; without it the sequences start here.
     """
     if first is None:
-        first = jnp.full_like(example.tokens[:, 0], ABSENT)
-    previous = jnp.concatenate([first[:, None], example.tokens[:, :-1]], axis=1)
+        first = jnp.full_like(example.heard[:, 0], ABSENT)
+    previous = jnp.concatenate([first[:, None], example.heard[:, :-1]], axis=1)
     hidden, carry, stats = model.apply(params, stats, previous, example.place, example.context, carry, noise, axis)
     scores = []
     for i, where in enumerate(field_slices(model.fields)):

@@ -47,6 +47,7 @@ def make_hyper(settings: Settings, num_fields: int) -> Hyper:
         dropout=np.float32(t.dropout),
         context_dropout=np.float32(t.context_dropout),
         measured_dropout=np.float32(t.measured_dropout),
+        history_dropout=np.asarray((*t.history_dropout, *[0.0] * num_fields)[:num_fields], np.float32),
         average_decay=np.float32(t.average_decay),
         field_weights=np.asarray(t.field_weights[:num_fields], np.float32),
         augment=Strength(*(np.float32(getattr(settings.augment, name)) for name in Strength._fields)),

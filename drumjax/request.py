@@ -25,9 +25,11 @@ class Request(NamedTuple):
                  all of it, 0 nothing
     end          [B] int32, the tick at which each sample ends
     fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
+    unheard      [fields] bool, whether what was chosen for a field before is not heard
     guidance     float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it plays as
                  asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
     temperature  [fields] float32, >= 0; 0 takes the most likely value
+    spread       float32, 0..1: how far expression strays from its median, 1 as the odds are, 0 not at all
     top_k        int32, keep only the k most likely values; 0 keeps all
     top_p        float32, in (0, 1]: keep the most likely values that together reach this probability
     no_repeat    int32, no run of so many values of the first field occurs twice in a sample; 0 allows all
@@ -39,8 +41,10 @@ class Request(NamedTuple):
     keep: Array
     end: Array
     fill_every: Array
+    unheard: Array
     guidance: Array
     temperature: Array
+    spread: Array
     top_k: Array
     top_p: Array
     no_repeat: Array
@@ -63,6 +67,7 @@ class Controls:
     top_p: float = 1.0
     guidance: float = 1.0
     no_repeat: int = 0
+    spread: float = 1.0
 
     def __post_init__(self):
         for value in self.temperature:
@@ -74,6 +79,8 @@ class Controls:
             raise ValueError(f"no_repeat is {self.no_repeat}; it must be in 2..1000, or 0")
         if not 0 <= self.guidance <= 10:
             raise ValueError(f"guidance is {self.guidance}; it must be in 0..10")
+        if not 0 <= self.spread <= 1:
+            raise ValueError(f"spread is {self.spread}; it must be in 0..1")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
 

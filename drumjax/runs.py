@@ -14,7 +14,7 @@ from drumjax.settings import TOLD_BY, SampleSettings, Settings, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 8
+FORMAT = 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,16 @@ class Run:
     styles: tuple[str, ...]
     step: int
     time_signatures: tuple[str, ...] = ()
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """The fields of expression that it learned to choose without hearing what they were before.
+
+        Where the notes are given it should: it would take its own chance of being early for the drummer's manner, and
+        wander.
+        """
+        odds = zip(self.codec.fields, self.settings.train.history_dropout, strict=False)
+        return tuple(field.name for field, rate in odds if field.is_expression and rate > 0)
 
 
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.categorical import choose
-from drumjax.codecs import ABSENT, FREE, Codec, Place, field_slices
+from drumjax.codecs import ABSENT, FREE, Codec, Place, field_slices, per_variable
 from drumjax.conditions import forget
 from drumjax.loss import cross_entropy
 from drumjax.model import Model, Params
@@ -101,10 +101,11 @@ def _step(
     is_on = loop.tick < request.end
     previous = jnp.where(loop.step > 0, loop.samples.tokens[jnp.maximum(loop.step - 1, 0)], ABSENT)
     place = jax.vmap(codec.place)(request.context, loop.tick[:, None])
-    context, heard = request.context._replace(fill=_fill_at(request, place)), previous
+    context = request.context._replace(fill=_fill_at(request, place))
+    heard = jnp.where(per_variable(model.fields, request.unheard), ABSENT, previous)
     if guided:
         context = jax.tree.map(_stack, context, forget(context))
-        place, heard = jax.tree.map(lambda x: _stack(x, x), (place, previous))
+        place, heard = jax.tree.map(lambda x: _stack(x, x), (place, heard))
     hidden, carry, _ = model.apply(params, stats, heard[:, None], place, context, loop.carry)
     tokens, nll = jnp.full_like(previous, ABSENT), []
     for i, where in enumerate(field_slices(model.fields)):
@@ -161,6 +162,8 @@ def _ask(
         guarded = jax.lax.cond(length > 0, guard, lambda x: x, guided_logits[:, 0])
         is_possible = jnp.any(jnp.isfinite(guarded), axis=1, keepdims=True)  # else something has to come again
         guided_logits = jnp.where(is_possible, guarded, guided_logits[:, 0])[:, None]
+    if model.fields[field].is_expression:  # values from least to most, so the middle of the odds is their median
+        uniform = 0.5 + request.spread * (uniform - 0.5)
     value = choose(uniform, guided_logits, request.temperature[field], request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
 

@@ -65,6 +65,7 @@ class TrainSettings:
     dropout: float
     context_dropout: float
     measured_dropout: float
+    history_dropout: tuple[float, ...]
     average_decay: float
     field_weights: tuple[float, ...]
     matmul_precision: str
@@ -85,6 +86,8 @@ class TrainSettings:
         for name in ("dropout", "context_dropout", "average_decay"):
             _require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
         _require(0 <= self.measured_dropout <= 1, "train.measured_dropout", self.measured_dropout, "in 0..1")
+        known = all(0 <= odds <= 1 for odds in self.history_dropout)
+        _require(known, "train.history_dropout", self.history_dropout, "in 0..1, each")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(self.optimizer in OPTIMIZERS, "train.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         precisions = ", ".join(MATMUL_PRECISIONS)
@@ -143,10 +146,16 @@ class SampleSettings:
     density: float
     dynamics: float
     guidance: float
+    spread: float
+    humanize_spread: float
     temperature: str
     top_k: int
     top_p: float
     no_repeat: int
+
+    def __post_init__(self):
+        for name in ("spread", "humanize_spread"):
+            _require(0 <= getattr(self, name) <= 1, f"sample.{name}", getattr(self, name), "in 0..1")
 
 
 @dataclasses.dataclass(frozen=True)

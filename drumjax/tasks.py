@@ -32,6 +32,7 @@ class Task:
     keep      [T] int32, as in request.Request: what stays of the codec's partial_field
     kept      what is heard as it was, note for note, beside what the sampler chooses; None: all notes are the sampler's
     pitches   [T, 128] int32 or None: what is written for a pitch at a step, so that a side stick stays one
+    unheard   fields of which the model does not hear what it chose before
     amount    odds that a bit of the first variable is let go, each on its own, for every sample anew
     draws     how many samples are drawn for each that is wanted, the likeliest of which is taken
     judged    the steps [first, last) whose likelihood decides, () where draws is 1
@@ -43,6 +44,7 @@ class Task:
     keep: np.ndarray
     kept: Notes | None = None
     pitches: np.ndarray | None = None
+    unheard: tuple[str, ...] = ()
     amount: float = 0.0
     draws: int = 1
     judged: tuple[int, int] | tuple[()] = ()
@@ -90,14 +92,15 @@ def continue_song(song: Song, codec: Codec, include: bool) -> Task:
     return Task("continue", tokens, keep, song.notes, skip_bars=0 if include else song.num_bars)
 
 
-def humanize_song(song: Song, codec: Codec) -> Task:
-    """Keeps every hit and chooses how hard and how early or late it is. Raises TaskError if the codec has no such."""
+def humanize_song(song: Song, codec: Codec, unheard: tuple[str, ...] = ()) -> Task:
+    """Keeps every hit and chooses how hard and how early or late it is, without hearing what was chosen so far of the
+    fields `unheard`. Raises TaskError if the codec has no such."""
     if "velocity" not in {field.name for field in codec.fields}:
         raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
     _need_time(codec)
     tokens = encode_song(song, codec)
     pitches = _articulations(song, codec, codec.kit, tokens) if codec.kit else None
-    return Task("humanize", *codec.loosen(tokens), pitches=pitches)
+    return Task("humanize", *codec.loosen(tokens), pitches=pitches, unheard=unheard)
 
 
 def add_drums(song: Song, codec: Codec, kit: Kit, drums: Sequence[str]) -> Task:

@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec
 
 from drumjax.augment import Strength, augment
 from drumjax.codecs import Codec, clock
-from drumjax.conditions import hide, measure
+from drumjax.conditions import hide, hide_history, measure
 from drumjax.corpus import Corpus, take_window
 from drumjax.device import matmuls_in
 from drumjax.hyper import Hyper
@@ -100,7 +100,7 @@ def take_example(
     change: Callable[[Array, Window], Window] | None = None,
 ) -> Example:
     """One random example: its tokens [T, F], places and context. `change` (key, window) augments the window."""
-    key_window, key_change, key_context = jax.random.split(key, 3)
+    key_window, key_change, key_context, key_heard = jax.random.split(key, 4)
     window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
     if change is not None:
         window = change(key_change, window)
@@ -108,7 +108,8 @@ def take_example(
     # Places are where the music is, whether or not the model is told its tempo.
     place = codec.place(window.context, clock(codec, tokens[None], 0)[0, :-1])
     context = hide(key_context, measure(window).context, hyper.context_dropout, hyper.measured_dropout)
-    return Example(tokens, place, context)
+    heard = hide_history(key_heard, codec.fields, tokens, hyper.history_dropout)
+    return Example(tokens, heard, place, context)
 
 
 def _loss(

@@ -5,12 +5,14 @@ import logging
 
 from drumjax.codecs import Codec
 from drumjax.codecs.events import EventCodec
+from drumjax.controls import humanize_defaults
 from drumjax.datasets import load_dataset
 from drumjax.grooves import TEMPO_LIMITS, Groove
 from drumjax.notes import Song
 from drumjax.patterns import check_pitches, read_notes, read_pattern
 from drumjax.prompts import choose_prompt
 from drumjax.runs import Run
+from drumjax.settings import SampleSettings
 from drumjax.tasks import Task, TaskError, add_drums, continue_song, humanize_song, infill_song, need_kit, vary_song
 
 logger = logging.getLogger(__name__)
@@ -107,15 +109,19 @@ class Wish:
             raise TaskError(f"{self.path} has {song.num_bars} bars; --bars goes with --prompt only")
         return song.num_bars
 
-    def task(self, song: Song, groove: Groove, codec: Codec) -> Task:
-        """What is asked for, done to the song, in the groove's tempo."""
+    def defaults(self, defaults: SampleSettings) -> SampleSettings:
+        """Those of the run, as they are for what is asked."""
+        return humanize_defaults(defaults) if self.humanize else defaults
+
+    def task(self, song: Song, groove: Groove, codec: Codec, unheard: tuple[str, ...] = ()) -> Task:
+        """What is asked for, done to the song, in the groove's tempo; see humanize_song for `unheard`."""
         song = dataclasses.replace(song, tempo_bpm=groove.bpm)
         if not codec.accepts(song.beats_per_bar):
             raise TaskError(f"{self.path}: bars of {groove.time_signature} do not fit the steps of this model")
         if self.prompt:
             return continue_song(song, codec, self.include_prompt)
         if self.humanize:
-            return humanize_song(song, codec)
+            return humanize_song(song, codec, unheard)
         if self.vary:
             return vary_song(song, codec, need_kit(codec), self.amount)
         if self.add:

@@ -28,6 +28,8 @@ FREE_TO_CHANGE = {
         "density",
         "dynamics",
         "guidance",
+        "spread",
+        "humanize_spread",
         "temperature",
         "top_k",
         "top_p",

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import make_context
+from tiny import CODEC, make_context, random_tokens
 
-from drumjax.conditions import ASKED, forget, hide, measure
+from drumjax.codecs import ABSENT, field_slices
+from drumjax.conditions import ASKED, forget, hide, hide_history, measure
 from drumjax.notes import Notes, Window
 
 CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))
@@ -45,6 +46,18 @@ def test_parts_are_hidden_at_their_odds(rate, measured_rate):
     both = np.mean((np.asarray(hidden.density) == 0) & (np.asarray(hidden.dynamics) == 0))
     assert both == pytest.approx(measured_rate + (1 - measured_rate) / 16, abs=0.03)
     np.testing.assert_array_equal(hidden.beats_per_bar, CONTEXT.beats_per_bar)
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0, 0.0), (0.0, 0.1, 0.5), (1.0, 1.0, 1.0)])
+def test_the_history_of_a_field_is_hidden_at_its_odds(rates):
+    tokens = random_tokens(0, 8)
+    keys = jax.random.split(jax.random.key(0), 2000)
+    heard = jax.vmap(lambda key: hide_history(key, CODEC.fields, tokens, jnp.asarray(rates)))(keys)
+    for where, rate in zip(field_slices(CODEC.fields), rates, strict=True):
+        there, known = np.asarray(heard)[..., where], tokens[:, where]
+        is_hidden = np.all(there == ABSENT, axis=(1, 2))  # of a whole example, or not at all
+        assert np.all(there[~is_hidden] == known)
+        assert is_hidden.mean() == pytest.approx(rate, abs=0.03)
 
 
 def test_what_was_asked_for_is_forgotten_and_no_more():

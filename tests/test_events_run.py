@@ -78,7 +78,7 @@ def teacher():
     @jax.jit
     def nats(tokens, context):
         tick = clock(CODEC, tokens, 0)
-        example = Example(tokens, place_of(CODEC, context, tick[:, :-1]), context)
+        example = Example(tokens, tokens, place_of(CODEC, context, tick[:, :-1]), context)
         scores, *_ = score_tokens(model(), *params(), example, model().initial_carry(len(tokens)))
         return jnp.stack([score.nll for score in scores], axis=1)
 

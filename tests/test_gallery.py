@@ -23,7 +23,8 @@ ROW = {
     "file": "000000.mid", "index": 0, "seed": 7,
     "context": {"bars": 4, "bpm": 96.0, "style": "funk", "time_signature": "4/4", "fill_every": 0, "density": 0.0,
                 "dynamics": 0.0, "lean": None, "num_notes": 0},
-    "temperature": {"hits": 1.0, "velocity": 1.0}, "top_k": 0, "top_p": 1.0, "guidance": 1.0, "no_repeat": 0,
+    "temperature": {"hits": 1.0, "velocity": 1.0}, "spread": 1.0, "top_k": 0, "top_p": 1.0, "guidance": 1.0,
+    "no_repeat": 0,
 }  # fmt: skip
 
 
@@ -68,11 +69,11 @@ def test_samples_for_another_instrument_sound_as_they_were_meant(tmp_path):
 
 def test_how_a_sample_was_made_is_said():
     context = {**ROW["context"], "style": "", "fill_every": 4, "density": 6.0, "lean": -8.0}
-    asked = {**ROW, "context": context, "task": "vary", "top_p": 0.9, "guidance": 2.0,
+    asked = {**ROW, "context": context, "task": "vary", "spread": 0.4, "top_p": 0.9, "guidance": 2.0,
              "temperature": {"hits": 0.9, "velocity": 1.0}}  # fmt: skip
     assert describe(asked) == (
         "vary · 96 bpm · 4/4 · 4 bars · a fill every 4 bars · density 6 · lean -8 ms · "
-        "temperature hits=0.9 velocity=1 · top_p 0.9 · guidance 2 · seed 7, number 0"
+        "temperature hits=0.9 velocity=1 · spread 0.4 · top_p 0.9 · guidance 2 · seed 7, number 0"
     )
 
 

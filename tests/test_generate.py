@@ -104,7 +104,7 @@ def test_every_sample_has_a_file_and_a_row(undisturbed, run, tmp_path):
         assert (row["file"], row["index"], row["seed"], row["step"]) == (f"{index:06d}.mid", index, 3, 12)
         assert row["context"] == dataclasses.asdict(GROOVE)
         assert row["temperature"] == {"hits": 1.0, "velocity": 0.9, "offset": 0.8}
-        assert (row["top_k"], row["top_p"]) == (0, 0.95)
+        assert (row["top_k"], row["top_p"], row["spread"]) == (0, 0.95, 1)
         assert row["nll"].keys() == {"hits", "velocity", "offset"}
         assert all(np.isfinite(nll) and nll > 0 for nll in row["nll"].values())
         assert row["job"] == job_identity(run, JOB)

@@ -10,7 +10,7 @@ from tiny import CODEC, STYLES, random_tokens
 from drumjax.answers import make_songs
 from drumjax.codecs import ABSENT
 from drumjax.codecs.grid import GridCodec
-from drumjax.controls import make_controls
+from drumjax.controls import humanize_defaults, make_controls
 from drumjax.grooves import BUCKET_STEPS, Groove, make_groove, make_request
 from drumjax.kits import ROLAND_TD11
 from drumjax.lean import lean_ms
@@ -21,7 +21,7 @@ from drumjax.settings import SampleSettings
 
 DEFAULTS = SampleSettings(
     style="rock", bpm=110.0, time_signature="3/4", bars=6, fill_every=4, density=3.0, dynamics=0.0, guidance=1.5,
-    temperature="0.8", top_k=7, top_p=0.9, no_repeat=0,
+    spread=0.9, humanize_spread=0.3, temperature="0.8", top_k=7, top_p=0.9, no_repeat=0,
 )  # fmt: skip
 NINE = GridCodec(ROLAND_TD11)
 
@@ -153,8 +153,24 @@ def test_another_length_in_the_bucket_is_decoded_by_the_same_program():
 def test_what_is_not_asked_for_is_as_the_run_says():
     assert make_groove(DEFAULTS) == Groove(6, 110.0, "rock", "3/4", 4, 3.0)
     assert make_groove(DEFAULTS, bars=None, bpm=90.0, style="") == Groove(6, 90.0, "", "3/4", 4, 3.0)
-    assert make_controls(DEFAULTS, CODEC.fields) == Controls((0.8, 0.8, 0.8), 7, 0.9, 1.5)
-    assert make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0) == Controls((0.8, 0.8, 0.8), 0, 1.0, 1.5)
+    assert make_controls(DEFAULTS, CODEC.fields) == Controls((0.8, 0.8, 0.8), 7, 0.9, 1.5, spread=0.9)
+    assert make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0) == Controls(
+        (0.8, 0.8, 0.8), 0, 1.0, 1.5, spread=0.9
+    )
+
+
+def test_notes_that_are_given_have_a_spread_of_their_own():
+    given = humanize_defaults(DEFAULTS)
+    assert given == dataclasses.replace(DEFAULTS, spread=0.3, guidance=1.0)
+    assert make_controls(given, CODEC.fields).spread == 0.3
+    assert make_controls(given, CODEC.fields, spread=0.0).spread == 0.0
+
+
+def test_spread_is_refused_where_nothing_has_one():
+    plain = dataclasses.replace(CODEC, expressive=False)
+    make_controls(DEFAULTS, plain.fields)
+    with pytest.raises(RequestError, match="no velocity and timing, which --spread is about"):
+        make_controls(DEFAULTS, plain.fields, spread=0.5)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +208,9 @@ def test_temperatures_that_cannot_be(text, message):
         make_controls(DEFAULTS, CODEC.fields, temperature=text)
 
 
-@pytest.mark.parametrize(("flag", "value"), [("top_k", -1), ("top_p", 0.0), ("top_p", 1.5)])
+@pytest.mark.parametrize(
+    ("flag", "value"), [("top_k", -1), ("top_p", 0.0), ("top_p", 1.5), ("spread", -0.1), ("spread", 1.1)]
+)
 def test_controls_that_cannot_be(flag, value):
     with pytest.raises(RequestError, match=f"{flag} is {value}"):
         make_controls(DEFAULTS, CODEC.fields, **{flag: value})

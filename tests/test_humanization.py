@@ -13,13 +13,14 @@ from drumjax.evaluation.command import make_table
 from drumjax.evaluation.humanization import (
     OFFSET_BINS,
     Hits,
+    by_place,
+    changes,
     compare,
     cut,
     divergence,
+    gain,
     hits_of,
-    lean_as,
-    leans_of,
-    mean_by_place,
+    judge,
 )
 from drumjax.runs import Run
 from drumjax.settings import make_settings
@@ -29,28 +30,53 @@ from drumjax.tasks import TaskError
 def test_hits_are_read_from_tokens():
     songs = [make_song(seed, 3, tempo_bpm=100.0) for seed in range(2)]
     excerpts = cut(songs, CODEC, STYLES)
-    hits = hits_of(*excerpts, CODEC)
+    np.testing.assert_array_equal(excerpts.song, [0, 1])
+    hits = hits_of(excerpts.tokens, excerpts.context, CODEC)
     is_hit = excerpts.tokens[..., 1:4] != ABSENT
     assert len(hits.velocity) == is_hit.sum()
     # Two steps per beat, four bins of an eighth of 300 ms: centres at -112.5, -37.5, 37.5 and 112.5.
     assert set(np.round(hits.offset_ms, 1)) <= {-112.5, -37.5, 37.5, 112.5}
     assert hits.velocity.min() >= 1
-    assert hits.place.max() < 3 * 8
-    np.testing.assert_array_equal(hits.place % 8, hits.grid_beat * 2 % 8)
-    np.testing.assert_array_equal(hits.excerpt, np.nonzero(is_hit)[0])
+    for column, values in zip((hits.excerpt, hits.grid_beat * 2, hits.drum), np.nonzero(is_hit), strict=True):
+        np.testing.assert_array_equal(column, values)
+    np.testing.assert_array_equal(hits.position, hits.grid_beat * 2 % 8)
 
 
-def test_excerpts_are_moved_to_the_lean_that_is_wanted():
-    excerpt, grid_beat = np.asarray([0, 0, 0, 1, 2]), np.asarray([0, 2, 2.5, 1, 0.5])
-    hits = Hits(excerpt, grid_beat, np.zeros(5), np.zeros(5), np.asarray([10.0, 20.0, 99.0, -7.0, 5.0]))
-    tempo_bpm = np.full(3, 120.0)
-    np.testing.assert_allclose(leans_of(hits, tempo_bpm), [15, -7, np.nan], atol=1e-6)
-    np.testing.assert_allclose(lean_as(hits, tempo_bpm, -5.0), [-10, 0, 79, -5, 5], atol=1e-6)
+def make_hits(excerpt=(0, 0, 0), drum=(0, 0, 0), grid_beat=(0, 1, 2), velocity=(10, 30, 80), offset_ms=(0, 0, 0)):
+    position = np.asarray(grid_beat) * 2 % 8
+    return Hits(*map(np.asarray, (excerpt, drum, grid_beat, position, velocity, offset_ms)))
 
 
-def test_the_mean_of_a_place_is_learned_and_elsewhere_that_of_all():
-    learned = Hits(np.zeros(3), np.ones(3), np.asarray([0, 0, 3]), np.asarray([10.0, 30.0, 80.0]), np.zeros(3))
-    np.testing.assert_allclose(mean_by_place(learned, np.asarray([0, 3, 7]), "velocity"), [20, 80, 40])
+def test_the_middle_of_a_place_is_learned_and_elsewhere_that_of_all():
+    learned = make_hits(excerpt=(0,) * 5, drum=(0, 0, 0, 1, 1), grid_beat=(0, 4, 8, 0, 3.5),
+                        velocity=(10, 30, 80, 90, 70), offset_ms=(0,) * 5)  # fmt: skip
+    asked = make_hits(drum=(0, 1, 0, 1), grid_beat=(4, 0, 3.5, 3.5), excerpt=(0,) * 4, velocity=(0,) * 4)
+    np.testing.assert_allclose(by_place(learned, asked, "velocity", np.mean), [40, 90, 56, 70])
+    np.testing.assert_allclose(by_place(learned, asked, "velocity", np.median), [30, 90, 70, 70])
+
+
+def test_changes_are_from_a_hit_to_the_next_of_its_drum():
+    hits = make_hits(excerpt=(0, 0, 0, 0, 1, 1), drum=(0, 1, 0, 0, 0, 0), grid_beat=(0, 0.5, 1, 2.5, 3, 3.5),
+                     velocity=(10, 99, 30, 50, 80, 81), offset_ms=(0,) * 6)  # fmt: skip
+    assert changes(hits, "velocity").tolist() == [20, 1]
+
+
+def test_a_player_is_judged_by_all_draws():
+    real = make_hits(offset_ms=(0, 10, -10))
+    assert judge([real], real) == {
+        "timing_ms": 0, "velocity": 0, "kl_timing": 0, "kl_velocity": 0, "change_ms": 15, "change_velocity": 35,
+    }  # fmt: skip
+    row = judge([real, real._replace(offset_ms=real.offset_ms + 6, velocity=real.velocity + 2)], real)
+    assert (row["timing_ms"], row["velocity"], row["change_ms"]) == (3, 1, 15)
+    assert row["kl_timing"] > 0
+
+
+def test_a_gain_has_the_interval_of_songs():
+    distance, nearest, song = np.asarray([1.0, 1, 1, 4]), np.asarray([2.0, 2, 2, 2]), np.asarray([0, 0, 0, 2])
+    row = gain(distance, nearest, song)
+    assert row["nearer_ms"] == pytest.approx(0.25)
+    assert row["low_ms"] == -2
+    assert row["high_ms"] == 1
 
 
 def test_divergence_is_nought_between_equals_and_grows():
@@ -74,17 +100,19 @@ def test_every_player_has_a_row(monkeypatch):
     monkeypatch.setattr(humanization, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(humanization, "select", lambda songs, *, split, **_: [s for s in songs if s.split == split])
     rows = compare(make_run(), draws=2)
-    assert len(rows) == 7
-    quantized, place, late, _, mean, _, moved = rows
+    assert len(rows) == 9
+    drummers, quantized, place, _, late, drawn, mean, loose, _ = rows
+    assert (drummers["timing_ms"], drummers["velocity"], drummers["kl_timing"]) == (0, 0, 0)
     assert late["velocity"] == quantized["velocity"]
     assert late["timing_ms"] != quantized["timing_ms"]
-    assert quantized["timing_ms"] > 0
+    assert quantized["timing_ms"] > quantized["change_ms"] == 0
+    assert drawn["change_ms"] < loose["change_ms"]
     assert place["velocity"] <= quantized["velocity"]  # train and held out are the same songs
     assert all(np.isfinite(v) for row in rows for v in list(row.values())[1:])
-    assert mean["player"] == "the model, mean of 2 draws"
-    assert moved["velocity"] == mean["velocity"]
-    assert moved["timing_ms"] != mean["timing_ms"]
-    assert make_table(rows).count("\n") == 9
+    assert [row["player"] for row in (drawn, mean, loose)] == [
+        "the model, spread 0.4, one draw", "the model, spread 0.4, mean of 2 draws", "the model, spread 1, one draw",
+    ]  # fmt: skip
+    assert make_table(rows).count("\n") == 11
 
 
 def test_a_plain_model_cannot_be_judged():

@@ -181,7 +181,7 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
 
 def scores_of(model, params, stats, tokens, *, axis=None, noise=None, codec=CODEC):
     context = stack([CONTEXT] * len(tokens))
-    example = Example(tokens, place_of(codec, context, clock(codec, tokens, 0)[:, :-1]), context)
+    example = Example(tokens, tokens, place_of(codec, context, clock(codec, tokens, 0)[:, :-1]), context)
     scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, axis)
     return sum(jnp.sum(score.nll) for score in scores), stats
 

@@ -118,6 +118,12 @@ def given_tokens():
     return random_tokens(0, BATCH, NUM_STEPS)
 
 
+def given_hits():
+    clamp = given_tokens()
+    clamp[..., 1:] = FREE
+    return clamp
+
+
 def test_nothing_is_left_to_choose():
     samples, _ = sample(clamp=given_tokens())
     np.testing.assert_array_equal(samples.tokens, given_tokens())
@@ -134,12 +140,58 @@ def test_a_given_beginning_is_continued():
 
 
 def test_given_hits_are_played_in_a_new_way():
-    clamp = given_tokens()
-    clamp[..., 1:] = FREE
-    tokens = sample(clamp=clamp)[0].tokens
+    tokens = sample(clamp=given_hits())[0].tokens
     np.testing.assert_array_equal(tokens[..., 0], given_tokens()[..., 0])
     np.testing.assert_array_equal(tokens != ABSENT, given_tokens() != ABSENT)
     assert not np.array_equal(tokens, given_tokens())
+
+
+def test_without_spread_expression_is_its_median():
+    samples, request = sample(clamp=given_hits(), spread=0.0)
+    np.testing.assert_array_equal(samples.tokens, sample(key=9, clamp=given_hits(), spread=0.0)[0].tokens)
+    logits = teacher_logits(samples.tokens, request.context)
+    for i, where in enumerate(field_slices(CODEC.fields)[1:], 1):
+        value = samples.tokens[..., where]
+        below = np.cumsum(jax.nn.softmax(logits[i]), axis=-1)
+        below = np.concatenate([np.zeros_like(below[..., :1]), below], axis=-1)
+        low, high = (np.take_along_axis(below, np.maximum(value, 0)[..., None] + i, -1)[..., 0] for i in (0, 1))
+        exists = value != ABSENT
+        assert (low[exists] < 0.5 + 1e-5).all()
+        assert (high[exists] > 0.5 - 1e-5).all()
+
+
+def test_spread_is_of_expression_alone_and_grows():
+    def deviation(tokens):
+        given, (median, _) = given_hits(), sample(clamp=given_hits(), spread=0.0)
+        np.testing.assert_array_equal(tokens[..., 0], given[..., 0])
+        return np.abs(tokens - median.tokens).sum()
+
+    far = [deviation(sample(clamp=given_hits(), spread=spread)[0].tokens) for spread in (0.0, 0.3, 0.7, 1.0)]
+    assert far == sorted(far)
+    assert far[0] < far[1] < far[3]
+    hits = [sample(spread=spread, temperature=(3.0, 1.0, 1.0))[0].tokens[:, 0, 0] for spread in (0.0, 1.0)]
+    np.testing.assert_array_equal(*hits)  # of the first step, which nothing came before
+
+
+@pytest.mark.parametrize("unheard", ["velocity", "offset"])
+def test_what_is_not_heard_changes_nothing_that_follows(unheard):
+    """Other values of a field in the first bar: what follows is the same only where the field is not heard."""
+    names = [field.name for field in CODEC.fields]
+
+    def rest(value, name):
+        clamp = given_hits()
+        where = field_slices(CODEC.fields)[names.index(name)]
+        clamp[:, :8, where] = value
+        # All but what is changed is given for the bar, for a step's velocity is heard by its own offset.
+        others = [w for n, w in zip(names, field_slices(CODEC.fields), strict=True) if n not in ("hits", name)]
+        for other in others:
+            clamp[:, :8, other] = given_tokens()[:, :8, other]
+        _, request = sample(clamp=clamp)
+        request = request._replace(unheard=np.asarray([n == unheard for n in names]))
+        return np.asarray(sampler()(*params(), jax.random.key(0), request).tokens)[:, 8:]
+
+    for name in ("velocity", "offset"):
+        assert np.array_equal(rest(0, name), rest(3, name)) == (name == unheard)
 
 
 def test_a_velocity_given_for_a_drum_that_is_not_hit_is_not_there():
@@ -188,6 +240,7 @@ def test_another_request_does_not_compile_anew():
         ({"temperature": (1.0,), "top_k": -1}, "top_k is -1"),
         ({"temperature": (1.0,), "top_p": 0.0}, "top_p is 0"),
         ({"temperature": (1.0,), "top_p": 1.1}, "top_p is 1.1"),
+        ({"temperature": (1.0,), "spread": 1.5}, "spread is 1.5"),
     ],
 )
 def test_controls_that_cannot_be_are_refused(controls, message):

@@ -33,6 +33,7 @@ HYPER = Hyper(
     dropout=np.float32(0.2),
     context_dropout=np.float32(0.1),
     measured_dropout=np.float32(0.5),
+    history_dropout=np.zeros(3, np.float32),
     average_decay=np.float32(0.9),
     field_weights=np.asarray([1.0, 0.5, 0.25], np.float32),
     augment=Strength(*map(np.float32, Strength())),
@@ -152,12 +153,15 @@ def test_every_step_sees_other_windows():
     assert len(set(losses.tolist())) == 4
 
 
-def test_dropout_and_context_dropout_are_at_work():
+def test_dropout_of_every_kind_is_at_work():
     still = {"learning_rate": np.float32(0), "dropout": np.float32(0), "context_dropout": np.float32(0)}
     first = {}
     for name in ("nothing", "dropout", "context_dropout"):
         first[name] = float(run([1], **(still | {name: np.float32(0.5)} if name in still else still))[1][0])
-    assert len(set(first.values())) == 3
+    for field in range(3):
+        hidden = np.eye(3, dtype=np.float32)[field]
+        first[f"history {field}"] = float(run([1], **still, history_dropout=hidden)[1][0])
+    assert len(set(first.values())) == 6
 
 
 def test_augmentation_follows_its_schedule_and_changes_nothing_at_0():

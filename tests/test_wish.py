@@ -3,7 +3,9 @@
 import pytest
 from tiny import CODEC, make_song
 
+from configs import default
 from drumjax.grooves import Groove
+from drumjax.settings import make_settings
 from drumjax.tasks import TaskError
 from drumjax.wish import Wish
 
@@ -60,6 +62,12 @@ def test_other_music_has_the_bars_it_has():
     assert wish.num_bars(SONG, None, 8) == wish.num_bars(SONG, 4, 8) == 4
     with pytest.raises(TaskError, match=r"a.mid has 4 bars; --bars goes with --prompt"):
         wish.num_bars(SONG, 8, 8)
+
+
+def test_humanizing_has_a_spread_of_its_own():
+    defaults = make_settings(default.get_config().to_dict()).sample
+    assert Wish(humanize="a.mid").defaults(defaults).spread == defaults.humanize_spread < 1
+    assert Wish(vary="a.mid").defaults(defaults) == Wish().defaults(defaults) == defaults
 
 
 @pytest.mark.parametrize("infill", ["a", "-2", "2-b", "1.5"])

@@ -32,7 +32,8 @@ class Field:
 
     features [size, D] float32 says what values have in common (which drums a chord holds, how loud a bin is), so
     that a model can share what it learns about one value with its relatives. `rest` is the value that means that
-    nothing happens, None if there is none.
+    nothing happens, None if there is none. `is_expression` says that it is how a note is played, in values from least
+    to most, and not which note it is or when.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Field:
     features: np.ndarray
     count: int = 1
     rest: int | None = None
+    is_expression: bool = False
 
 
 class Place(NamedTuple):
@@ -135,6 +137,12 @@ def field_slices(fields: tuple[Field, ...]) -> tuple[slice, ...]:
     """Where each field's variables lie in the last axis of the tokens."""
     ends = np.cumsum([field.count for field in fields])
     return tuple(slice(int(end) - field.count, int(end)) for end, field in zip(ends, fields, strict=True))
+
+
+def per_variable(fields: tuple[Field, ...], values: Array) -> Array:
+    """What is said of each field [fields], of each variable of a token [F]."""
+    counts = np.asarray([field.count for field in fields])
+    return jnp.repeat(jnp.asarray(values), counts, total_repeat_length=int(counts.sum()))
 
 
 def clock(codec: Codec, tokens: Array, start: Array) -> Array:

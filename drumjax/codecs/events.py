@@ -57,7 +57,8 @@ class EventCodec:
         if len(lengths):
             fields.append(Field("duration", len(lengths), length_features(lengths, self._usual_beat)))
         if self.velocity_bins:
-            fields.append(Field("velocity", self.velocity_bins, scale_features(self.velocity_bins)))
+            features = scale_features(self.velocity_bins)
+            fields.append(Field("velocity", self.velocity_bins, features, is_expression=True))
         shifts = np.arange(self._max_shift + 1)
         return (*fields, Field("shift", len(shifts), length_features(shifts, self._usual_beat)))
 

@@ -42,9 +42,8 @@ class GridCodec:
         hits = Field("hits", 2**num, chord_features(num), rest=0)
         if not self.expressive:
             return (hits,)
-        velocity = Field("velocity", self.velocity_bins, scale_features(self.velocity_bins), num)
-        offset = Field("offset", self.offset_bins, scale_features(self.offset_bins), num)
-        return (hits, velocity, offset)
+        sizes = {"velocity": self.velocity_bins, "offset": self.offset_bins}
+        return hits, *(Field(name, n, scale_features(n), num, is_expression=True) for name, n in sizes.items())
 
     @property
     def num_positions(self) -> int:

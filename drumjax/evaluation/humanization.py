@@ -3,28 +3,28 @@
     python -m drumjax.evaluation.humanization --workdir runs/rock
 
 Held-out performances are reduced to their hits on the grid, and the model chooses velocity and timing of each, as
-`run_sample.py --humanize` does; as it plays them, and moved as `--lean` does it, so that each excerpt leans as those of
-the training split do on average, since which way a drummer leans the hits do not tell. Set beside what was really
-played, and beside three who know nothing of music: the quantizer (on the grid, all hits at the mean velocity), the
-mean of the same drum at the same place in the bar, learned from the training split, and that lean alone.
+`run_sample.py --humanize` does, told style, tempo and metre; also as widely spread as people's are (`--spread 1`).
+Set beside what was really played, and beside some who know nothing of music: the quantizer (on the grid, all hits at
+the mean velocity), the mean and the median of the same drum at the same place in the bar, learned from the training
+split, and all hits as early as the median of all.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from drumjax.codecs import FREE
 from drumjax.codecs.grid import GridCodec
-from drumjax.controls import make_controls
+from drumjax.controls import humanize_defaults, make_controls
 from drumjax.corpus import max_notes, pack, window_at
 from drumjax.datasets import load_dataset, select
 from drumjax.evaluation.command import Amount, ask, make_table
-from drumjax.lean import lean_ms
+from drumjax.evaluation.prediction import bootstrap
 from drumjax.notes import Context, Song
-from drumjax.request import Request
+from drumjax.request import Controls, Request
 from drumjax.runs import Run
 from drumjax.sample import make_sampler
 from drumjax.tasks import TaskError
@@ -36,23 +36,26 @@ DRAWS = Amount("draws", 32, "performances of each excerpt")
 VELOCITY_BINS = np.linspace(0, 128, 33)
 OFFSET_BINS = np.linspace(-100, 100, 41)
 ADDED = 0.5
+NEAR_BEATS = 1.0  # hits of a drum so close to each other are neighbours
 
 
 class Hits(NamedTuple):
     """Of all hits [n] of some excerpts: where and what they are, and how they were played."""
 
     excerpt: np.ndarray
+    drum: np.ndarray  # class of the kit
     grid_beat: np.ndarray  # of the step, in beats from the excerpt's beginning
-    place: np.ndarray  # drum * positions + position in the bar
+    position: np.ndarray  # step in the bar
     velocity: np.ndarray  # 1..127
     offset_ms: np.ndarray
 
 
 class Excerpts(NamedTuple):
-    """tokens [E, T, F], context [E]; T is the same for all, ABSENT beyond a song's end."""
+    """tokens [E, T, F], context [E], and the song [E] each is of; T is the same for all, ABSENT beyond a song's end."""
 
     tokens: np.ndarray
     context: Context
+    song: np.ndarray
 
 
 def cut(songs: Sequence[Song], codec: GridCodec, styles: Sequence[str]) -> Excerpts:
@@ -70,7 +73,8 @@ def cut(songs: Sequence[Song], codec: GridCodec, styles: Sequence[str]) -> Excer
         window = window_at(device, song, start, beats, num_notes)
         return codec.encode(window, codec.num_steps(beats, num_notes)), window.context
 
-    return Excerpts(*jax.tree.map(np.asarray, take(song, start)))
+    tokens, context = jax.tree.map(np.asarray, take(song, start))
+    return Excerpts(tokens, context, song)
 
 
 def hits_of(tokens: np.ndarray, context: Context, codec: GridCodec) -> Hits:
@@ -78,39 +82,26 @@ def hits_of(tokens: np.ndarray, context: Context, codec: GridCodec) -> Hits:
     num = codec.kit.num_classes
     velocity, offset = tokens[..., 1 : 1 + num], tokens[..., 1 + num :]
     is_hit = velocity >= 0
-    steps = np.arange(tokens.shape[1])[None, :, None] % round(4 * codec.steps_per_beat)
+    steps = np.arange(tokens.shape[1])[:, None]
     where = (
         np.arange(len(tokens))[:, None, None],
-        np.arange(tokens.shape[1])[None, :, None] / codec.steps_per_beat,
-        np.arange(num) * round(4 * codec.steps_per_beat) + steps,
+        np.arange(num),
+        steps / codec.steps_per_beat,
+        steps % round(4 * codec.steps_per_beat),
     )
-    excerpt, grid_beat, place = (np.broadcast_to(x, is_hit.shape)[is_hit] for x in where)
+    excerpt, drum, grid_beat, position = (np.broadcast_to(x, is_hit.shape)[is_hit] for x in where)
     step_ms = 60_000 / np.asarray(context.tempo_bpm)[:, None, None] / codec.steps_per_beat
     played_ms = ((offset + 0.5) / codec.offset_bins - 0.5) * step_ms
     played = np.ceil((velocity + 0.5) * (128 / codec.velocity_bins) - 0.5)
-    return Hits(excerpt, grid_beat, place, played[is_hit].astype(float), played_ms[is_hit])
+    return Hits(excerpt, drum, grid_beat, position, played[is_hit].astype(float), played_ms[is_hit])
 
 
-def leans_of(hits: Hits, tempo_bpm: np.ndarray) -> np.ndarray:
-    """How each excerpt [E] leans, in ms; NaN where it has no hit near a beat."""
-    onset = hits.grid_beat + hits.offset_ms * tempo_bpm[hits.excerpt] / 60_000
-    ends = np.searchsorted(hits.excerpt, np.arange(len(tempo_bpm) + 1))  # hits are in the order of excerpts
-    return np.asarray([lean_ms(onset[ends[e] : ends[e + 1]], bpm, 4.0) for e, bpm in enumerate(tempo_bpm)])
-
-
-def lean_as(hits: Hits, tempo_bpm: np.ndarray, wanted_ms: float) -> np.ndarray:
-    """Offsets [n], those of each excerpt moved together so that it leans as wanted, as `--lean` does it."""
-    return hits.offset_ms + np.nan_to_num(wanted_ms - leans_of(hits, tempo_bpm))[hits.excerpt]
-
-
-def humanize(run: Run, excerpts: Excerpts, draws: int) -> list[np.ndarray]:
+def humanize(run: Run, excerpts: Excerpts, controls: Controls, draws: int) -> Iterator[np.ndarray]:
     """Tokens [E, T, F] of each draw: the excerpts' hits, with velocities and offsets chosen anew."""
-    sampler = make_sampler(run.model, run.codec)
-    controls = make_controls(run.settings.sample, run.codec.fields)
+    sampler = make_sampler(run.model, run.codec, guided=controls.guidance != 1)
     clamp = excerpts.tokens.copy()
     clamp[..., 1:] = FREE
     count, steps, _ = clamp.shape
-    chosen = []
     for draw in range(draws):
         parts = []
         for first in range(0, count, BATCH):
@@ -122,21 +113,28 @@ def humanize(run: Run, excerpts: Excerpts, draws: int) -> list[np.ndarray]:
                 keep=np.full((BATCH, steps), -1, np.int32),
                 end=(excerpts.tokens[rows, :, 0] >= 0).sum(axis=1, dtype=np.int32),
                 fill_every=np.int32(0),
-                guidance=np.float32(1),
+                unheard=np.asarray([field.name in run.unheard for field in run.codec.fields]),
+                guidance=np.float32(controls.guidance),
                 temperature=np.asarray(controls.temperature, np.float32),
+                spread=np.float32(controls.spread),
                 top_k=np.int32(controls.top_k),
                 top_p=np.float32(controls.top_p),
                 no_repeat=np.int32(0),
             )
             tokens = np.asarray(sampler(run.params, run.stats, jax.random.key(0), request).tokens)
             parts.append(tokens[: min(BATCH, count - first)])
-        chosen.append(np.concatenate(parts))
-    return chosen
+        yield np.concatenate(parts)
 
 
 def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
-    """A row per player: mean absolute errors of timing (ms) and velocity, and KL divergences of their histograms (nats)
-    from those of what was played."""
+    """A row per player.
+
+    timing_ms, velocity           mean absolute distance from what was played
+    kl_timing, kl_velocity        KL divergence of their distributions from the drummers', nats
+    change_ms, change_velocity    mean absolute change from a hit to the next one of the same drum within a beat
+    nearer_ms, low_ms, high_ms    how much nearer in time than the nearest of those who know nothing of music, and
+                                  between what other songs would have it (bootstrap, 95%)
+    """
     codec = run.codec
     if not isinstance(codec, GridCodec):
         raise TaskError("this compares models of a grid, which know where hits are apart from how they are played")
@@ -146,42 +144,73 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     filters = {**dataclasses.asdict(run.settings.validation), "fill": "beat", "time_signatures": ("4/4",)}
     held_out = cut(select(songs, split="validation", **filters), codec, run.styles)
     train = cut(select(songs, split="train", **filters), codec, run.styles)
-    real, learned = (hits_of(*excerpts, codec) for excerpts in (held_out, train))
-    sampled = [hits_of(tokens, held_out.context, codec) for tokens in humanize(run, held_out, draws)]
-    velocity, offset = (np.stack([getattr(hits, name) for hits in sampled]) for name in ("velocity", "offset_ms"))
-    usual = float(np.nanmean(leans_of(learned, train.context.tempo_bpm)))
-    moved = np.stack([lean_as(hits, held_out.context.tempo_bpm, usual) for hits in sampled])
-    by_place = {name: mean_by_place(learned, real.place, name) for name in ("velocity", "offset_ms")}
-    flat = np.full(len(real.velocity), learned.velocity.mean())
-    louder, later = velocity.mean(axis=0)[None], offset.mean(axis=0)[None]
-    players = {
-        "quantized, one velocity": (flat[None], np.zeros((1, len(flat)))),
-        "mean of drum and place": (by_place["velocity"][None], by_place["offset_ms"][None]),
-        f"every hit {usual:.1f} ms late": (flat[None], np.full((1, len(flat)), usual)),
-        "the model, one draw": (velocity, offset),
-        f"the model, mean of {draws} draws": (louder, later),
-        f"the model, leaning {usual:.1f} ms, one draw": (velocity, moved),
-        f"the model, leaning {usual:.1f} ms, mean of {draws} draws": (louder, moved.mean(axis=0)[None]),
+    real, learned = (hits_of(some.tokens, some.context, codec) for some in (held_out, train))
+    names = ("velocity", "offset_ms")
+    even, usual = np.full(len(real.velocity), learned.velocity.mean()), np.median(learned.offset_ms)
+    simple = {
+        "quantized, one velocity": real._replace(velocity=even, offset_ms=0 * even),
+        "mean of drum and place": real._replace(**{name: by_place(learned, real, name, np.mean) for name in names}),
+        "median of drum and place": real._replace(**{name: by_place(learned, real, name, np.median) for name in names}),
+        f"every hit {usual:.1f} ms late, one velocity": real._replace(velocity=even, offset_ms=0 * even + usual),
     }
-    rows: list[dict[str, float | str]] = []
-    for name, (velocities, offsets) in players.items():
-        rows.append({
-            "player": name,
-            "timing_ms": float(np.mean(np.abs(offsets - real.offset_ms[None]))),
-            "velocity": float(np.mean(np.abs(velocities - real.velocity[None]))),
-            "kl_timing": divergence(real.offset_ms, offsets, OFFSET_BINS),
-            "kl_velocity": divergence(real.velocity, velocities, VELOCITY_BINS),
-        })  # fmt: skip
-    return rows
+    players = {"the drummers": [real], **{name: [hits] for name, hits in simple.items()}}
+    controls = make_controls(humanize_defaults(run.settings.sample), codec.fields)
+    for spread in sorted({controls.spread, 1.0}):
+        tokens = humanize(run, held_out, dataclasses.replace(controls, spread=spread), draws)
+        drawn = [hits_of(draw, held_out.context, codec) for draw in tokens]
+        expected = {name: np.mean([getattr(hits, name) for hits in drawn], axis=0) for name in names}
+        players[f"the model, spread {spread:g}, one draw"] = drawn
+        players[f"the model, spread {spread:g}, mean of {draws} draws"] = [real._replace(**expected)]
+    distance = {name: distance_ms(hits, real) for name, hits in players.items()}
+    nearest = min((distance[name] for name in simple), key=np.mean)
+    song = held_out.song[real.excerpt]
+    return [
+        {"player": name, **judge(drawn, real), **gain(distance[name], nearest, song)} for name, drawn in players.items()
+    ]
 
 
-def mean_by_place(learned: Hits, place: np.ndarray, name: str) -> np.ndarray:
-    """The mean [n] of the training hits at each hit's place; of all of them where there were none."""
+def distance_ms(drawn: Sequence[Hits], real: Hits) -> np.ndarray:
+    """How far each hit [n] lies from where it was played, on average over the draws."""
+    return np.mean([np.abs(hits.offset_ms - real.offset_ms) for hits in drawn], axis=0)
+
+
+def judge(drawn: Sequence[Hits], real: Hits) -> dict[str, float]:
+    """How some draws compare with what was played; see compare."""
+    velocity, offset_ms = (np.stack([getattr(hits, name) for hits in drawn]) for name in ("velocity", "offset_ms"))
+    later, louder = (np.concatenate([changes(hits, name) for hits in drawn]) for name in ("offset_ms", "velocity"))
+    return {
+        "timing_ms": float(distance_ms(drawn, real).mean()),
+        "velocity": float(np.abs(velocity - real.velocity).mean()),
+        "kl_timing": divergence(real.offset_ms, offset_ms, OFFSET_BINS),
+        "kl_velocity": divergence(real.velocity, velocity, VELOCITY_BINS),
+        "change_ms": float(np.abs(later).mean()),
+        "change_velocity": float(np.abs(louder).mean()),
+    }
+
+
+def gain(distance: np.ndarray, nearest: np.ndarray, song: np.ndarray) -> dict[str, float]:
+    """By how much the distances [n] are smaller than the others', with the interval over songs [n]."""
+    count = np.bincount(song)
+    nearer, low, high = bootstrap(np.bincount(song, nearest - distance)[count > 0], count[count > 0])
+    return {"nearer_ms": nearer, "low_ms": low, "high_ms": high}
+
+
+def changes(hits: Hits, name: str) -> np.ndarray:
+    """By how much each hit differs in `name` from the one of the same drum before it, if that is within NEAR_BEATS."""
+    order = np.lexsort((hits.grid_beat, hits.drum, hits.excerpt))
+    excerpt, drum, beat, value = (x[order] for x in (hits.excerpt, hits.drum, hits.grid_beat, getattr(hits, name)))
+    near = (np.diff(excerpt) == 0) & (np.diff(drum) == 0) & (np.diff(beat) <= NEAR_BEATS)
+    return np.diff(value)[near]
+
+
+def by_place(learned: Hits, hits: Hits, name: str, middle: Callable[[np.ndarray], Any]) -> np.ndarray:
+    """The middle [n] of the training hits of each hit's drum at its place in the bar; of all where there were none."""
+    width = 1 + max(learned.position.max(), hits.position.max())
+    known, asked = (some.drum * width + some.position for some in (learned, hits))
     values = getattr(learned, name)
-    size = max(learned.place.max(), place.max()) + 1
-    count = np.bincount(learned.place, minlength=size)
-    total = np.bincount(learned.place, values, minlength=size)
-    return np.where(count > 0, total / np.maximum(count, 1), values.mean())[place]
+    middles = {place: middle(values[known == place]) for place in np.intersect1d(known, asked).tolist()}
+    everywhere = middle(values)
+    return np.asarray([middles.get(place, everywhere) for place in asked.tolist()])
 
 
 def divergence(real: np.ndarray, played: np.ndarray, bins: np.ndarray) -> float:

@@ -56,7 +56,7 @@ def describe(row: dict[str, Any]) -> str:
         parts.append("temperature " + " ".join(f"{name}={value:g}" for name, value in row["temperature"].items()))
     parts += [
         f"{name} {row[name]:g}"
-        for name, neutral in (("top_k", 0), ("top_p", 1), ("guidance", 1), ("no_repeat", 0))
+        for name, neutral in (("spread", 1), ("top_k", 0), ("top_p", 1), ("guidance", 1), ("no_repeat", 0))
         if row[name] != neutral
     ]
     parts.append(f"seed {row['seed']}, number {row['index']}")
