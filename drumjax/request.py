@@ -26,8 +26,8 @@ class Request(NamedTuple):
     end          [B] int32, the tick at which each sample ends
     fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
     unheard      [fields] bool, whether what was chosen for a field before is not heard
-    guidance     float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it plays as
-                 asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
+    guidance     [fields] float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it
+                 plays as asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
     temperature  [fields] float32, >= 0; 0 takes the most likely value
     spread       float32, 0..1: how far expression strays from its median, 1 as the odds are, 0 not at all
     top_k        int32, keep only the k most likely values; 0 keeps all

@@ -150,7 +150,7 @@ def _ask(
     if guided:
         both = model.head(params, field, hidden, _stack(tokens, tokens)[:, None])[0]
         logits, untold = jnp.split(both, 2)
-        guided_logits = untold + request.guidance * (logits - untold)
+        guided_logits = untold + request.guidance[field] * (logits - untold)
     else:
         guided_logits = logits = model.head(params, field, hidden, tokens[:, None])[0]
     if field == codec.partial_field:

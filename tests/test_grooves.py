@@ -94,6 +94,11 @@ def test_requests_are_padded_to_buckets(bars, time_signature, num_steps):
     assert (request.temperature.tolist(), request.top_k, request.top_p) == ([1, 0.5, 0], 3, 0.5)
 
 
+def test_what_is_asked_for_is_not_exaggerated_in_timing():
+    request = make_request(make(), NINE, STYLES, Controls((1.0, 1.0, 1.0), guidance=2.0), range(2))
+    assert request.guidance.tolist() == [2, 2, 1]
+
+
 def test_songs_are_cut_to_the_length_asked_for():
     groove, beats = make(bars=3, time_signature="7/8", bpm=87.0), 10.5
     tokens = random_tokens(0, 2, 64)

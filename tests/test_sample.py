@@ -297,7 +297,7 @@ def test_guidance_goes_from_untold_over_asked_to_beyond():
 
     def tokens(guidance):
         _, request = sample()
-        request = request._replace(guidance=np.float32(guidance))
+        request = request._replace(guidance=np.full(3, guidance, np.float32))
         return np.asarray(guided(*params(), jax.random.key(0), request).tokens)
 
     base, request = sample()

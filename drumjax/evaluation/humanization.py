@@ -114,7 +114,7 @@ def humanize(run: Run, excerpts: Excerpts, controls: Controls, draws: int) -> It
                 end=(excerpts.tokens[rows, :, 0] >= 0).sum(axis=1, dtype=np.int32),
                 fill_every=np.int32(0),
                 unheard=np.asarray([field.name in run.unheard for field in run.codec.fields]),
-                guidance=np.float32(controls.guidance),
+                guidance=np.full(len(run.codec.fields), controls.guidance, np.float32),
                 temperature=np.asarray(controls.temperature, np.float32),
                 spread=np.float32(controls.spread),
                 top_k=np.int32(controls.top_k),
