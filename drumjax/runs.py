@@ -82,7 +82,11 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         tree, metadata = checkpoints.restore_params(which)
     if metadata.get("format") != FORMAT:
-        raise RunError(f"{workdir}: checkpoint format {metadata.get('format')!r}, this drumjax reads {FORMAT}")
+        found = metadata.get("format")
+        raise RunError(
+            f"{workdir} has checkpoints of format {found!r}, and this drumjax reads {FORMAT}: train again, or play it "
+            "with the version that trained it"
+        )
     settings = make_settings(metadata["config"])
     styles = tuple(metadata["styles"])
     settings = dataclasses.replace(settings, sample=known_defaults(settings.sample, settings.model, styles))

@@ -132,6 +132,12 @@ def test_result_and_checkpoints(finished):
     assert load_run(workdir, "best").step == best
 
 
+def test_a_run_of_another_format_is_refused(finished, monkeypatch):
+    monkeypatch.setattr("drumjax.runs.FORMAT", 0)
+    with pytest.raises(RunError, match=r"has checkpoints of format \d+, and this drumjax reads 0: train again"):
+        load_run(finished[0])
+
+
 def test_config_is_kept_with_what_it_was_trained_on(finished, songs):
     saved = json.loads((finished[0] / "config.json").read_text())
     assert saved["config"] == make_config(songs, {"train.num_steps": NUM_STEPS})
