@@ -30,13 +30,15 @@ _DENSITY = flags.DEFINE_float("density", None, "Notes per beat, up to 24; 0 leav
 _DYNAMICS = flags.DEFINE_float("dynamics", None, "Mean velocity, 1..127; 0 leaves it open.")
 _LEAN = flags.DEFINE_float("lean", None, "Milliseconds behind the beat on average: 10 is laid back, -10 pushes.")
 _GUIDANCE = flags.DEFINE_float(
-    "guidance", None, "How much style, fills, density and dynamics count: 1 as learned, 2 exaggerated (0..10)."
+    "guidance",
+    None,
+    "How much style, fills, density and dynamics count, but for timing: 1 as learned, 2 exaggerated (0..10).",
 )
 _TEMPERATURE = flags.DEFINE_string(
     "temperature", None, "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8."
 )
 _SPREAD = flags.DEFINE_float(
-    "spread", None, "How far velocity and timing stray: 1 as widely as drummers do, 0 always what is most usual."
+    "spread", None, "How far velocity and timing stray from their medians: 1 as widely as drummers do, 0 not at all."
 )
 _TOP_K = flags.DEFINE_integer("top_k", None, "Choose among the k most likely values only; 0 among all.")
 _TOP_P = flags.DEFINE_float("top_p", None, "Choose among the likeliest values up to this probability; 1 among all.")
@@ -93,10 +95,10 @@ def play() -> None:
         lean=_LEAN.value, num_notes=_NUM_NOTES.value,
     )  # fmt: skip
     controls = make_controls(
-        wish.defaults(defaults), run.codec.fields, temperature=_TEMPERATURE.value, spread=_SPREAD.value,
+        wish.sample_settings(run), run.codec.fields, temperature=_TEMPERATURE.value, spread=_SPREAD.value,
         top_k=_TOP_K.value, top_p=_TOP_P.value, guidance=_GUIDANCE.value, no_repeat=_NO_REPEAT.value,
     )  # fmt: skip
-    task = wish.task(song, groove, run.codec, run.unheard) if song else None
+    task = wish.task(song, groove, run) if song else None
     out_map = read_map(_OUT_KIT.value, need_kit(run.codec).names) if _OUT_KIT.value else None
     job = Job(groove, controls, _NUM_SAMPLES.value, _SEED.value, task, out_map)
 

@@ -103,7 +103,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.dropout = 0.3
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
     train.measured_dropout = 0.5  # odds that density and dynamics are hidden; held-out songs are judged without
-    train.history_dropout = ()  # odds, by field as field_weights, that its earlier values are hidden from an example
+    train.history_dropout = ""  # such as offset=0.25: odds that its earlier values are hidden from an example
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
     train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset, or the codec's others
     train.matmul_precision = "default"  # of the device; bfloat16, tensorfloat32, float32 where it knows them
@@ -122,9 +122,9 @@ def get_config() -> ml_collections.ConfigDict:
     sample.fill_every = 0  # every so many bars one is a fill; 0: none is asked for
     sample.density = 0.0  # notes per beat; 0 leaves it open
     sample.dynamics = 0.0  # mean velocity; 0 leaves it open
-    sample.guidance = 1.0  # above 1 exaggerates what is asked for, at twice the work
+    sample.guidance = 1.0  # above 1 exaggerates what is asked for, but not in offsets, at twice the work
     sample.spread = 1.0  # how far velocity and timing stray from their medians: 1 as drummers do, 0 not at all
-    sample.humanize_spread = 0.4  # the same, where --humanize plays given notes; its guidance is 1
+    sample.humanize_spread = 1.0  # the same, where --humanize plays given notes; its guidance is 1
     sample.temperature = "1.0"  # or by field: hits=0.9,velocity=1
     sample.top_k = 0  # 0 keeps all
     sample.top_p = 1.0

@@ -8,7 +8,8 @@ Command:  python run_train.py --config configs/rock_events.py
 Hardware: 2 CPU cores, 1.9 GB of memory
 Time:     20 minutes beside other work
 Score:    77.7 nats a bar on the 16 rock beats held out: drum 0.880, velocity 2.259 and shift 1.650 a hit; rock.py at
-          the same resolution (--config.codec.offset_bins=6): 67.3, of the 96% of their hits that it can tell
+          the same resolution (--config.codec.offset_bins=6 --config.train.history_dropout=""): 67.3, of the 96% of
+          their hits that it can tell
 """
 
 import ml_collections
@@ -25,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.sample.style = "rock"
     config.sample.temperature = "pitch=0.9,shift=0.9"
     config.train.window_notes = 320
-    config.train.history_dropout = ()
+    config.train.history_dropout = ""
+    config.sample.humanize_spread = 1.0
     config.train.field_weights = (1.0, 0.1, 1.0)  # pitch, velocity, shift
     return config

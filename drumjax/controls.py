@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from drumjax.codecs import Field
 from drumjax.request import Controls, RequestError
-from drumjax.settings import SampleSettings
+from drumjax.settings import SampleSettings, read_numbers
 
 
 def humanize_defaults(defaults: SampleSettings) -> SampleSettings:
@@ -45,18 +45,6 @@ def make_controls(
         )
     except ValueError as error:
         raise RequestError(str(error)) from None
-
-
-def read_numbers(text: str) -> list[tuple[str, float | None]]:
-    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
-    pairs: list[tuple[str, float | None]] = []
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        try:
-            pairs.append((name, float(number)))
-        except ValueError:
-            pairs.append((name, None))
-    return pairs
 
 
 def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:

@@ -22,9 +22,6 @@ BUCKET_STEPS = 64
 MAX_DENSITY = 24
 MAX_LEAN_BEATS = 0.0625  # more would move notes to other 16ths
 TEMPO_LIMITS = 20.0, 400.0  # bpm
-# Fields in which what is asked for is not exaggerated. Rock lies some milliseconds behind the mean of all styles; who
-# asks for rock does not want it twice as late.
-UNGUIDED = ("offset",)
 # Where notes are counted: so many steps more, of the notes, as rests may take; and a tick that is never reached.
 SPARE_RESTS, ENDLESS = 0.25, 2**30
 
@@ -141,7 +138,7 @@ def make_request(
         end=np.full(len(number), end, np.int32),
         fill_every=np.int32(groove.fill_every),
         unheard=np.asarray([task is not None and field.name in task.unheard for field in codec.fields]),
-        guidance=np.asarray([1 if f.name in UNGUIDED else controls.guidance for f in codec.fields], np.float32),
+        guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),
         temperature=np.asarray(controls.temperature, np.float32),
         spread=np.float32(controls.spread),
         top_k=np.int32(controls.top_k),

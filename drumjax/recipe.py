@@ -1,16 +1,17 @@
 """From settings to what the training step is given: its numbers, its windows, its augmentation."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from drumjax.augment import Strength
-from drumjax.codecs import Codec
+from drumjax.codecs import Codec, Field
 from drumjax.corpus import Corpus, max_notes
 from drumjax.hyper import Hyper
 from drumjax.schedule import make_strength
-from drumjax.settings import Settings
+from drumjax.settings import Settings, history_odds
 from drumjax.train_step import Augmentation, WindowShape
 
 
@@ -37,9 +38,9 @@ def count_steps(settings: Settings, shape: WindowShape, corpus: Corpus) -> Setti
     return dataclasses.replace(settings, train=dataclasses.replace(t, **changes))
 
 
-def make_hyper(settings: Settings, num_fields: int) -> Hyper:
+def make_hyper(settings: Settings, fields: Sequence[Field]) -> Hyper:
     """The numbers that the settings name, float32."""
-    t = settings.train
+    t, odds = settings.train, history_odds(settings.train, fields)
     return Hyper(
         learning_rate=np.float32(t.learning_rate),
         weight_decay=np.float32(t.weight_decay if t.optimizer == "adamw" else 0.0),
@@ -47,9 +48,9 @@ def make_hyper(settings: Settings, num_fields: int) -> Hyper:
         dropout=np.float32(t.dropout),
         context_dropout=np.float32(t.context_dropout),
         measured_dropout=np.float32(t.measured_dropout),
-        history_dropout=np.asarray((*t.history_dropout, *[0.0] * num_fields)[:num_fields], np.float32),
+        history_dropout=np.asarray([odds.get(field.name, 0) for field in fields], np.float32),
         average_decay=np.float32(t.average_decay),
-        field_weights=np.asarray(t.field_weights[:num_fields], np.float32),
+        field_weights=np.asarray(t.field_weights[: len(fields)], np.float32),
         augment=Strength(*(np.float32(getattr(settings.augment, name)) for name in Strength._fields)),
     )
 

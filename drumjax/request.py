@@ -25,7 +25,7 @@ class Request(NamedTuple):
                  all of it, 0 nothing
     end          [B] int32, the tick at which each sample ends
     fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
-    unheard      [fields] bool, whether what was chosen for a field before is not heard
+    unheard      [fields] bool, whether earlier values of a field, chosen or given, are not heard
     guidance     [fields] float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it
                  plays as asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
     temperature  [fields] float32, >= 0; 0 takes the most likely value

@@ -10,7 +10,7 @@ from drumjax.codecs.choice import make_codec
 from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.model import Model, Params
 from drumjax.music_lstm import ModelSettings, Shape
-from drumjax.settings import TOLD_BY, SampleSettings, Settings, make_settings
+from drumjax.settings import TOLD_BY, SampleSettings, Settings, history_odds, make_settings
 from drumjax.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
@@ -36,14 +36,13 @@ class Run:
     time_signatures: tuple[str, ...] = ()
 
     @property
-    def unheard(self) -> tuple[str, ...]:
-        """The fields of expression that it learned to choose without hearing what they were before.
+    def can_do_without(self) -> tuple[str, ...]:
+        """The fields that it learned to choose without hearing their earlier values: history_dropout above 0.
 
-        Where the notes are given it should: it would take its own chance of being early for the drummer's manner, and
-        wander.
+        Where the notes are given it plays without, for it would take its own chance of being early or late for the
+        drummer's manner, and wander.
         """
-        odds = zip(self.codec.fields, self.settings.train.history_dropout, strict=False)
-        return tuple(field.name for field, rate in odds if field.is_expression and rate > 0)
+        return tuple(name for name, odds in history_odds(self.settings.train, self.codec.fields).items() if odds > 0)
 
 
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:

@@ -9,8 +9,10 @@ import difflib
 import math
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
+from drumjax.codecs import Field
 from drumjax.codecs.choice import CodecSettings
 from drumjax.datasets import DataSettings
 from drumjax.device import MATMUL_PRECISIONS
@@ -65,7 +67,7 @@ class TrainSettings:
     dropout: float
     context_dropout: float
     measured_dropout: float
-    history_dropout: tuple[float, ...]
+    history_dropout: str
     average_decay: float
     field_weights: tuple[float, ...]
     matmul_precision: str
@@ -86,8 +88,6 @@ class TrainSettings:
         for name in ("dropout", "context_dropout", "average_decay"):
             _require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
         _require(0 <= self.measured_dropout <= 1, "train.measured_dropout", self.measured_dropout, "in 0..1")
-        known = all(0 <= odds <= 1 for odds in self.history_dropout)
-        _require(known, "train.history_dropout", self.history_dropout, "in 0..1, each")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(self.optimizer in OPTIMIZERS, "train.optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         precisions = ", ".join(MATMUL_PRECISIONS)
@@ -176,6 +176,30 @@ class Settings:
                  f"'' where data.instrument is {self.data.instrument!r}")  # fmt: skip
         _require(self.codec.kit or self.data.instrument != "drums", "codec.kit", self.codec.kit,
                  "a drum kit where data.instrument is 'drums'")  # fmt: skip
+
+
+def read_numbers(text: str) -> list[tuple[str, float | None]]:
+    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
+    pairs: list[tuple[str, float | None]] = []
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            pairs.append((name, float(number)))
+        except ValueError:
+            pairs.append((name, None))
+    return pairs
+
+
+def history_odds(settings: TrainSettings, fields: Sequence[Field]) -> dict[str, float]:
+    """The fields of history_dropout and their odds. Raises SettingsError unless they are fields of expression: what
+    notes there are, and when, is always heard."""
+    known, text = [field.name for field in fields if field.is_expression], settings.history_dropout
+    odds: dict[str, float] = {}
+    for name, value in read_numbers(text) if text else ():
+        must = f"such as offset=0.25, odds in 0..1 of: {', '.join(known) or 'nothing (this codec has no expression)'}"
+        _require(name in known and value is not None and 0 <= value <= 1, "train.history_dropout", text, must)
+        odds[name] = float(value or 0)
+    return odds
 
 
 def make_settings(config: dict[str, Any]) -> Settings:

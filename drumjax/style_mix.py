@@ -4,9 +4,9 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from drumjax.controls import read_numbers
 from drumjax.request import RequestError
 from drumjax.runs import Run
+from drumjax.settings import read_numbers
 
 
 def add_mix(run: Run, style: str) -> Run:

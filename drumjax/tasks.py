@@ -32,7 +32,7 @@ class Task:
     keep      [T] int32, as in request.Request: what stays of the codec's partial_field
     kept      what is heard as it was, note for note, beside what the sampler chooses; None: all notes are the sampler's
     pitches   [T, 128] int32 or None: what is written for a pitch at a step, so that a side stick stays one
-    unheard   fields of which the model does not hear what it chose before
+    unheard   fields of which the model does not hear earlier values
     amount    odds that a bit of the first variable is let go, each on its own, for every sample anew
     draws     how many samples are drawn for each that is wanted, the likeliest of which is taken
     judged    the steps [first, last) whose likelihood decides, () where draws is 1
@@ -93,8 +93,8 @@ def continue_song(song: Song, codec: Codec, include: bool) -> Task:
 
 
 def humanize_song(song: Song, codec: Codec, unheard: tuple[str, ...] = ()) -> Task:
-    """Keeps every hit and chooses how hard and how early or late it is, without hearing what was chosen so far of the
-    fields `unheard`. Raises TaskError if the codec has no such."""
+    """Keeps every hit and chooses how hard and how early or late it is, without hearing earlier values of the fields
+    `unheard`. Raises TaskError if the codec has no such."""
     if "velocity" not in {field.name for field in codec.fields}:
         raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
     _need_time(codec)

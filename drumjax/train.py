@@ -13,7 +13,7 @@ from drumjax.lock import lock_workdir
 from drumjax.metrics_log import MetricsLog, Progress
 from drumjax.recipe import count_steps, make_window_shape
 from drumjax.runs import make_metadata, make_model
-from drumjax.settings import Settings, SettingsError, make_settings
+from drumjax.settings import Settings, SettingsError, history_odds, make_settings
 from drumjax.train_loop import Result, TrainLoop
 from drumjax.training_data import load_training_data
 from drumjax.transfer import inherited_vocabulary
@@ -35,6 +35,7 @@ def train(config: dict[str, Any], workdir: str | Path, *, num_devices: int = 0) 
     data = load_training_data(settings)
     codec = make_codec(settings.codec, data.vocabulary)
     _check_field_weights(settings, len(codec.fields))
+    history_odds(settings.train, codec.fields)  # before anything is written
     make_workdir(workdir)
     with contextlib.ExitStack() as stack:
         if is_main:

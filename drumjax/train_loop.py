@@ -67,7 +67,7 @@ class TrainLoop:
             noisy=t.dropout > 0, augmentation=make_augmentation(self.settings), matmul_precision=t.matmul_precision,
         )  # fmt: skip
         self.mesh, self.corpus = mesh, replicate(data.corpus, mesh)
-        self.hyper = replicate(make_hyper(self.settings, len(codec.fields)), mesh)
+        self.hyper = replicate(make_hyper(self.settings, codec.fields), mesh)
         # The key goes in as numpy: several processes share no other input.
         key_data = np.asarray(jax.random.key_data(jax.random.key(t.seed)))
         init = jax.jit(

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 
-from drumjax.codecs import Codec
 from drumjax.codecs.events import EventCodec
 from drumjax.controls import humanize_defaults
 from drumjax.datasets import load_dataset
@@ -109,19 +108,20 @@ class Wish:
             raise TaskError(f"{self.path} has {song.num_bars} bars; --bars goes with --prompt only")
         return song.num_bars
 
-    def defaults(self, defaults: SampleSettings) -> SampleSettings:
-        """Those of the run, as they are for what is asked."""
-        return humanize_defaults(defaults) if self.humanize else defaults
+    def sample_settings(self, run: Run) -> SampleSettings:
+        """The run's, as they are for what is asked."""
+        return humanize_defaults(run.settings.sample) if self.humanize else run.settings.sample
 
-    def task(self, song: Song, groove: Groove, codec: Codec, unheard: tuple[str, ...] = ()) -> Task:
-        """What is asked for, done to the song, in the groove's tempo; see humanize_song for `unheard`."""
+    def task(self, song: Song, groove: Groove, run: Run) -> Task:
+        """What is asked for, done to the song, in the groove's tempo."""
+        codec = run.codec
         song = dataclasses.replace(song, tempo_bpm=groove.bpm)
         if not codec.accepts(song.beats_per_bar):
             raise TaskError(f"{self.path}: bars of {groove.time_signature} do not fit the steps of this model")
         if self.prompt:
             return continue_song(song, codec, self.include_prompt)
         if self.humanize:
-            return humanize_song(song, codec, unheard)
+            return humanize_song(song, codec, run.can_do_without)
         if self.vary:
             return vary_song(song, codec, need_kit(codec), self.amount)
         if self.add:

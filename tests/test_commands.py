@@ -12,12 +12,13 @@ import time
 
 import numpy as np
 import pytest
-from tiny_run import ROOT, Programs, digest_of_state, make_flags, read_rows, tree_of, write_songs
+from tiny_run import ROOT, Programs, digest_of_state, make_config, make_flags, read_rows, tree_of, write_songs
 
 from drumjax.checkpoint import Checkpoints
 from drumjax.lock import lock_workdir
 from drumjax.midi import read_midi, write_midi
 from drumjax.notes import Song, make_notes
+from drumjax.train import train
 
 NUM_STEPS = 60
 CHANGES = {
@@ -77,6 +78,16 @@ def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
     songs = [read_midi(out_dir / row["file"]) for row in rows]
     assert all(song.tempo_bpm == pytest.approx(90) and song.num_bars <= 2 for song in songs)
     assert any(len(song.notes.pitch) for song in songs)
+
+
+def test_humanizing_stays_near_what_is_usual(programs, songs, tmp_path):
+    changes = {"codec.expressive": True, "train.history_dropout": "offset=0.25", "sample.humanize_spread": 0.4}
+    train(make_config(songs, changes | {"sample.guidance": 2.0}), tmp_path / "run")
+    flags = [f"--workdir={tmp_path / 'run'}", f"--out_dir={tmp_path / 'out'}", f"--humanize={songs / '0.mid'}"]
+    status, output = programs.run("run_sample.py", *flags, "--num_samples=1")
+    assert status == 0, output
+    row = json.loads((tmp_path / "out" / "manifest.jsonl").read_text())
+    assert (row["task"], row["spread"], row["guidance"]) == ("humanize", 0.4, 1)
 
 
 # ---- a run that is killed
@@ -317,6 +328,7 @@ def test_samples_that_cannot_be_played(programs, songs, finished, tmp_path):
         (command(f"--prompt={piano}"), r"piano\.mid"),
         (command(f"--prompt={bongos}"), r"bongos\.mid has no hit on a drum of roland_td11"),
         (command(f"--humanize={prompt}"), "knows no velocity and timing"),
+        (command("--spread=0.5"), "no velocity and timing, which --spread is about"),
         (command("--infill=9-10", f"--to={prompt}"), "bars 9-10 are not in a song of 4 bars"),
         (command("--add=cowbell", f"--to={prompt}"), "no drum is called 'cowbell'"),
         (command(f"--vary={prompt}", "--kit=gm"), "no drum map 'gm'"),

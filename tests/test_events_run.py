@@ -12,6 +12,7 @@ import pytest
 from tiny import STYLES, make_model, make_params
 from tiny_run import make_config
 
+from configs import default
 from drumjax.answers import make_songs
 from drumjax.checkpoint import Checkpoints
 from drumjax.codecs import ABSENT, clock, field_slices
@@ -27,7 +28,7 @@ from drumjax.midi import read_midi, write_midi
 from drumjax.notes import Song, make_notes
 from drumjax.patterns import PatternError
 from drumjax.request import Controls, RequestError
-from drumjax.runs import load_run
+from drumjax.runs import Run, load_run
 from drumjax.sample import make_sampler
 from drumjax.settings import make_settings
 from drumjax.tasks import TaskError, add_drums, continue_song, humanize_song
@@ -164,10 +165,11 @@ def test_humanizing_keeps_notes_and_about_their_times():
 
 
 def test_what_only_a_grid_can_do_is_said():
+    run = Run(make_settings(default.get_config().to_dict()), CODEC, model(), {}, {}, STYLES, step=1)
     with pytest.raises(TaskError, match="pitched instrument"):
-        Wish(add=("hihat",), to="a.mid").task(melody(), GROOVE, CODEC)
+        Wish(add=("hihat",), to="a.mid").task(melody(), GROOVE, run)
     with pytest.raises(TaskError, match="pitched instrument"):
-        Wish(infill="1", to="a.mid").task(melody(), GROOVE, CODEC)
+        Wish(infill="1", to="a.mid").task(melody(), GROOVE, run)
     from tiny import THREE_DRUMS
 
     with pytest.raises(TaskError, match="trained on a grid"):

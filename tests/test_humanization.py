@@ -86,8 +86,9 @@ def test_divergence_is_nought_between_equals_and_grows():
 
 
 def make_run(codec=CODEC) -> Run:
-    model = make_model(codec, num_layers=1)
-    return Run(make_settings(default.get_config().to_dict()), codec, model, *make_params(model), STYLES, step=1)
+    model, config = make_model(codec, num_layers=1), default.get_config()
+    config.sample.humanize_spread, config.train.history_dropout = 0.4, "offset=0.25" if codec.expressive else ""
+    return Run(make_settings(config.to_dict()), codec, model, *make_params(model), STYLES, step=1)
 
 
 def test_every_player_has_a_row(monkeypatch):
@@ -100,19 +101,21 @@ def test_every_player_has_a_row(monkeypatch):
     monkeypatch.setattr(humanization, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(humanization, "select", lambda songs, *, split, **_: [s for s in songs if s.split == split])
     rows = compare(make_run(), draws=2)
-    assert len(rows) == 9
-    drummers, quantized, place, _, late, drawn, mean, loose, _ = rows
+    assert len(rows) == 11
+    drummers, quantized, place, _, late, drawn, mean, untold, _, loose, _ = rows
     assert (drummers["timing_ms"], drummers["velocity"], drummers["kl_timing"]) == (0, 0, 0)
     assert late["velocity"] == quantized["velocity"]
     assert late["timing_ms"] != quantized["timing_ms"]
     assert quantized["timing_ms"] > quantized["change_ms"] == 0
     assert drawn["change_ms"] < loose["change_ms"]
+    assert untold["timing_ms"] != drawn["timing_ms"]
     assert place["velocity"] <= quantized["velocity"]  # train and held out are the same songs
     assert all(np.isfinite(v) for row in rows for v in list(row.values())[1:])
-    assert [row["player"] for row in (drawn, mean, loose)] == [
-        "the model, spread 0.4, one draw", "the model, spread 0.4, mean of 2 draws", "the model, spread 1, one draw",
+    assert [row["player"] for row in (drawn, mean, untold, loose)] == [
+        "the model, spread 0.4, one draw", "the model, spread 0.4, mean of 2 draws",
+        "the same, not told the style, one draw", "the model, spread 1, one draw",
     ]  # fmt: skip
-    assert make_table(rows).count("\n") == 11
+    assert make_table(rows).count("\n") == 13
 
 
 def test_a_plain_model_cannot_be_judged():

@@ -186,6 +186,30 @@ def scores_of(model, params, stats, tokens, *, axis=None, noise=None, codec=CODE
     return sum(jnp.sum(score.nll) for score in scores), stats
 
 
+def test_what_is_scored_need_not_be_heard():
+    model = make_model(num_layers=1)
+    params, stats = make_params(model)
+    context = stack([CONTEXT] * 2)
+    where = field_slices(CODEC.fields)[2]  # offsets
+
+    @jax.jit
+    def nats(tokens, heard):
+        example = Example(tokens, heard, place_of(CODEC, context, clock(CODEC, tokens, 0)[:, :-1]), context)
+        return [(score.nll, score.count) for score in score_tokens(model, params, stats, example, carry)[0]]
+
+    carry, tokens = model.initial_carry(2), random_tokens(0, 2, 16)
+    later, written = tokens.copy(), tokens.copy()
+    later[..., where] = np.where(tokens[..., where] == ABSENT, ABSENT, 3)
+    written[..., where] = ABSENT
+    heard, unheard = ([nats(some, other) for some in (tokens, later)] for other in (tokens, written))
+    for field in (0, 1):  # hits and velocities do not feel offsets that were not heard
+        np.testing.assert_array_equal(unheard[0][field][0], unheard[1][field][0])
+        assert np.any(heard[0][field][0] != unheard[0][field][0])
+    assert np.all(unheard[0][2][0] != unheard[1][2][0])  # but these are what is to be foreseen
+    for one, other in zip(heard[0], unheard[0], strict=True):
+        np.testing.assert_array_equal(one[1], other[1])
+
+
 def train_scores_of(model, params, stats, tokens, num_devices=1):
     """As in training, the batch shared by devices of a mapped axis; the sum over all of them."""
     shares = tokens.reshape(num_devices, -1, *tokens.shape[1:])

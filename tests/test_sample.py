@@ -305,3 +305,19 @@ def test_guidance_goes_from_untold_over_asked_to_beyond():
     untold = request._replace(context=forget(request.context))
     np.testing.assert_array_equal(tokens(0), sampler()(*params(), jax.random.key(0), untold).tokens)
     assert np.any(tokens(4) != base.tokens)
+
+
+def test_guidance_is_per_field():
+    """Of the first step, where each field has heard only those before it."""
+    guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
+
+    def first(*guidance):
+        _, request = sample(clamp=np.where(np.arange(NUM_VARIABLES) == 0, given_tokens() | 0b111, FREE))
+        request = request._replace(guidance=np.asarray(guidance, np.float32))
+        tokens = np.asarray(guided(*params(), jax.random.key(0), request).tokens)[:, 0]
+        return [tokens[:, where] for where in field_slices(CODEC.fields)]
+
+    plain, louder, later = first(1, 1, 1), first(1, 6, 1), first(1, 1, 6)
+    assert np.any(louder[1] != plain[1])
+    np.testing.assert_array_equal(later[1], plain[1])
+    assert np.any(later[2] != plain[2])

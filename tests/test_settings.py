@@ -10,7 +10,7 @@ import pytest
 from configs import default
 from drumjax.codecs.choice import make_codec
 from drumjax.kits import ONE_DRUM
-from drumjax.settings import SettingsError, make_settings
+from drumjax.settings import SettingsError, history_odds, make_settings
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.stem != "__init__")
 
@@ -94,7 +94,6 @@ def test_wrong_names_and_types_are_named(change, message):
         ("train__clip_norm", -1.0),
         ("train__dropout", 1.0),
         ("train__context_dropout", -0.1),
-        ("train__history_dropout", (0.0, 1.5)),
         ("train__average_decay", 1.0),
         ("train__learning_rate", 0.0),
         ("train__optimizer", "sgd"),
@@ -115,6 +114,19 @@ def test_values_out_of_range_are_named(name, value):
     with pytest.raises(SettingsError, match=rf"{group}\.{field}|{group}: .*{field}") as error:
         make_settings(config_with(**{name: value}))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["offset", "offset=1.5", "offset=-0.1", "offset=nan", "hits=0.1", "shift=0.1", "offset=0.2,"]
+)
+def test_only_expression_can_be_hidden(text):
+    fields = make_codec(make_settings(config_with()).codec).fields
+    train = make_settings(config_with(train__history_dropout=text)).train
+    with pytest.raises(SettingsError, match=r"train\.history_dropout is .* odds in 0\.\.1 of: velocity, offset"):
+        history_odds(train, fields)
+    known = make_settings(config_with(train__history_dropout="offset=0.25")).train
+    assert history_odds(known, fields) == {"offset": 0.25}
+    assert history_odds(make_settings(config_with()).train, fields) == {}
 
 
 def test_missing_groups_and_fields_are_named():

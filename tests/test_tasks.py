@@ -1,7 +1,5 @@
 """Tasks on given music: what stays is heard as it was, and what is free is the sampler's."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from tiny import CODEC, STYLES, THREE_DRUMS, make_context, make_model, make_params, make_song, make_teacher, stack
@@ -77,12 +75,9 @@ def test_humanizing_keeps_every_hit(run):
     assert len({song.notes.velocity.tobytes() for song in songs}) == 4
 
 
-def test_who_humanizes_does_not_hear_what_it_learned_to_do_without(run):
-    train = dataclasses.replace(run.settings.train, history_dropout=(0.5, 0.0, 0.25))
-    learned = dataclasses.replace(run, settings=dataclasses.replace(run.settings, train=train))
-    assert (run.unheard, learned.unheard) == ((), ("offset",))  # hits, which are given, are always heard
+def test_who_humanizes_may_not_hear_all_that_was_played():
     groove = Groove(4, 120.0, "", "4/4")
-    for task, unheard in ((None, []), (humanize_song(SONG, CODEC, learned.unheard), ["offset"])):
+    for task, unheard in ((None, []), (humanize_song(SONG, CODEC, ("offset",)), ["offset"])):
         request = make_request(groove, CODEC, STYLES, CONTROLS, range(2), task)
         assert [f.name for f, is_deaf in zip(CODEC.fields, request.unheard, strict=True) if is_deaf] == unheard
 

@@ -55,7 +55,7 @@ def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: in
         songs, _ = make_corpus(settings, dataset)
         shape = make_window_shape(settings, codec, songs)
         corpus = jax.device_put(songs)
-        hyper = make_hyper(settings, len(codec.fields))
+        hyper = make_hyper(settings, codec.fields)
         augmentation = make_augmentation(settings)
 
         @jax.jit

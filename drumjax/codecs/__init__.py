@@ -32,8 +32,8 @@ class Field:
 
     features [size, D] float32 says what values have in common (which drums a chord holds, how loud a bin is), so
     that a model can share what it learns about one value with its relatives. `rest` is the value that means that
-    nothing happens, None if there is none. `is_expression` says that it is how a note is played, in values from least
-    to most, and not which note it is or when.
+    nothing happens, None if there is none. `is_expression` says that it is how a given note is played (how loud, how
+    far from its place), in values from least to most; `is_guided`, whether what is asked for may be exaggerated in it.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Field:
     count: int = 1
     rest: int | None = None
     is_expression: bool = False
+    is_guided: bool = True
 
 
 class Place(NamedTuple):

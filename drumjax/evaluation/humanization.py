@@ -23,11 +23,12 @@ from drumjax.corpus import max_notes, pack, window_at
 from drumjax.datasets import load_dataset, select
 from drumjax.evaluation.command import Amount, ask, make_table
 from drumjax.evaluation.prediction import bootstrap
+from drumjax.grooves import make_groove, make_request
 from drumjax.notes import Context, Song
-from drumjax.request import Controls, Request
+from drumjax.request import Controls
 from drumjax.runs import Run
 from drumjax.sample import make_sampler
-from drumjax.tasks import TaskError
+from drumjax.tasks import KEEP_ALL, Task, TaskError
 
 NUM_BARS = 16  # of an excerpt
 BATCH = 64
@@ -99,28 +100,18 @@ def hits_of(tokens: np.ndarray, context: Context, codec: GridCodec) -> Hits:
 def humanize(run: Run, excerpts: Excerpts, controls: Controls, draws: int) -> Iterator[np.ndarray]:
     """Tokens [E, T, F] of each draw: the excerpts' hits, with velocities and offsets chosen anew."""
     sampler = make_sampler(run.model, run.codec, guided=controls.guidance != 1)
-    clamp = excerpts.tokens.copy()
-    clamp[..., 1:] = FREE
-    count, steps, _ = clamp.shape
+    groove = make_groove(run.settings.sample, bars=NUM_BARS, time_signature="4/4", style="")
+    count, steps, _ = excerpts.tokens.shape
+    clamp, keep = np.where(np.arange(excerpts.tokens.shape[2]) == 0, excerpts.tokens, FREE), np.full(steps, KEEP_ALL)
+    end = (excerpts.tokens[..., 0] >= 0).sum(axis=1, dtype=np.int32)
     for draw in range(draws):
         parts = []
         for first in range(0, count, BATCH):
             rows = np.resize(np.arange(first, min(first + BATCH, count)), BATCH)
-            request = Request(
-                number=(rows + draw * count).astype(np.int32),
-                context=jax.tree.map(lambda column, rows=rows: column[rows], excerpts.context),
-                clamp=clamp[rows],
-                keep=np.full((BATCH, steps), -1, np.int32),
-                end=(excerpts.tokens[rows, :, 0] >= 0).sum(axis=1, dtype=np.int32),
-                fill_every=np.int32(0),
-                unheard=np.asarray([field.name in run.unheard for field in run.codec.fields]),
-                guidance=np.full(len(run.codec.fields), controls.guidance, np.float32),
-                temperature=np.asarray(controls.temperature, np.float32),
-                spread=np.float32(controls.spread),
-                top_k=np.int32(controls.top_k),
-                top_p=np.float32(controls.top_p),
-                no_repeat=np.int32(0),
-            )
+            task = Task("humanize", clamp[first], keep, unheard=run.can_do_without)
+            request = make_request(groove, run.codec, run.styles, controls, (rows + draw * count).tolist(), task)
+            context = jax.tree.map(lambda column, rows=rows: column[rows], excerpts.context)
+            request = request._replace(context=context, clamp=clamp[rows], end=end[rows])
             tokens = np.asarray(sampler(run.params, run.stats, jax.random.key(0), request).tokens)
             parts.append(tokens[: min(BATCH, count - first)])
         yield np.concatenate(parts)
@@ -155,12 +146,19 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     }
     players = {"the drummers": [real], **{name: [hits] for name, hits in simple.items()}}
     controls = make_controls(humanize_defaults(run.settings.sample), codec.fields)
-    for spread in sorted({controls.spread, 1.0}):
-        tokens = humanize(run, held_out, dataclasses.replace(controls, spread=spread), draws)
+    unknown = held_out.context._replace(style=np.zeros_like(held_out.context.style))
+    for name, spread, excerpts in (
+        (f"the model, spread {controls.spread:g}", controls.spread, held_out),
+        ("the same, not told the style", controls.spread, held_out._replace(context=unknown)),
+        ("the model, spread 1", 1.0, held_out),
+    ):
+        if f"{name}, one draw" in players:
+            continue
+        tokens = humanize(run, excerpts, dataclasses.replace(controls, spread=spread), draws)
         drawn = [hits_of(draw, held_out.context, codec) for draw in tokens]
+        players[f"{name}, one draw"] = drawn
         expected = {name: np.mean([getattr(hits, name) for hits in drawn], axis=0) for name in names}
-        players[f"the model, spread {spread:g}, one draw"] = drawn
-        players[f"the model, spread {spread:g}, mean of {draws} draws"] = [real._replace(**expected)]
+        players[f"{name}, mean of {draws} draws"] = [real._replace(**expected)]
     distance = {name: distance_ms(hits, real) for name, hits in players.items()}
     nearest = min((distance[name] for name in simple), key=np.mean)
     song = held_out.song[real.excerpt]
