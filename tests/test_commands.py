@@ -12,13 +12,16 @@ import time
 
 import numpy as np
 import pytest
+from tiny import make_params
 from tiny_run import ROOT, Programs, digest_of_state, make_config, make_flags, read_rows, tree_of, write_songs
 
 from drumjax.checkpoint import Checkpoints
+from drumjax.codecs.choice import make_codec
 from drumjax.lock import lock_workdir
 from drumjax.midi import read_midi, write_midi
 from drumjax.notes import Song, make_notes
-from drumjax.train import train
+from drumjax.runs import make_metadata, make_model
+from drumjax.settings import make_settings
 
 NUM_STEPS = 60
 CHANGES = {
@@ -81,8 +84,14 @@ def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
 
 
 def test_humanizing_stays_near_what_is_usual(programs, songs, tmp_path):
-    changes = {"codec.expressive": True, "train.history_dropout": "offset=0.25", "sample.humanize_spread": 0.4}
-    train(make_config(songs, changes | {"sample.guidance": 2.0}), tmp_path / "run")
+    """Of a run that was never trained: to make one that knows velocities takes 15 seconds."""
+    changes = {"train.history_dropout": "offset=0.25", "sample.humanize_spread": 0.4, "sample.guidance": 2.0}
+    config = make_config(songs, changes | {"codec.expressive": True})
+    settings = make_settings(config)
+    params, _ = make_params(make_model(settings, make_codec(settings.codec), num_styles=1))
+    metadata = make_metadata(config, ("",), None, {"time_signatures": ["4/4"]})
+    with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
+        checkpoints.save(1, params={"params": params}, state={"step": 1}, metadata=metadata, metric=1.0)
     flags = [f"--workdir={tmp_path / 'run'}", f"--out_dir={tmp_path / 'out'}", f"--humanize={songs / '0.mid'}"]
     status, output = programs.run("run_sample.py", *flags, "--num_samples=1")
     assert status == 0, output
@@ -320,9 +329,7 @@ def test_samples_that_cannot_be_played(programs, songs, finished, tmp_path):
         (command(workdir=tmp_path / "half"), "checkpoint in .*half"),
         (command(workdir=damaged), "no good checkpoint in .*damaged"),
         (command("--temperature=11"), "temperature"),
-        (command("--bars=0"), "bars is 0; it must be in 1..1000"),
         (command("--style=polka"), "does not know the style 'polka'; it knows: none"),
-        (command("--num_samples=0"), "num_samples is 0"),
         (command("--time_signature=7/8"), "not trained on 7/8; it knows: 4/4"),
         (command(f"--prompt={tmp_path / 'none.mid'}"), r"none\.mid: No such file"),
         (command(f"--prompt={piano}"), r"piano\.mid"),
@@ -330,7 +337,6 @@ def test_samples_that_cannot_be_played(programs, songs, finished, tmp_path):
         (command(f"--humanize={prompt}"), "knows no velocity and timing"),
         (command("--spread=0.5"), "no velocity and timing, which --spread is about"),
         (command("--infill=9-10", f"--to={prompt}"), "bars 9-10 are not in a song of 4 bars"),
-        (command("--add=cowbell", f"--to={prompt}"), "no drum is called 'cowbell'"),
         (command(f"--vary={prompt}", "--kit=gm"), "no drum map 'gm'"),
         (command("--out_kit=none.json"), r"none\.json: No such file"),
         (command(f"--out_dir={tmp_path / 'file'}"), "file"),
