@@ -8,6 +8,7 @@ from tiny import CODEC, STYLES, make_model, make_params, make_song
 
 from configs import default
 from drumjax.codecs import ABSENT
+from drumjax.controls import make_controls
 from drumjax.evaluation import humanization
 from drumjax.evaluation.command import make_table
 from drumjax.evaluation.humanization import (
@@ -20,6 +21,7 @@ from drumjax.evaluation.humanization import (
     divergence,
     gain,
     hits_of,
+    humanize,
     judge,
 )
 from drumjax.runs import Run
@@ -116,6 +118,16 @@ def test_every_player_has_a_row(monkeypatch):
         "the same, not told the style, one draw", "the model, spread 1, one draw",
     ]  # fmt: skip
     assert make_table(rows).count("\n") == 13
+
+
+def test_what_is_judged_does_not_hear_what_it_learned_to_do_without():
+    run, excerpts = make_run(), cut([make_song(0, 4)], CODEC, STYLES)
+    train = dataclasses.replace(run.settings.train, history_dropout="")
+    hearing = dataclasses.replace(run, settings=dataclasses.replace(run.settings, train=train))
+    controls = make_controls(run.settings.sample, CODEC.fields)
+    tokens, others = (next(humanize(some, excerpts, controls, 1)) for some in (run, hearing))
+    np.testing.assert_array_equal(tokens[..., 0], excerpts.tokens[..., 0])
+    assert np.any(tokens != others)
 
 
 def test_a_plain_model_cannot_be_judged():

@@ -190,7 +190,7 @@ def test_what_is_scored_need_not_be_heard():
     model = make_model(num_layers=1)
     params, stats = make_params(model)
     context = stack([CONTEXT] * 2)
-    where = field_slices(CODEC.fields)[2]  # offsets
+    loud, late = field_slices(CODEC.fields)[1:]
 
     @jax.jit
     def nats(tokens, heard):
@@ -199,8 +199,8 @@ def test_what_is_scored_need_not_be_heard():
 
     carry, tokens = model.initial_carry(2), random_tokens(0, 2, 16)
     later, written = tokens.copy(), tokens.copy()
-    later[..., where] = np.where(tokens[..., where] == ABSENT, ABSENT, 3)
-    written[..., where] = ABSENT
+    later[..., late] = np.where(tokens[..., late] == ABSENT, ABSENT, 3)
+    written[..., late] = ABSENT
     heard, unheard = ([nats(some, other) for some in (tokens, later)] for other in (tokens, written))
     for field in (0, 1):  # hits and velocities do not feel offsets that were not heard
         np.testing.assert_array_equal(unheard[0][field][0], unheard[1][field][0])
@@ -208,6 +208,10 @@ def test_what_is_scored_need_not_be_heard():
     assert np.all(unheard[0][2][0] != unheard[1][2][0])  # but these are what is to be foreseen
     for one, other in zip(heard[0], unheard[0], strict=True):
         np.testing.assert_array_equal(one[1], other[1])
+    louder, hits = tokens.copy(), tokens.copy()
+    louder[..., loud] = np.where(tokens[..., loud] == ABSENT, ABSENT, 3)
+    hits[..., 1:] = ABSENT
+    assert np.all(nats(tokens, hits)[2][0] != nats(louder, hits)[2][0])  # a step's offsets know its own velocities
 
 
 def train_scores_of(model, params, stats, tokens, num_devices=1):

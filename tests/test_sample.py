@@ -169,9 +169,8 @@ def test_spread_is_of_expression_alone_and_grows():
     far = [deviation(sample(clamp=given_hits(), spread=spread)[0].tokens) for spread in (0.0, 0.3, 0.7, 1.0)]
     assert far == sorted(far)
     assert far[0] < far[1] < far[3]
-    clamp = np.broadcast_to(
-        np.where(np.arange(NUM_VARIABLES) == 0, FREE, 2), given_tokens().shape
-    )  # all expression is given
+    # Where all expression is given, it changes nothing.
+    clamp = np.broadcast_to(np.where(np.arange(NUM_VARIABLES) == 0, FREE, 2), given_tokens().shape)
     np.testing.assert_array_equal(*(sample(clamp=clamp, spread=spread)[0].tokens for spread in (0.0, 1.0)))
 
 
