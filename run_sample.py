@@ -65,18 +65,18 @@ _OUT_KIT = flags.DEFINE_string(
 
 
 def play() -> None:
-    from drumjax.controls import make_controls
-    from drumjax.device import use_compile_cache
-    from drumjax.gallery.samples import write_gallery
-    from drumjax.generate import Job, generate
-    from drumjax.grooves import make_groove
-    from drumjax.kits import read_map
-    from drumjax.notes import Song
-    from drumjax.runs import load_run
-    from drumjax.style_mix import add_mix
-    from drumjax.tasks import need_kit
-    from drumjax.text_roll import write_text
-    from drumjax.wish import Wish
+    from drumjax.jobs.gallery import write_gallery
+    from drumjax.jobs.job import Job, generate
+    from drumjax.music.kits import read_map
+    from drumjax.music.notes import Song
+    from drumjax.music.text import write_text
+    from drumjax.runs.run import load_run
+    from drumjax.sampling.controls import make_controls
+    from drumjax.sampling.edits import need_kit
+    from drumjax.sampling.piece import make_groove
+    from drumjax.sampling.plan import Wish
+    from drumjax.sampling.style_mix import add_mix
+    from drumjax.system.devices import use_compile_cache
 
     wish = Wish(
         prompt=_PROMPT.value, prompt_bars=_PROMPT_BARS.value, humanize=_HUMANIZE.value, vary=_VARY.value,
@@ -114,7 +114,7 @@ def play() -> None:
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
-    from drumjax.console import run_or_explain, set_up_logging
+    from drumjax.system.console import run_or_explain, set_up_logging
 
     set_up_logging()
     return run_or_explain(play)

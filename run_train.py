@@ -22,12 +22,12 @@ def main(argv: list[str]) -> int:
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
     # Imported here, so that worker processes that parse MIDI files do not start JAX.
-    from drumjax.console import run_or_explain, set_up_logging
-    from drumjax.device import count_shares, join_cluster, use_compile_cache, use_cores
-    from drumjax.metrics_log import read_metrics
-    from drumjax.overfitting import describe_fit
-    from drumjax.settings import make_settings
-    from drumjax.train import train
+    from drumjax.config.settings import make_settings
+    from drumjax.runs.metrics import read_metrics
+    from drumjax.system.console import run_or_explain, set_up_logging
+    from drumjax.system.devices import count_shares, join_cluster, use_compile_cache, use_cores
+    from drumjax.training.overfitting import describe_fit
+    from drumjax.training.train import train
 
     set_up_logging()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem

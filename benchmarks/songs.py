@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from drumjax.datasets import DataSettings, load_dataset
-from drumjax.notes import Song
+from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.music.notes import Song
 
 
 def dataset_name() -> str:

@@ -1,6 +1,6 @@
-"""The small model that `python -m drumjax.evaluation.ablation` trains again and again.
+"""The small model that `python -m drumjax.studies.ablation` trains again and again.
 
-Command:  python -m drumjax.evaluation.ablation
+Command:  python -m drumjax.studies.ablation
 Hardware: 2 CPU cores, 1 GB of memory
 """
 

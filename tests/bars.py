@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from drumjax.notes import Song, make_notes
+from drumjax.music.notes import Song, make_notes
 
 # (beat, pitch) of one bar.
 ROCK = [(0, 36), (1, 38), (2, 36), (3, 38)]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from drumjax import song_writer
-from drumjax.datasets import DataSettings, load_dataset
-from drumjax.midi import write_midi
-from drumjax.notes import Song, make_notes
+from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.jobs import song_writer
+from drumjax.midi.reader import write_midi
+from drumjax.music.notes import Song, make_notes
 
 
 def write_song(path: Path, seed: int, *, is_drums: bool = True) -> None:

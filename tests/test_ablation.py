@@ -7,10 +7,10 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from drumjax.augment import MODERATE, Strength
-from drumjax.evaluation import ablation
-from drumjax.evaluation.ablation import CASES, DATA, FIELDS, Trial, best_figures, make_table, run
-from drumjax.settings import make_settings
+from drumjax.config.settings import make_settings
+from drumjax.studies import ablation
+from drumjax.studies.ablation import CASES, DATA, FIELDS, Trial, best_figures, make_table, run
+from drumjax.training.augment import MODERATE, Strength
 
 
 def finish(workdir, losses, num_steps=4):

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from drumjax.augment import (
+from drumjax.music.kits import ONE_DRUM, ROLAND_TD11
+from drumjax.music.notes import Context, Notes, Window
+from drumjax.training.augment import (
     EARLY_BEAT,
     GHOST_VELOCITY,
     MAX_TEMPO_BPM,
@@ -30,8 +32,6 @@ from drumjax.augment import (
     swing_notes,
     transpose_notes,
 )
-from drumjax.kits import ONE_DRUM, ROLAND_TD11
-from drumjax.notes import Context, Notes, Window
 
 NUM_NOTES, NUM_BEATS = 96, 16
 FEW = (5, 20, 40, 64, 90, 127)  # velocities, each of which many notes have

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from drumjax.datasets import DataSettings, load_dataset
-from drumjax.evaluation.baselines import BAR_STEPS, Counter, Line, chords_of
-from drumjax.kits import ROLAND_TD11
-from drumjax.notes import Song, make_notes
+from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.evaluate.baselines.counting import BAR_STEPS, Counter, Line, chords_of
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
 
 NUM = 4
 

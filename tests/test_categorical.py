@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from drumjax.categorical import BLOCK, choose
+from drumjax.sampling.categorical import BLOCK, choose
 
 PROBABILITIES = np.asarray([0.05, 0.4, 0.3, 0.02, 0.23])
 

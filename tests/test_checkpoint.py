@@ -18,8 +18,8 @@ import orbax.checkpoint as ocp
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from drumjax import checkpoint
-from drumjax.checkpoint import CheckpointError, Checkpoints, check_compatible
+from drumjax.runs import checkpoint
+from drumjax.runs.checkpoint import CheckpointError, Checkpoints, check_compatible
 
 
 class TrainState(NamedTuple):
@@ -591,7 +591,7 @@ def test_orbax_is_quiet_and_others_are_not(two_steps, caplog):
 SAVE_LOOP = textwrap.dedent("""
     import sys
     import numpy as np
-    from drumjax.checkpoint import Checkpoints
+    from drumjax.runs.checkpoint import Checkpoints
     with Checkpoints(sys.argv[1]) as checkpoints:
         last = checkpoints.restore_latest(params={"w": np.zeros(200_000)}, state={"step": 0})
         step = last.step if last else 0

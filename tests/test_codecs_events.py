@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import make_context
 
-from drumjax.codecs import ABSENT, FREE, clock
+from drumjax.codecs.base import ABSENT, FREE, clock
 from drumjax.codecs.events import REST, EventCodec
 from drumjax.codecs.vocabulary import Vocabulary, full_vocabulary, nearest_length, trim_vocabulary
-from drumjax.kits import ROLAND_TD11
-from drumjax.notes import Notes, Song, Window, make_notes
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Notes, Song, Window, make_notes
 
 PIANO = EventCodec(None, full_vocabulary(24, 2, 8))
 DRUMS = EventCodec(ROLAND_TD11, full_vocabulary(24, 2, 0), velocity_bins=16)

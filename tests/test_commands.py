@@ -15,13 +15,13 @@ import pytest
 from tiny import make_params
 from tiny_run import ROOT, Programs, digest_of_state, make_config, make_flags, read_rows, tree_of, write_songs
 
-from drumjax.checkpoint import Checkpoints
-from drumjax.codecs.choice import make_codec
-from drumjax.lock import lock_workdir
-from drumjax.midi import read_midi, write_midi
-from drumjax.notes import Song, make_notes
-from drumjax.runs import make_metadata, make_model
-from drumjax.settings import make_settings
+from drumjax.codecs.factory import make_codec
+from drumjax.config.settings import make_settings
+from drumjax.midi.reader import read_midi, write_midi
+from drumjax.music.notes import Song, make_notes
+from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.run import make_metadata, make_model
+from drumjax.system.lock import lock_workdir
 
 NUM_STEPS = 60
 CHANGES = {

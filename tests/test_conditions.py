@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tiny import CODEC, make_context, random_tokens
 
-from drumjax.codecs import ABSENT, field_slices
-from drumjax.conditions import ASKED, forget, hide, hide_history, measure
-from drumjax.notes import Notes, Window
+from drumjax.codecs.base import ABSENT, field_slices
+from drumjax.models.conditioning import ASKED, forget, hide, hide_history, measure
+from drumjax.music.notes import Notes, Window
 
 CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))
 HIDDEN = ("style", "tempo_bpm", "metre", "fill", "density", "dynamics")

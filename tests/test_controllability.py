@@ -5,14 +5,14 @@ from bars import ROCK, TOMS, make_song
 from tiny import CODEC, STYLES, make_model
 
 from configs import default
-from drumjax.evaluation import controllability
-from drumjax.evaluation.controllability import NUM_BARS, StyleClassifier
-from drumjax.evaluation.excerpts import excerpt_of
-from drumjax.kits import ROLAND_TD11
-from drumjax.notes import FILL_NO
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.tasks import TaskError
+from drumjax.config.settings import make_settings
+from drumjax.music.grid_view import excerpt_of
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import FILL_NO
+from drumjax.runs.run import Run
+from drumjax.sampling.edits import TaskError
+from drumjax.studies import controllability
+from drumjax.studies.controllability import NUM_BARS, StyleClassifier
 
 
 def test_a_style_is_known_by_its_hits(monkeypatch):

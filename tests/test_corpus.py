@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tiny import make_song
 
-from drumjax.codecs import ABSENT
+from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
-from drumjax.corpus import MARGIN_BEAT, max_notes, pack, take_window, window_at
-from drumjax.datasets import DataSettings, load_dataset
-from drumjax.kits import ROLAND_TD11
-from drumjax.likelihood import encode_songs
-from drumjax.notes import FILL_NO, Song, make_notes
+from drumjax.data.corpus import MARGIN_BEAT, max_notes, pack, take_window, window_at
+from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.models.song_scoring import encode_songs
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import FILL_NO, Song, make_notes
 
 NUM_BEATS = 8
 # Told apart by their styles; among them songs shorter than a window, and bars that are no whole number of beats.

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from song_files import assert_same_songs, load_folder
 
-from drumjax import groove
-from drumjax.datasets import DatasetError, DataSettings, load_dataset, select
-from drumjax.notes import FILL_NO, FILL_YES
+from drumjax.data import groove_midi as groove
+from drumjax.data.datasets import DatasetError, DataSettings, load_dataset, select
+from drumjax.music.notes import FILL_NO, FILL_YES
 
 
 @pytest.fixture(autouse=True)

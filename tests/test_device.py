@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from drumjax import device
-from drumjax.device import MATMUL_PRECISIONS, count_cores, matmuls_in
+from drumjax.system import devices as device
+from drumjax.system.devices import MATMUL_PRECISIONS, count_cores, matmuls_in
 
 CORES = count_cores()
 
 
 def count_devices(call: str, **environment) -> int:
-    code = f"from drumjax.device import use_cores; {call}; import jax; print(jax.device_count())"
+    code = f"from drumjax.system.devices import use_cores; {call}; import jax; print(jax.device_count())"
     env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | {"JAX_PLATFORMS": "cpu"} | environment
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

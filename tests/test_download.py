@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from drumjax import download
-from drumjax.download import DownloadError, fetch_archive, unpack_zip
+from drumjax.system import download
+from drumjax.system.download import DownloadError, fetch_archive, unpack_zip
 
 
 def make_zip(entries: dict[str, bytes]) -> bytes:

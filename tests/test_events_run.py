@@ -13,30 +13,30 @@ from tiny import STYLES, make_model, make_params
 from tiny_run import make_config
 
 from configs import default
-from drumjax.answers import make_songs
-from drumjax.checkpoint import Checkpoints
-from drumjax.codecs import ABSENT, clock, field_slices
+from drumjax.codecs.base import ABSENT, clock, field_slices
 from drumjax.codecs.events import REST, EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.controls import make_controls
-from drumjax.gallery.samples import write_gallery
-from drumjax.generate import Job, generate
-from drumjax.grooves import Groove, make_request
-from drumjax.likelihood import CHUNK_STEPS, encode_songs, make_song_scorer
-from drumjax.loss import Example, place_of, score_tokens
-from drumjax.midi import read_midi, write_midi
-from drumjax.notes import Song, make_notes
-from drumjax.patterns import PatternError
-from drumjax.request import Controls, RequestError
-from drumjax.runs import Run, load_run
-from drumjax.sample import make_sampler
-from drumjax.settings import make_settings
-from drumjax.tasks import TaskError, add_drums, continue_song, humanize_song
-from drumjax.tasks import encode_song as encode
-from drumjax.train import train
-from drumjax.training_data import load_training_data
-from drumjax.transfer import inherited_vocabulary
-from drumjax.wish import Wish
+from drumjax.config.settings import make_settings
+from drumjax.jobs.gallery import write_gallery
+from drumjax.jobs.job import Job, generate
+from drumjax.midi.reader import read_midi, write_midi
+from drumjax.models.scoring import Example, place_of, score_tokens
+from drumjax.models.song_scoring import CHUNK_STEPS, encode_songs, make_song_scorer
+from drumjax.music.notes import Song, make_notes
+from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.run import Run, load_run
+from drumjax.sampling.controls import make_controls
+from drumjax.sampling.decode import make_songs
+from drumjax.sampling.edits import TaskError, add_drums, continue_song, humanize_song
+from drumjax.sampling.edits import encode_song as encode
+from drumjax.sampling.given_music import PatternError
+from drumjax.sampling.piece import Groove, make_request
+from drumjax.sampling.plan import Wish
+from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.sampler import make_sampler
+from drumjax.training.data import load_training_data
+from drumjax.training.init_from import inherited_vocabulary
+from drumjax.training.train import train
 
 CODEC = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 4), ticks_per_beat=12, velocity_bins=4,
                    lookback_bars=1, lookback_beats=(1.0,), lookback_notes=16)  # fmt: skip

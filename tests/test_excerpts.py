@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from bars import ROCK, make_song
 
-from drumjax.evaluation.excerpts import cut_excerpts, excerpt_of
-from drumjax.kits import ROLAND_TD11
+from drumjax.music.grid_view import cut_excerpts, excerpt_of
+from drumjax.music.kits import ROLAND_TD11
 
 KICK, SNARE = 0, 1
 

@@ -12,25 +12,25 @@ import pytest
 from bars import ROCK, TOMS, make_song
 
 from configs import default
-from drumjax import explore
-from drumjax.augment import Strength
-from drumjax.datasets import Dataset
-from drumjax.exploration import changes
-from drumjax.exploration.advice import advise
-from drumjax.exploration.changes import SHOWN, draw_augmentation
-from drumjax.exploration.grid import compare_grids, lost_hits, offsets_ms
-from drumjax.exploration.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_skipped
-from drumjax.exploration.leakage import check_leakage, find_duplicates
-from drumjax.exploration.percussion import percussion_name
-from drumjax.exploration.pitches import UNMAPPED, best_kit, count_pitches, map_drums, range_of_notes, unmapped_share
-from drumjax.explore import examine, read_config
-from drumjax.kits import GENERAL_MIDI, ROLAND_TD11
-from drumjax.midi import write_midi
-from drumjax.notes import FILL_NO, FILL_YES, Song, make_notes
-from drumjax.settings import SettingsError, make_settings
-from drumjax.starter import starter_songs
-from drumjax.tables import Table, write_text
-from drumjax.text_roll import pitch_name
+from drumjax.config.settings import SettingsError, make_settings
+from drumjax.data.datasets import Dataset
+from drumjax.data.starter import starter_songs
+from drumjax.explore import __main__ as explore
+from drumjax.explore import augmentation_pictures as changes
+from drumjax.explore.__main__ import examine, read_config
+from drumjax.explore.advice import advise
+from drumjax.explore.augmentation_pictures import SHOWN, draw_augmentation
+from drumjax.explore.grid_loss import compare_grids, lost_hits, offsets_ms
+from drumjax.explore.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_skipped
+from drumjax.explore.leakage import check_leakage, find_duplicates
+from drumjax.explore.pitches import UNMAPPED, best_kit, count_pitches, map_drums, range_of_notes, unmapped_share
+from drumjax.midi.reader import write_midi
+from drumjax.music.kits import GENERAL_MIDI, ROLAND_TD11
+from drumjax.music.notes import FILL_NO, FILL_YES, Song, make_notes
+from drumjax.music.pitch_names import percussion_name
+from drumjax.music.text import pitch_name
+from drumjax.report.tables import Table, write_text
+from drumjax.training.augment import Strength
 
 SETTINGS = make_settings(default.get_config().to_dict())
 SONGS = [

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from drumjax.files import remove_temporaries, write_atomically
+from drumjax.system.files import remove_temporaries, write_atomically
 
 # Writes the same file for ever, each time full of another byte.
 WRITE_LOOP = textwrap.dedent("""
     import sys
-    from drumjax.files import write_atomically
+    from drumjax.system.files import write_atomically
     print("ready", flush=True)
     while True:
         for byte in range(256):
@@ -23,7 +23,7 @@ WRITE_LOOP = textwrap.dedent("""
 # A file may not grow beyond 1 kB: what a full disk does, without a disk.
 WRITE_LIMITED = textwrap.dedent("""
     import resource, sys
-    from drumjax.files import write_atomically
+    from drumjax.system.files import write_atomically
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
     try:
         write_atomically(sys.argv[1], bytes(100_000))

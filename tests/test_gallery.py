@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from bars import ROCK, make_song
 
-from drumjax.evaluation.groove_features import features_of
-from drumjax.evaluation.scoreboard import MODEL, REAL, Evaluation
-from drumjax.gallery import plots
-from drumjax.gallery.report import write_report
-from drumjax.gallery.samples import MAX_PIECES, describe, write_gallery
-from drumjax.kits import ROLAND_TD11, read_map
-from drumjax.manifest import MANIFEST
-from drumjax.midi import write_midi
-from drumjax.patterns import write_pitches
+from drumjax.evaluate.features.drums import features_of
+from drumjax.evaluate.page import write_report
+from drumjax.evaluate.scoreboard import MODEL, REAL, Evaluation
+from drumjax.jobs.gallery import MAX_PIECES, describe, write_gallery
+from drumjax.jobs.manifest import MANIFEST
+from drumjax.midi.reader import write_midi
+from drumjax.music.kits import ROLAND_TD11, read_map
+from drumjax.report import plots
+from drumjax.sampling.given_music import write_pitches
 
 ROW = {
     "file": "000000.mid", "index": 0, "seed": 7,
@@ -54,7 +54,7 @@ def test_a_folder_of_samples(tmp_path):
 
 def test_only_the_first_of_many_are_shown(tmp_path, monkeypatch):
     write_samples(tmp_path, MAX_PIECES + 2)
-    monkeypatch.setattr("drumjax.gallery.samples.MAX_PIECES", 2)
+    monkeypatch.setattr("drumjax.jobs.gallery.MAX_PIECES", 2)
     path = write_gallery(tmp_path, ROLAND_TD11, "rock plays")
     assert len(pieces_of(path)) == 2
     assert f"2 pieces; {MAX_PIECES} more are in the folder" in path.read_text("utf-8")

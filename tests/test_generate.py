@@ -12,19 +12,19 @@ from song_files import fail_at
 from tiny import STYLES, make_params
 
 from configs import default
-from drumjax import generate as generate_module
-from drumjax.codecs.choice import make_codec
-from drumjax.generate import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
-from drumjax.grooves import Groove
-from drumjax.kits import OUT_MAPS, ROLAND_TD11, read_map
-from drumjax.manifest import MANIFEST, Manifest
-from drumjax.midi import read_midi
-from drumjax.notes import Song, make_notes
-from drumjax.request import Controls, RequestError
-from drumjax.runs import Run, known_defaults, make_model
-from drumjax.sample import make_sampler
-from drumjax.settings import TOLD_BY, make_settings
-from drumjax.tasks import continue_song
+from drumjax.codecs.factory import make_codec
+from drumjax.config.settings import TOLD_BY, make_settings
+from drumjax.jobs import job as generate_module
+from drumjax.jobs.job import BLOCKS_AHEAD, Job, generate, job_identity, sample_blocks, sample_songs
+from drumjax.jobs.manifest import MANIFEST, Manifest
+from drumjax.midi.reader import read_midi
+from drumjax.music.kits import OUT_MAPS, ROLAND_TD11, read_map
+from drumjax.music.notes import Song, make_notes
+from drumjax.runs.run import Run, known_defaults, make_model
+from drumjax.sampling.edits import continue_song
+from drumjax.sampling.piece import Groove
+from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.sampler import make_sampler
 
 GROOVE = Groove(2, 101.0, "rock", "4/4")
 CONTROLS = Controls((1.0, 0.9, 0.8), 0, 0.95)

@@ -5,8 +5,8 @@ import os
 import pytest
 from song_files import ROWS, load_groove, make_groove, write_song
 
-from drumjax.datasets import DatasetError, DataSettings, load_dataset
-from drumjax.notes import FILL_NO, FILL_YES
+from drumjax.data.datasets import DatasetError, DataSettings, load_dataset
+from drumjax.music.notes import FILL_NO, FILL_YES
 
 
 def test_groove_context_comes_from_info_csv(tmp_path):

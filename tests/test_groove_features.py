@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from bars import ROCK, TOMS, make_song
 
-from drumjax.evaluation.excerpts import excerpt_of
-from drumjax.evaluation.groove_features import accent_profile, bar_patterns, features_of, measure
-from drumjax.kits import ONE_DRUM, ROLAND_TD11
+from drumjax.evaluate.features.drums import accent_profile, bar_patterns, features_of, measure
+from drumjax.music.grid_view import excerpt_of
+from drumjax.music.kits import ONE_DRUM, ROLAND_TD11
 
 FEATURES = features_of(ROLAND_TD11)
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from tiny import CODEC, STYLES, random_tokens
 
-from drumjax.answers import make_songs
-from drumjax.codecs import ABSENT
+from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
-from drumjax.controls import humanize_defaults, make_controls
-from drumjax.grooves import BUCKET_STEPS, Groove, make_groove, make_request
-from drumjax.kits import ROLAND_TD11
-from drumjax.lean import lean_ms
-from drumjax.notes import FILL_NO, METRES
-from drumjax.request import Controls, RequestError
-from drumjax.sample import FREE
-from drumjax.settings import SampleSettings
+from drumjax.config.settings import SampleSettings
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import FILL_NO, METRES
+from drumjax.music.timing import lean_ms
+from drumjax.sampling.controls import humanize_defaults, make_controls
+from drumjax.sampling.decode import make_songs
+from drumjax.sampling.piece import BUCKET_STEPS, Groove, make_groove, make_request
+from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.sampler import FREE
 
 DEFAULTS = SampleSettings(
     style="rock", bpm=110.0, time_signature="3/4", bars=6, fill_every=4, density=3.0, dynamics=0.0, guidance=1.5,

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from drumjax.codecs import ABSENT, Place
-from drumjax.history import empty_history, recall
+from drumjax.codecs.base import ABSENT, Place
+from drumjax.models.lookback import empty_history, recall
 
 # When each note begins: chords at 0, 4 and 8, a single note at 6, and so on.
 TICKS = np.asarray([0, 0, 0, 4, 4, 6, 8, 8, 8, 8, 12, 16, 16])

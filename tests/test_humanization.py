@@ -7,11 +7,14 @@ import pytest
 from tiny import CODEC, STYLES, make_model, make_params, make_song
 
 from configs import default
-from drumjax.codecs import ABSENT
-from drumjax.controls import make_controls
-from drumjax.evaluation import humanization
-from drumjax.evaluation.command import make_table
-from drumjax.evaluation.humanization import (
+from drumjax.codecs.base import ABSENT
+from drumjax.config.settings import make_settings
+from drumjax.runs.run import Run
+from drumjax.sampling.controls import make_controls
+from drumjax.sampling.edits import TaskError
+from drumjax.studies import humanization
+from drumjax.studies.command import make_table
+from drumjax.studies.humanization import (
     OFFSET_BINS,
     Hits,
     by_place,
@@ -24,9 +27,6 @@ from drumjax.evaluation.humanization import (
     humanize,
     judge,
 )
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.tasks import TaskError
 
 
 def test_hits_are_read_from_tokens():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from drumjax.instruments import parse_instrument
-from drumjax.midi import MidiError, read_midi, write_midi
-from drumjax.notes import Song, make_notes
-from drumjax.pedal import sustain_notes
+from drumjax.midi.instruments import parse_instrument
+from drumjax.midi.pedal import sustain_notes
+from drumjax.midi.reader import MidiError, read_midi, write_midi
+from drumjax.music.notes import Song, make_notes
 
 
 @pytest.mark.parametrize(

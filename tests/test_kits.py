@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drumjax.kits import GENERAL_MIDI, KITS, ONE_DRUM, ROLAND_TD11, get_kit
+from drumjax.music.kits import GENERAL_MIDI, KITS, ONE_DRUM, ROLAND_TD11, get_kit
 
 GM_PERCUSSION = range(35, 82)  # General MIDI level 1
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from tiny import CODEC, STYLES, THREE_DRUMS, make_model, make_params, make_song, make_teacher, zero_params
 
-from drumjax import likelihood
-from drumjax.codecs import ABSENT, field_slices
+from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.codecs.grid import GridCodec
-from drumjax.corpus import max_notes, pack, window_at
-from drumjax.kits import ROLAND_TD11
-from drumjax.likelihood import encode_songs, make_song_scorer, mean_nll
-from drumjax.loss import Score, cross_entropy
-from drumjax.notes import Song, make_notes
+from drumjax.data.corpus import max_notes, pack, window_at
+from drumjax.models import song_scoring as likelihood
+from drumjax.models.scoring import Score, cross_entropy
+from drumjax.models.song_scoring import encode_songs, make_song_scorer, mean_nll
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
 
 # Of one to three chunks, in no order; bars that do not fill a chunk, and one that is no whole number of beats.
 SONGS = [

@@ -8,12 +8,12 @@ import textwrap
 
 import pytest
 
-from drumjax import lock
-from drumjax.lock import LockError, lock_workdir
+from drumjax.system import lock
+from drumjax.system.lock import LockError, lock_workdir
 
 HOLD = textwrap.dedent("""
     import sys, time
-    from drumjax.lock import lock_workdir
+    from drumjax.system.lock import lock_workdir
     with lock_workdir(sys.argv[1]):
         print("locked", flush=True)
         time.sleep(60)

@@ -9,7 +9,14 @@ from flax import nnx
 from jax.experimental import rnn
 from jax.test_util import check_grads
 
-from drumjax.lstm import LSTMLayer, LSTMState, choose_backend, initial_state, lstm_layer, lstm_layer_reference
+from drumjax.models.recurrence import (
+    LSTMLayer,
+    LSTMState,
+    choose_backend,
+    initial_state,
+    lstm_layer,
+    lstm_layer_reference,
+)
 
 
 def make_inputs(steps, batch, size, hidden, seed=0):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drumjax.evaluation.memorisation import Heard
+from drumjax.evaluate.memorization import Heard
 
 DRUMS = 3
 

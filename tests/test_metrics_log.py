@@ -8,7 +8,7 @@ import sys
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from drumjax.metrics_log import MetricsLog, Progress, read_metrics
+from drumjax.runs.metrics import MetricsLog, Progress, read_metrics
 
 
 def write_steps(workdir, resumed_at, steps, loss=0.0):

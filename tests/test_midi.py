@@ -20,11 +20,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumjax import files, midi, midi_bytes
-from drumjax.midi import MidiError, read_midi, write_midi
-from drumjax.midi_bytes import MAX_BEATS
-from drumjax.midi_encoder import TICKS_PER_BEAT
-from drumjax.notes import Song, make_notes
+from drumjax.midi import reader as midi
+from drumjax.midi import sanitizer as midi_bytes
+from drumjax.midi.reader import MidiError, read_midi, write_midi
+from drumjax.midi.sanitizer import MAX_BEATS
+from drumjax.midi.writer import TICKS_PER_BEAT
+from drumjax.music.notes import Song, make_notes
+from drumjax.system import files
 
 HALF_TICK = 0.5 / TICKS_PER_BEAT
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -543,7 +545,7 @@ def test_hostile_files_take_little_memory(tmp_path):
     write_midi(make_song([(k / 8, 0.1, 36, 100) for k in range(20_000)]), tmp_path / "large.mid")
     code = """if True:
         import pathlib, resource, sys
-        from drumjax.midi import MidiError, read_midi
+        from drumjax.midi.reader import MidiError, read_midi
         pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + 100 * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -5,9 +5,9 @@ import os
 import pytest
 from song_files import load_folder, write_song
 
-from drumjax import midi_folder
-from drumjax.datasets import DatasetError, DataSettings, load_dataset
-from drumjax.notes import Song, make_notes
+from drumjax.data import midi_folder
+from drumjax.data.datasets import DatasetError, DataSettings, load_dataset
+from drumjax.music.notes import Song, make_notes
 
 
 def test_folder_is_sorted_recursive_and_case_insensitive(tmp_path):

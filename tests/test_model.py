@@ -19,11 +19,11 @@ from tiny import (
     zero_params,
 )
 
-from drumjax.codecs import ABSENT, Place, clock, field_slices
-from drumjax.history import History
-from drumjax.layers import BATCH_NORM_MOMENTUM, dropout, repeat
-from drumjax.loss import Example, place_of, score_tokens
-from drumjax.music_lstm import Hidden, MusicLSTM, Noise
+from drumjax.codecs.base import ABSENT, Place, clock, field_slices
+from drumjax.models.layers import BATCH_NORM_MOMENTUM, dropout, repeat
+from drumjax.models.lookback import History
+from drumjax.models.network import Hidden, MusicLSTM, Noise
+from drumjax.models.scoring import Example, place_of, score_tokens
 
 PLAIN_CODEC = dataclasses.replace(CODEC, expressive=False)
 # One shape for most tests, so that they share what is compiled.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from drumjax.evaluation.note_features import FEATURES, cut_song, find_stretches, measure
-from drumjax.notes import Song, make_notes
+from drumjax.evaluate.features.notes import FEATURES, cut_song, find_stretches, measure
+from drumjax.music.notes import Song, make_notes
 
 NAMES = [feature.name for feature in FEATURES]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drumjax.overfitting import describe_fit
+from drumjax.training.overfitting import describe_fit
 
 
 def rows(train, held_out, accuracy=None):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drumjax.evaluation.overlap import compare_figure, share_in_common
+from drumjax.evaluate.overlap import compare_figure, share_in_common
 
 
 def draw(mean, spread, seed, size=300):

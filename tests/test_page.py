@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from bars import ROCK, TOMS, make_song
 
-from drumjax.gallery.page import Page, Piece
-from drumjax.gallery.roll import draw_roll
-from drumjax.kits import ROLAND_TD11
-from drumjax.midi import read_midi
-from drumjax.notes import Song, make_notes
+from drumjax.midi.reader import read_midi
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
+from drumjax.report.page import Page, Piece
+from drumjax.report.roll_picture import draw_roll
 
 SONG = make_song([ROCK, [*ROCK, *TOMS], ROCK, ROCK], tempo_bpm=240.0)
 PIANO = Song(make_notes([0, 1, 1.5], [1, 0.5, 2], [60, 64, 67], [90, 60, 30]), is_drums=False)

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from drumjax.kits import OUT_MAPS, ROLAND_TD11, KitError, read_map
-from drumjax.midi import MidiError, write_midi
-from drumjax.notes import Song, make_notes
-from drumjax.patterns import PatternError, read_pattern, write_pitches
-from drumjax.tab import TabError
+from drumjax.midi.reader import MidiError, write_midi
+from drumjax.music.kits import OUT_MAPS, ROLAND_TD11, KitError, read_map
+from drumjax.music.notes import Song, make_notes
+from drumjax.music.tab import TabError
+from drumjax.sampling.given_music import PatternError, read_pattern, write_pitches
 
 
 def write(tmp_path, pitches, name="a.mid"):

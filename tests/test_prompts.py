@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from drumjax.notes import Song, make_notes
-from drumjax.prompts import BARS_LEFT, PromptError, choose_prompt
+from drumjax.music.notes import Song, make_notes
+from drumjax.sampling.prompts import BARS_LEFT, PromptError, choose_prompt
 
 
 def make(beats, name="song", time_signature=(4, 4)):

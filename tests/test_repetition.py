@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from drumjax.repetition import forbid_repeats
+from drumjax.sampling.no_repeat import forbid_repeats
 
 
 def forbidden(heard, length, size=5, room=12):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from test_scoreboard import SONGS, make_run
 
-from drumjax.datasets import Dataset
-from drumjax.evaluation import resemblance
-from drumjax.evaluation.groove_features import features_of
-from drumjax.evaluation.resemblance import compare, summary
-from drumjax.kits import ROLAND_TD11
+from drumjax.data.datasets import Dataset
+from drumjax.evaluate.features.drums import features_of
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.studies import resemblance
+from drumjax.studies.resemblance import compare, summary
 
 
 def test_a_row_for_each_setting(monkeypatch):

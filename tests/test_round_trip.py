@@ -9,12 +9,12 @@ from tiny import CODEC, make_model, make_song
 from configs import default
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.evaluation import round_trip
-from drumjax.evaluation.round_trip import compare, summarize, take_round_trip
-from drumjax.notes import Song, make_notes
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.tasks import TaskError
+from drumjax.config.settings import make_settings
+from drumjax.music.notes import Song, make_notes
+from drumjax.runs.run import Run
+from drumjax.sampling.edits import TaskError
+from drumjax.studies import round_trip
+from drumjax.studies.round_trip import compare, summarize, take_round_trip
 
 EVENTS = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 0), ticks_per_beat=12, velocity_bins=4)
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tiny import CODEC, NUM_VARIABLES, STYLES, make_model, make_params, make_teacher, random_tokens, zero_params
 
-from drumjax.codecs import ABSENT, field_slices
-from drumjax.conditions import forget
-from drumjax.grooves import Groove, make_request
-from drumjax.notes import FILL_YES
-from drumjax.request import Controls, chosen_tokens, free_clamp
-from drumjax.sample import FREE, make_sampler
+from drumjax.codecs.base import ABSENT, field_slices
+from drumjax.models.conditioning import forget
+from drumjax.music.notes import FILL_YES
+from drumjax.sampling.piece import Groove, make_request
+from drumjax.sampling.request import Controls, chosen_tokens, free_clamp
+from drumjax.sampling.sampler import FREE, make_sampler
 
 NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
 BATCH = 4

@@ -10,21 +10,22 @@ from tiny import STYLES, make_model, make_params, make_song
 
 from configs import default
 from drumjax.codecs.grid import GridCodec
-from drumjax.datasets import Dataset, DatasetError
-from drumjax.evaluate import check_folders
-from drumjax.evaluation import scene, scoreboard
-from drumjax.evaluation.baselines import BAR_STEPS, Counter, Line
-from drumjax.evaluation.command import write_json
-from drumjax.evaluation.excerpts import excerpt_of
-from drumjax.evaluation.players import play_counter, play_like
-from drumjax.evaluation.prediction import bootstrap, groups_of, predict
-from drumjax.evaluation.score_tables import make_tables
-from drumjax.kits import ROLAND_TD11
-from drumjax.likelihood import encode_songs, make_song_scorer, mean_nll
-from drumjax.notes import FILL_NO, FILL_YES
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.tables import write_text
+from drumjax.config.settings import make_settings
+from drumjax.data.datasets import Dataset, DatasetError
+from drumjax.evaluate import held_out as scene
+from drumjax.evaluate import scoreboard
+from drumjax.evaluate.__main__ import check_folders
+from drumjax.evaluate.baselines.counting import BAR_STEPS, Counter, Line
+from drumjax.evaluate.players import play_counter, play_like
+from drumjax.evaluate.prediction import bootstrap, groups_of, predict
+from drumjax.evaluate.score_tables import make_tables
+from drumjax.models.song_scoring import encode_songs, make_song_scorer, mean_nll
+from drumjax.music.grid_view import excerpt_of
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import FILL_NO, FILL_YES
+from drumjax.report.tables import write_text
+from drumjax.runs.run import Run
+from drumjax.studies.command import write_json
 
 CODEC = GridCodec(ROLAND_TD11, velocity_bins=4, offset_bins=4, lookback_bars=1)
 SONGS = [

@@ -3,8 +3,8 @@
 import pytest
 from song_files import ROWS, load_groove, make_groove
 
-from drumjax.datasets import DatasetError, select
-from drumjax.notes import Song, make_notes
+from drumjax.data.datasets import DatasetError, select
+from drumjax.music.notes import Song, make_notes
 
 
 def test_filters(tmp_path):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from configs import default
-from drumjax.codecs.choice import make_codec
-from drumjax.kits import ONE_DRUM
-from drumjax.settings import SettingsError, history_odds, make_settings
+from drumjax.codecs.factory import make_codec
+from drumjax.config.settings import SettingsError, history_odds, make_settings
+from drumjax.music.kits import ONE_DRUM
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.stem != "__init__")
 

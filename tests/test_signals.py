@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from drumjax.signals import TWICE_SECONDS, _watch, catch_stop_signals
+from drumjax.system.stop_signals import TWICE_SECONDS, _watch, catch_stop_signals
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 # A main thread that is busy outside of Python, as in a compilation, and runs no handler for a long while.
 BUSY = textwrap.dedent("""
     import hashlib, logging
-    from drumjax.signals import catch_stop_signals
+    from drumjax.system.stop_signals import catch_stop_signals
     logging.basicConfig()
     with catch_stop_signals():
         print("ready", flush=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from song_files import ROWS, assert_same_songs, load_groove, make_groove, write_song
 
-from drumjax import song_reader
-from drumjax.notes import Song, make_notes
-from drumjax.song_cache import pack_songs, unpack_songs
+from drumjax.data import song_reader
+from drumjax.data.song_cache import pack_songs, unpack_songs
+from drumjax.music.notes import Song, make_notes
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_nothing_in_the_cache(tmp_path, monkeypatch, caplog):
         raise OSError(28, "No space left on device")
 
     directory = make_groove(tmp_path / "groove", ROWS)
-    monkeypatch.setattr("drumjax.song_cache.os.replace", fail)
+    monkeypatch.setattr("drumjax.data.song_cache.os.replace", fail)
     assert len(load_groove(directory, tmp_path).songs) == 3
     assert "No space left" in caplog.text
     assert list((tmp_path / "cache" / "songs").iterdir()) == []

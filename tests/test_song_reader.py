@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from song_files import ROWS, load_groove, make_groove, write_song
 
-from drumjax import song_reader
-from drumjax.notes import Song
+from drumjax.data import song_reader
+from drumjax.music.notes import Song
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_an_unexpected_error_of_the_reader_stops_nothing(tmp_path, monkeypatch):
     assert dataset.skipped["unexpected RecursionError"] == ["drummer1/1.mid"]
 
 
-@pytest.mark.parametrize("changed", ["drumjax.midi", "drumjax.midi_bytes"])
+@pytest.mark.parametrize("changed", ["drumjax.midi.reader", "drumjax.midi.sanitizer"])
 def test_another_reader_is_another_cache_file(monkeypatch, changed):
     def get_key() -> str:
         return song_reader._cache_key([song_reader.SongFile("a.mid", "a.mid", "1")], "folder", "drums")
@@ -93,7 +93,7 @@ def test_a_script_without_main_guard_runs_once(tmp_path, six_files):
     """Each worker imports such a script again; it must not go on there, e.g. to train."""
     script = tmp_path / "script.py"
     script.write_text(
-        "from pathlib import Path\nfrom drumjax import song_reader\n"
+        "from pathlib import Path\nfrom drumjax.data import song_reader\n"
         "song_reader.PARALLEL_FROM = 2\nsong_reader._FILES_PER_WORKER = 3\n"
         f"folder = Path({str(six_files)!r})\n"
         "files = [song_reader.SongFile(p.name, str(p), '') for p in sorted(folder.iterdir())]\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from song_files import fail_at
 
-from drumjax import song_writer
-from drumjax.midi import read_midi
-from drumjax.notes import Song, make_notes
-from drumjax.song_writer import MAX_PENDING, NUM_THREADS, SongWriter
+from drumjax.jobs import song_writer
+from drumjax.jobs.song_writer import MAX_PENDING, NUM_THREADS, SongWriter
+from drumjax.midi.reader import read_midi
+from drumjax.music.notes import Song, make_notes
 
 SONG = Song(make_notes([0], [0.1], [36], [100]))
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")

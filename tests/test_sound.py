@@ -6,8 +6,8 @@ import wave
 import numpy as np
 import pytest
 
-from drumjax.gallery.sound import SAMPLE_RATE, drum_sound, note_sound, to_wav
-from drumjax.kits import ROLAND_TD11
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.report.synth import SAMPLE_RATE, drum_sound, note_sound, to_wav
 
 
 def centroid_hz(samples):

@@ -5,10 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from drumjax.notes import FILL_NO, FILL_YES
-from drumjax.starter import CRASH, KICK, SNARE, TEMPO_SPREAD, starter_songs
-from drumjax.starter_tabs import read_fills, read_grooves
-from drumjax.tab import ACCENT, NORMAL
+from drumjax.data.starter import CRASH, KICK, SNARE, TEMPO_SPREAD, starter_songs
+from drumjax.data.starter_tabs import read_fills, read_grooves
+from drumjax.music.notes import FILL_NO, FILL_YES
+from drumjax.music.tab import ACCENT, NORMAL
 
 # The primary styles of the Groove MIDI Dataset that the starter grooves have, too.
 STYLES = {"rock", "funk", "jazz", "latin", "hiphop", "afrocuban", "punk", "soul", "country", "pop", "gospel", "reggae"}

@@ -5,12 +5,12 @@ import pytest
 from tiny import CODEC, STYLES, make_model, make_params
 
 from configs import default
-from drumjax.generate import Job, sample_songs
-from drumjax.grooves import Groove
-from drumjax.request import Controls, RequestError
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.style_mix import add_mix
+from drumjax.config.settings import make_settings
+from drumjax.jobs.job import Job, sample_songs
+from drumjax.runs.run import Run
+from drumjax.sampling.piece import Groove
+from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.style_mix import add_mix
 
 
 @pytest.fixture(scope="module")

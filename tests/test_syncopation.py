@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from bars import line
 
-from drumjax.evaluation.syncopation import longuet_higgins_lee, witek
+from drumjax.evaluate.features.syncopation import longuet_higgins_lee, witek
 
 ON_THE_BEAT = "x---x---x---x---|"
 OFF_BEAT = "--x---x---x---x-|"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drumjax.kits import GENERAL_MIDI, ONE_DRUM, ROLAND_TD11, Kit
-from drumjax.notes import FILL_NO, FILL_UNKNOWN, FILL_YES, Song, make_notes
-from drumjax.tab import (
+from drumjax.music.kits import GENERAL_MIDI, ONE_DRUM, ROLAND_TD11, Kit
+from drumjax.music.notes import FILL_NO, FILL_UNKNOWN, FILL_YES, Song, make_notes
+from drumjax.music.tab import (
     ACCENT,
     ACCENT_FROM,
     DURATION_BEAT,

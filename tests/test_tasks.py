@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 from tiny import CODEC, STYLES, THREE_DRUMS, make_context, make_model, make_params, make_song, make_teacher, stack
 
-from drumjax.codecs import ABSENT, field_slices
+from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.codecs.grid import GridCodec
-from drumjax.generate import Job, sample_songs
-from drumjax.grooves import Groove, make_request
-from drumjax.kits import ROLAND_TD11
-from drumjax.notes import Song, make_notes
-from drumjax.request import Controls
-from drumjax.runs import Run
-from drumjax.sample import FREE
-from drumjax.settings import make_settings
-from drumjax.tasks import (
+from drumjax.config.settings import make_settings
+from drumjax.jobs.job import Job, sample_songs
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
+from drumjax.runs.run import Run
+from drumjax.sampling.edits import (
     KEEP_ALL,
     TaskError,
     add_drums,
@@ -25,6 +22,9 @@ from drumjax.tasks import (
     infill_song,
     vary_song,
 )
+from drumjax.sampling.piece import Groove, make_request
+from drumjax.sampling.request import Controls
+from drumjax.sampling.sampler import FREE
 
 SONG = make_song(0, 4, pitches=(36, 38, 42), tempo_bpm=100.0)
 STEPS_PER_BAR = 8  # of the tiny codec

@@ -1,8 +1,8 @@
 """Piano rolls of letters."""
 
-from drumjax.kits import ROLAND_TD11
-from drumjax.notes import Song, make_notes
-from drumjax.text_roll import pitch_name, write_roll, write_text
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
+from drumjax.music.text import pitch_name, write_roll, write_text
 
 
 def test_a_roll_by_hand():

@@ -12,20 +12,22 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 from tiny_run import digest_of_state, make_config, read_rows, tree_of, write_songs
 
-from drumjax import groove, train_loop, train_step
-from drumjax import train as train_module
-from drumjax.checkpoint import Checkpoints
-from drumjax.datasets import DatasetError
-from drumjax.device import DeviceError, use_compile_cache
-from drumjax.evaluator import Evaluator
-from drumjax.lock import LockError, lock_workdir
-from drumjax.midi import read_midi
-from drumjax.request import RequestError
-from drumjax.runs import RunError, load_run
-from drumjax.settings import SettingsError, make_settings
-from drumjax.train import train
-from drumjax.train_loop import Result, TrainError, TrainLoop
-from drumjax.training_data import load_training_data
+from drumjax.config.settings import SettingsError, make_settings
+from drumjax.data import groove_midi as groove
+from drumjax.data.datasets import DatasetError
+from drumjax.midi.reader import read_midi
+from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.run import RunError, load_run
+from drumjax.sampling.request import RequestError
+from drumjax.system.devices import DeviceError, use_compile_cache
+from drumjax.system.lock import LockError, lock_workdir
+from drumjax.training import loop as train_loop
+from drumjax.training import step as train_step
+from drumjax.training import train as train_module
+from drumjax.training.data import load_training_data
+from drumjax.training.loop import Result, TrainError, TrainLoop
+from drumjax.training.train import train
+from drumjax.training.validation import Evaluator
 
 NUM_STEPS = 10
 
@@ -133,7 +135,7 @@ def test_result_and_checkpoints(finished):
 
 
 def test_a_run_of_another_format_is_refused(finished, monkeypatch):
-    monkeypatch.setattr("drumjax.runs.FORMAT", 0)
+    monkeypatch.setattr("drumjax.runs.run.FORMAT", 0)
     with pytest.raises(RunError, match=r"has checkpoints of format \d+, and this drumjax reads 0: train again"):
         load_run(finished[0])
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tiny import CODEC, STYLES, make_model, make_params, make_song
 
-from drumjax.augment import Strength
-from drumjax.corpus import max_notes, pack
-from drumjax.device import make_data_mesh, replicate
-from drumjax.hyper import Hyper
-from drumjax.optimizer import OPTIMIZERS, clip, descend, make_tx
-from drumjax.schedule import make_learning_rate, make_strength
-from drumjax.train_step import (
+from drumjax.data.corpus import max_notes, pack
+from drumjax.system.devices import make_data_mesh, replicate
+from drumjax.training.augment import Strength
+from drumjax.training.hyper import Hyper
+from drumjax.training.optimizer import OPTIMIZERS, clip, descend, make_tx
+from drumjax.training.schedule import make_learning_rate, make_strength
+from drumjax.training.step import (
     Augmentation,
     TrainState,
     WindowShape,

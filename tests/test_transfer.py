@@ -9,11 +9,11 @@ import pytest
 from tiny import STYLES, make_model, make_params
 
 from configs import default
-from drumjax import transfer
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.transfer import load_transfer
-from drumjax.workdir import RunError
+from drumjax.config.settings import make_settings
+from drumjax.runs.run import Run
+from drumjax.runs.workdir import RunError
+from drumjax.training import init_from as transfer
+from drumjax.training.init_from import load_transfer
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 from tiny import CODEC, STYLES, make_model, make_song
 
 from configs import default
-from drumjax.grooves import Groove
-from drumjax.runs import Run
-from drumjax.settings import make_settings
-from drumjax.tasks import TaskError
-from drumjax.wish import Wish
+from drumjax.config.settings import make_settings
+from drumjax.runs.run import Run
+from drumjax.sampling.edits import TaskError
+from drumjax.sampling.piece import Groove
+from drumjax.sampling.plan import Wish
 
 SONG = make_song(0, 4)
 GROOVE = Groove(4, 120.0, "", "4/4")

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from drumjax.codecs.grid import GridCodec
-from drumjax.kits import Kit
-from drumjax.model import Model
-from drumjax.music_lstm import ModelSettings, Shape
-from drumjax.notes import METRES, Context, Song, make_notes
+from drumjax.models.model import Model
+from drumjax.models.network import ModelSettings, Shape
+from drumjax.music.kits import Kit
+from drumjax.music.notes import METRES, Context, Song, make_notes
 
 THREE_DRUMS = Kit("three", ("kick", "snare", "hat"), ("BD", "SD", "HH"), ((36,), (38, 40), (42, 44)), (36, 38, 42))
 

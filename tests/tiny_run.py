@@ -13,9 +13,9 @@ import jax
 import numpy as np
 
 from configs import default
-from drumjax.checkpoint import Checkpoints
-from drumjax.midi import write_midi
-from drumjax.notes import Song, make_notes
+from drumjax.midi.reader import write_midi
+from drumjax.music.notes import Song, make_notes
+from drumjax.runs.checkpoint import Checkpoints
 
 ROOT = Path(__file__).parents[1]
 
@@ -126,7 +126,7 @@ FORK_EACH = """
 import json, os, runpy, sys
 commands, results = json.load(sys.stdin), []
 sys.path.insert(0, os.path.dirname(commands[0][0]))
-import drumjax.console, drumjax.generate
+import drumjax.system.console, drumjax.jobs.job
 for command in commands:
     sys.stdout.flush()
     pid = os.fork()

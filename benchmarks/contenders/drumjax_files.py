@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.contender import Contender, Figures, Repeat, num_cores
-from drumjax.song_reader import SongFile, Take, read_songs
+from drumjax.data.song_reader import SongFile, Take, read_songs
 
 
 def read(folder: str, num_files: int, num_workers: int) -> Contender:

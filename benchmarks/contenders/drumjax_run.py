@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.songs import training_songs
-from drumjax.codecs.choice import make_codec
-from drumjax.corpus import Corpus, pack
-from drumjax.device import make_data_mesh, use_cores
-from drumjax.runs import make_model
-from drumjax.settings import Settings, make_settings
-from drumjax.train_loop import TrainLoop
-from drumjax.training_data import TrainingData
+from drumjax.codecs.factory import make_codec
+from drumjax.config.settings import Settings, make_settings
+from drumjax.data.corpus import Corpus, pack
+from drumjax.runs.run import make_model
+from drumjax.system.devices import make_data_mesh, use_cores
+from drumjax.training.data import TrainingData
+from drumjax.training.loop import TrainLoop
 
 
 def read_settings(config: str, changes: dict[str, Any]) -> Settings:

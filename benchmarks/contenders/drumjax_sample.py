@@ -8,11 +8,11 @@ import jax
 from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.drumjax_run import read_settings
 from benchmarks.contenders.jax_threads import threads
-from drumjax.codecs.choice import make_codec
-from drumjax.grooves import Groove, make_request
-from drumjax.request import Controls
-from drumjax.runs import make_model
-from drumjax.sample import make_sampler
+from drumjax.codecs.factory import make_codec
+from drumjax.runs.run import make_model
+from drumjax.sampling.piece import Groove, make_request
+from drumjax.sampling.request import Controls
+from drumjax.sampling.sampler import make_sampler
 
 STYLES = ("", "rock")
 

@@ -14,9 +14,9 @@ import numpy as np
 from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_settings
 from benchmarks.contenders.jax_threads import threads
-from drumjax.codecs.choice import make_codec
-from drumjax.recipe import make_augmentation, make_hyper, make_window_shape
-from drumjax.train_step import take_example
+from drumjax.codecs.factory import make_codec
+from drumjax.training.recipe import make_augmentation, make_hyper, make_window_shape
+from drumjax.training.step import take_example
 
 
 def train(

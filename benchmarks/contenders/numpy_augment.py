@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from drumjax.augment import EARLY_BEAT, GHOST_VELOCITY, MAX_TEMPO_BPM, MIN_TEMPO_BPM
-from drumjax.kits import Kit
+from drumjax.music.kits import Kit
+from drumjax.training.augment import EARLY_BEAT, GHOST_VELOCITY, MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 
 @dataclasses.dataclass
 class Music:
-    """A window: columns [N] and numbers, in the units of drumjax.notes."""
+    """A window: columns [N] and numbers, in the units of drumjax.music.notes."""
 
     onset: np.ndarray
     pitch: np.ndarray
@@ -21,7 +21,7 @@ class Music:
 
 
 def augment(rng: np.random.Generator, music: Music, strength: dict[str, float], kit: Kit) -> Music:
-    """See drumjax.augment; changes that a loader would skip where their dice say so are skipped."""
+    """See drumjax.training.augment; changes that a loader would skip where their dice say so are skipped."""
     m, s = music, strength
     _change_time(rng, m, s)
     _change_velocity(rng, m, s)

@@ -13,8 +13,8 @@ from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.numpy_augment import Music, augment
 from benchmarks.contenders.torch_lstm import IGNORED, START, Trainer, set_threads, threads
 from benchmarks.songs import training_songs
-from drumjax.kits import get_kit
-from drumjax.notes import Song
+from drumjax.music.kits import get_kit
+from drumjax.music.notes import Song
 
 STEPS_PER_BEAT = 4
 PREFETCH = 2  # batches that each process of the DataLoader keeps ready: its default

@@ -6,8 +6,8 @@ from pathlib import Path
 from benchmarks.contenders.drumjax_config import AUGMENTED
 from benchmarks.contest import Contest, Entry, Target
 from benchmarks.options import Options
-from drumjax.midi import write_midi
-from drumjax.starter import starter_songs
+from drumjax.data.starter import starter_songs
+from drumjax.midi.reader import write_midi
 
 NUM_FILES = 400  # enough for the pool to start
 

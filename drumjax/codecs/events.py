@@ -13,11 +13,11 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
+from drumjax.codecs.base import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
 from drumjax.codecs.features import length_features, pitch_features, scale_features
 from drumjax.codecs.vocabulary import Vocabulary, nearest_length
-from drumjax.kits import Kit
-from drumjax.notes import EARLY_BEAT, USUAL_TEMPO_BPM, Array, Context, Notes, Window
+from drumjax.music.kits import Kit
+from drumjax.music.notes import EARLY_BEAT, USUAL_TEMPO_BPM, Array, Context, Notes, Window
 
 # Of the field pitch: no note, where a rest is longer than one shift or the music begins with one.
 REST = 0

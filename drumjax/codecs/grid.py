@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
+from drumjax.codecs.base import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
 from drumjax.codecs.features import chord_features, scale_features
-from drumjax.kits import Kit
-from drumjax.notes import Array, Context, Notes, Window
+from drumjax.music.kits import Kit
+from drumjax.music.notes import Array, Context, Notes, Window
 
 
 @dataclasses.dataclass(frozen=True)

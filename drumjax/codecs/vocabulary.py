@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from drumjax.notes import Song
+from drumjax.music.notes import Song
 
 # Lengths of notes, in beats: multiples of the first number, and of the second (triplets), up to the third.
 _DIVISIONS = ((1 / 24, 1 / 24, 1 / 12), (1 / 8, 1 / 6, 1.0), (1 / 4, 1 / 3, 2.0), (1 / 2, 2 / 3, 4.0), (1.0, 1.0, 8.0),

@@ -1,0 +1,1 @@
+"""Settings: frozen dataclasses made from config files, one file a group."""

@@ -1,0 +1,126 @@
+"""All songs end to end in flat arrays that live on the device, and windows taken from them.
+
+There is no data loader: the whole Groove MIDI Dataset is about 6 MB packed, so a batch is `vmap(take_window)` over
+random keys, inside the compiled training step.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from drumjax.music.notes import Array, Context, Notes, Song, Window
+
+# A note this much before the window's start may still belong to its first step (a grid of one step per beat).
+MARGIN_BEAT = 0.5
+
+
+class Corpus(NamedTuple):
+    """S songs, M notes, Q beats in all.
+
+    notes       Notes [M], onsets from the start of their song, songs one after another
+    context     Context [S], start_beat, density and dynamics 0
+    end_beat    [S] float32, length of each song in beats: the end of its last bar
+    song_beat   [S + 1] int32, beats before each song, all its bars counted whole
+    beat_song   [Q] int32, the song of each beat
+    beat_note   [Q + 1] int32, first note not earlier than MARGIN_BEAT before each beat; M at the end
+    song_note   [S + 1] int32, first note of each song
+    """
+
+    notes: Notes
+    context: Context
+    end_beat: Array
+    song_beat: Array
+    beat_song: Array
+    beat_note: Array
+    song_note: Array
+
+
+def pack(songs: Sequence[Song], styles: Sequence[str] = ("",)) -> Corpus:
+    """Numpy Corpus of the songs, in order. `styles[0]` is the unknown style, as is any style not in `styles`."""
+    if not songs:
+        raise ValueError("no songs to pack")
+    style_id = {style: i for i, style in enumerate(styles)}
+    end_beat = np.asarray([song.num_bars * song.beats_per_bar for song in songs], np.float32)
+    num_beats = np.ceil(end_beat).astype(int)
+    song_note = np.cumsum([0] + [len(song.notes.pitch) for song in songs])
+    song_beat = np.cumsum(np.concatenate([[0], num_beats]))
+    beat_note = [
+        first + np.searchsorted(song.notes.onset_beat, np.arange(beats) - MARGIN_BEAT, side="left")
+        for song, first, beats in zip(songs, song_note[:-1], num_beats, strict=True)
+    ]
+    return Corpus(
+        notes=Notes(*(np.concatenate(column) for column in zip(*(song.notes for song in songs), strict=True))),
+        context=_pack_context(songs, style_id),
+        end_beat=end_beat,
+        song_beat=song_beat.astype(np.int32),
+        beat_song=np.repeat(np.arange(len(songs)), num_beats).astype(np.int32),
+        beat_note=np.concatenate([*beat_note, song_note[-1:]]).astype(np.int32),
+        song_note=song_note.astype(np.int32),
+    )
+
+
+def _pack_context(songs: Sequence[Song], style_id: dict[str, int]) -> Context:
+    return Context(
+        tempo_bpm=np.asarray([song.tempo_bpm for song in songs], np.float32),
+        beats_per_bar=np.asarray([song.beats_per_bar for song in songs], np.float32),
+        metre=np.asarray([song.metre for song in songs], np.int32),
+        style=np.asarray([style_id.get(song.style, 0) for song in songs], np.int32),
+        fill=np.asarray([song.fill for song in songs], np.int32),
+        start_beat=np.zeros(len(songs), np.float32),
+        density=np.zeros(len(songs), np.float32),
+        dynamics=np.zeros(len(songs), np.float32),
+    )
+
+
+def max_notes(corpus: Corpus, num_beats: int) -> int:
+    """The most notes that any window of `num_beats` beats can hold, the margin before it included."""
+    note_song = np.repeat(np.arange(len(corpus.end_beat)), np.diff(corpus.song_note))
+    start_beat = np.arange(len(corpus.beat_song)) - corpus.song_beat[:-1][corpus.beat_song]
+    # One sorted axis for all songs: a stride longer than any song and window keeps them apart.
+    stride = float(corpus.end_beat.max()) + num_beats + 2
+    onset = corpus.notes.onset_beat + note_song * stride
+    end = np.searchsorted(onset, corpus.beat_song * stride + start_beat + num_beats, side="left")
+    return max(1, int(np.max(end - corpus.beat_note[:-1])))
+
+
+def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int) -> Window:
+    """A random window: a song chosen with odds by its length, and a uniform start on one of its beats.
+
+    num_notes is max_notes(corpus, num_beats), or less: see window_at. A song shorter than the window is taken from its
+    start.
+    """
+    key_song, key_start = jax.random.split(key)
+    beat = jax.random.randint(key_song, (), 0, corpus.beat_song.shape[0])
+    song = corpus.beat_song[beat]
+    room = jnp.maximum(corpus.song_beat[song + 1] - corpus.song_beat[song] - num_beats, 0)
+    start = jax.random.randint(key_start, (), 0, room + 1)
+    return window_at(corpus, song, start, num_beats, num_notes)
+
+
+def window_at(corpus: Corpus, song: Array, start_beat: Array, num_beats: int, num_notes: int) -> Window:
+    """The window of `song` (index) that starts `start_beat` whole beats into it.
+
+    Where it has more than num_notes notes, it ends with the last beat of which all are there.
+    """
+    first_beat = corpus.song_beat[song] + start_beat
+    first = corpus.beat_note[first_beat]
+    index = first + jnp.arange(num_notes, dtype=jnp.int32)
+    # beat_note of the beat after a song is the next song's; nothing is taken beyond this song's last note.
+    inside = index < corpus.song_note[song + 1]
+    notes = jax.tree.map(lambda column: column.at[index].get(mode="clip"), corpus.notes)
+    onset = notes.onset_beat - start_beat.astype(jnp.float32)
+    mask = notes.mask & inside & (onset < num_beats)
+    context = jax.tree.map(lambda column: column[song], corpus.context)
+    left = corpus.end_beat[song] - start_beat.astype(jnp.float32)
+    next_note = first + num_notes
+    next_onset = corpus.notes.onset_beat.at[next_note].get(mode="clip") - start_beat.astype(jnp.float32)
+    is_cut = next_note < corpus.song_note[song + 1]
+    left = jnp.where(is_cut, jnp.minimum(left, jnp.floor(next_onset)), left)
+    return Window(
+        notes=Notes(onset, notes.duration_beat, notes.pitch, notes.velocity, mask),
+        context=context._replace(start_beat=start_beat.astype(jnp.float32)),
+        num_beats=jnp.minimum(left, num_beats),
+    )

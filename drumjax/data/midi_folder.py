@@ -1,0 +1,78 @@
+"""Any tree of MIDI files as a dataset: which files, and in which split each of them is."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from drumjax.data.song_reader import SongFile
+from drumjax.midi.sanitizer import MAX_FILE_BYTES
+from drumjax.music.notes import Song
+
+
+def find_midi_files(directory: Path) -> tuple[list[SongFile], dict[str, list[str]]]:
+    """Every *.mid and *.midi below `directory`, sorted, once per content; and the names left out, by reason.
+
+    A file's fingerprint is the SHA-256 of its content. Hidden files and folders are ignored (.venv, and the ._x.mid
+    that macOS leaves). Links to files are followed, links to folders are not: they may form a circle.
+
+    Raises ValueError if there is no such folder.
+    """
+    if not directory.is_dir():
+        raise ValueError(f"{directory} is not a folder; set config.data.dir to one that holds MIDI files")
+    files: dict[str, SongFile] = {}
+    skipped: dict[str, list[str]] = {}
+    for path in _walk(directory, skipped):
+        # Names are shown and written as UTF-8 text, which a file name need not be.
+        name = os.fsencode(path.relative_to(directory).as_posix()).decode("utf-8", "replace")
+        try:
+            digest = _hash(path)
+            if digest in files:
+                raise ValueError("duplicate of another file")
+            files[digest] = SongFile(name, str(path), digest)
+        except ValueError as error:
+            skipped.setdefault(str(error), []).append(name)
+    return list(files.values()), skipped
+
+
+def _walk(directory: Path, skipped: dict[str, list[str]]) -> list[Path]:
+    """Paths of the MIDI files, in an order that is the same everywhere; folders that can't be listed go to skipped."""
+    paths: list[Path] = []
+    errors: list[OSError] = []
+    for parent, folders, names in os.walk(directory, onerror=errors.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        visible = [name for name in names if not name.startswith(".")]
+        paths.extend(Path(parent, name) for name in visible if name.lower().endswith((".mid", ".midi")))
+    for error in errors:
+        skipped.setdefault("folder cannot be listed", []).append(str(error.filename))
+    return sorted(paths, key=lambda path: path.relative_to(directory).parts)
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of the content. Raises ValueError with a countable reason."""
+    try:
+        if not path.is_file():
+            raise ValueError("not a regular file")  # or a link to nowhere; opening a named pipe would wait for ever
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError("file too large")
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ValueError(error.strerror or type(error).__name__) from error
+
+
+def assign_splits(songs: Sequence[Song], hashes: Sequence[str], validation_fraction: float) -> list[Song]:
+    """The songs, each "train" or "validation" by the hash of its file alone: other files and its name do not matter.
+
+    Only where one split would be empty though there are two songs or more, the song nearest to it moves there.
+    """
+    ranks = [int(digest[:16], 16) / 2**64 for digest in hashes]  # uniform in [0, 1)
+    in_validation = [rank < validation_fraction for rank in ranks]
+    if len(songs) >= 2 and not any(in_validation):
+        in_validation[ranks.index(min(ranks))] = True
+    if len(songs) >= 2 and all(in_validation):
+        in_validation[ranks.index(max(ranks))] = False
+    return [
+        dataclasses.replace(song, split="validation" if chosen else "train")
+        for song, chosen in zip(songs, in_validation, strict=True)
+    ]

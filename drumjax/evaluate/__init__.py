@@ -1,0 +1,1 @@
+"""How good a run is: `python -m drumjax.evaluate`."""

@@ -1,0 +1,168 @@
+"""Everything that says how good a model is: one nested dict of numbers, and what they were made from.
+
+prediction   how likely held-out performances are, beside baselines that count
+grooves      figures of what it plays beside those of held-out performances
+patterns     how much its rhythms per drum have in common with the held-out ones
+memory       how much of what it plays was heard in training
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from drumjax.evaluate.baselines.counting import Counter
+from drumjax.evaluate.features import notes as note_features
+from drumjax.evaluate.features.drums import accent_profile, bar_patterns, features_of, measure
+from drumjax.evaluate.features.feature import Feature
+from drumjax.evaluate.held_out import Scene, count_all, count_chords, set_scene
+from drumjax.evaluate.memorization import Heard
+from drumjax.evaluate.overlap import compare_figure, share_in_common
+from drumjax.evaluate.players import play_counter, play_like
+from drumjax.evaluate.prediction import groups_of, predict
+from drumjax.music.grid_view import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
+from drumjax.music.kits import Kit
+from drumjax.music.notes import Song
+from drumjax.runs.run import Run
+
+# Drums whose rhythms are compared bar by bar.
+PATTERNED = ("kick", "snare", "closed hi-hat", "ride")
+# Stretches of a pitched instrument that are compared; a folder may hold many.
+MAX_STRETCHES = 128
+REAL, TRAIN, MODEL, NGRAM = "held out", "training", "model", "n-gram"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """board     the numbers, see above
+    features  the figures of grooves
+    figures   [excerpts, features] of each player
+    profiles  [16] mean velocity by place in the bar, of each player who knows velocities
+    played    what the model played
+    """
+
+    board: dict[str, Any]
+    features: Sequence[Feature] = ()
+    figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    profiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    played: list[Song] = dataclasses.field(default_factory=list)
+
+
+def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
+    """All of it. Raises DatasetError if the run's dataset has no song in that split."""
+    scene = set_scene(run, split)
+    counter = count_chords(scene)
+    groups = groups_of(scene.held_out, scene.judged)
+    board: dict[str, Any] = {
+        "step": run.step, "source": scene.source, "split": split, "metre": scene.metre,
+        "songs": len(scene.held_out), "training_songs": len(scene.train), "seed": seed,
+        "prediction": {
+            "model": predict(run, scene.held_out, groups), "baselines": count_all(scene, counter, groups),
+        },
+    }  # fmt: skip
+    return _hear_drums(scene, scene.kit, counter, board) if scene.kit else _hear_notes(scene, board)
+
+
+def _hear_drums(scene: Scene, kit: Kit, counter: Counter | None, board: dict[str, Any]) -> Evaluation:
+    """The rest of the board for drums: grooves, patterns and memory."""
+    run, seed = scene.run, board["seed"]
+    cuts = list(cut_excerpts(scene.judged, kit))
+    if len(cuts) < 3:
+        return _too_few(board, len(cuts))
+    songs = play_like(run, [song for song, _ in cuts], seed=seed)
+    players = gather(scene, kit, [cut for _, cut in cuts], songs, counter, seed)
+    features = features_of(kit, played=is_played(run))
+    figures = {name: measure(parts, features, kit) for name, parts in players.items()}
+    if counter:  # it knows nothing of how hits are played
+        plain = {feature.name for feature in features_of(kit, played=False)}
+        figures[NGRAM][:, [feature.name not in plain for feature in features]] = np.nan
+    board |= {"excerpts": len(cuts), "bars": NUM_BARS, "grooves": compare_figures(features, figures)}
+    board["patterns"] = compare_patterns(players, kit)
+    if scene.train:
+        heard = Heard([excerpt_of(song, kit).hits for song in scene.train])
+        board["memory"] = {
+            name: heard.compare([part.hits for part in parts])._asdict()
+            for name, parts in players.items()
+            if name != TRAIN
+        }
+    expressive = [name for name in players if name != NGRAM and is_played(run)]
+    return Evaluation(board, features, figures, {name: accent_profile(players[name]) for name in expressive}, songs)
+
+
+def _hear_notes(scene: Scene, board: dict[str, Any]) -> Evaluation:
+    """The rest of the board for a pitched instrument: figures of what is played."""
+    held_out, alike = (note_features.find_stretches(songs) for songs in (scene.judged, scene.alike))
+    if len(held_out) < 3:
+        return _too_few(board, len(held_out))
+    generator = np.random.default_rng(board["seed"])
+    some = [held_out[i] for i in generator.permutation(len(held_out))[:MAX_STRETCHES]]
+    heard = [alike[i] for i in generator.permutation(len(alike))[: len(some)]]
+    songs = play_like(scene.run, [song for song, _ in some], seed=board["seed"])
+    players = {
+        REAL: [note_features.cut_song(*stretch) for stretch in some],
+        TRAIN: [note_features.cut_song(*stretch) for stretch in heard],
+        MODEL: songs,
+    }
+    figures = {name: note_features.measure(parts) for name, parts in players.items() if parts}
+    grooves = compare_figures(note_features.FEATURES, figures)
+    board |= {"excerpts": len(some), "bars": note_features.NUM_BARS, "grooves": grooves}
+    return Evaluation(board, note_features.FEATURES, figures, {}, songs)
+
+
+def _too_few(board: dict[str, Any], count: int) -> Evaluation:
+    return Evaluation(
+        board | {"remark": f"only {count} stretches of {NUM_BARS} bars are held out: too few to compare with"}
+    )
+
+
+def is_played(run: Run) -> bool:
+    """Whether the model knows how hard each hit is, and when it is."""
+    return "velocity" in {field.name for field in run.codec.fields}
+
+
+def gather(
+    scene: Scene, kit: Kit, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
+) -> dict[str, list[Excerpt]]:
+    """Excerpts by player, as many of each. `songs` are what the model played."""
+    players = {REAL: held_out}
+    alike = [cut for _, cut in cut_excerpts(scene.alike, kit)]
+    if alike:
+        some = np.random.default_rng(seed).permutation(len(alike))[: len(held_out)]
+        players[TRAIN] = [alike[i] for i in some]
+    players[MODEL] = [excerpt_of(song, kit, NUM_BARS) for song in songs]
+    if counter:
+        players[NGRAM] = play_counter(counter, kit, len(held_out), seed=seed)
+    return players
+
+
+def compare_figures(features: Sequence[Feature], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A row per figure: its mean and standard deviation by player, and how like the held-out ones each player's are."""
+    rows = []
+    for column, feature in enumerate(features):
+        row: dict[str, Any] = {"figure": feature.name, "unit": feature.unit, "meaning": feature.meaning}
+        for name, values in figures.items():
+            if np.isfinite(values[:, column]).any():
+                row[name] = summarize(values[:, column], figures[REAL][:, column], is_real=name == REAL)
+        rows.append(row)
+    return rows
+
+
+def summarize(values: np.ndarray, real: np.ndarray, *, is_real: bool) -> dict[str, float]:
+    """Mean and sd of the values that exist (one at least), and their likeness to the real ones."""
+    known = values[np.isfinite(values)]
+    row = {"mean": float(known.mean()), "sd": float(known.std())}
+    return row if is_real else row | compare_figure(values, real)._asdict()
+
+
+def compare_patterns(players: dict[str, list[Excerpt]], kit: Kit) -> dict[str, dict[str, float]]:
+    """By drum and player: the area that its histogram of one-bar rhythms shares with the held-out one, 0..1."""
+    voices: list[str] = [name for name in PATTERNED if name in kit.names] or list(kit.names)
+    return {
+        voice: {
+            name: share_in_common(bar_patterns(parts, kit, voice), bar_patterns(players[REAL], kit, voice))
+            for name, parts in players.items()
+            if name != REAL
+        }
+        for voice in voices
+    }

@@ -1,0 +1,1 @@
+"""Many samples as files in a folder."""

@@ -1,0 +1,77 @@
+"""The page of a folder of samples: what run_sample.py wrote, to look at and listen to."""
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drumjax.jobs.manifest import MANIFEST
+from drumjax.midi.reader import read_midi
+from drumjax.music.kits import DrumMap, Kit
+from drumjax.music.notes import Song
+from drumjax.report.page import Page, Piece
+from drumjax.system.files import write_atomically
+
+GALLERY = "index.html"
+# A page with more takes long to draw and to open.
+MAX_PIECES = 24
+
+
+def write_gallery(out_dir: Path, kit: Kit | None, title: str, out_map: DrumMap | None = None) -> Path:
+    """Writes out_dir/index.html with the first MAX_PIECES samples of its manifest; returns its path. Raises OSError."""
+    with (out_dir / MANIFEST).open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in itertools.islice(file, MAX_PIECES)]
+        rest = sum(1 for _ in file)
+    more = f"; {rest} more are in the folder" if rest else ""
+    page = Page(title, f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
+    for row in rows:
+        song = read_midi(out_dir / row["file"], instrument="drums" if kit else "pitched")
+        if kit and out_map:
+            song = _read_back(song, kit, out_map)
+        page.add_piece(Piece(song, Path(row["file"]).stem, _num_bars(song, row), describe(row)))
+    path = out_dir / GALLERY
+    write_atomically(path, page.write().encode())
+    return path
+
+
+def describe(row: dict[str, Any]) -> str:
+    """How a sample was made, in a line."""
+    context, parts = row["context"], []
+    if context["style"]:
+        parts.append(context["style"])
+    parts += [f"{context['bpm']:g} bpm", context["time_signature"]]
+    parts.append(f"{context['num_notes']} notes" if context["num_notes"] else f"{context['bars']} bars")
+    if "task" in row:
+        parts.insert(0, row["task"])
+    if context["fill_every"]:
+        parts.append(f"a fill every {context['fill_every']} bars")
+    parts += [f"{name} {context[name]:g}" for name in ("density", "dynamics") if context[name]]
+    if context["lean"] is not None:
+        parts.append(f"lean {context['lean']:g} ms")
+    heat = sorted(set(row["temperature"].values()))
+    if heat != [1.0]:
+        parts.append("temperature " + " ".join(f"{name}={value:g}" for name, value in row["temperature"].items()))
+    parts += [
+        f"{name} {row[name]:g}"
+        for name, neutral in (("spread", 1), ("top_k", 0), ("top_p", 1), ("guidance", 1), ("no_repeat", 0))
+        if row[name] != neutral
+    ]
+    parts.append(f"seed {row['seed']}, number {row['index']}")
+    return " · ".join(parts)
+
+
+def _num_bars(song: Song, row: dict[str, Any]) -> int:
+    """As long as was asked for; music that was given may be longer or, without its prompt, shorter."""
+    is_free = "task" in row or row["context"]["num_notes"]
+    return max(1, song.num_bars if is_free else row["context"]["bars"])
+
+
+def _read_back(song: Song, kit: Kit, out_map: DrumMap) -> Song:
+    """The song in the kit's own pitches, where it was written in those of another instrument."""
+    table = np.arange(128)
+    for name, pitch in out_map.write.items():
+        table[pitch] = kit.write[kit.names.index(name)]
+    return dataclasses.replace(song, notes=song.notes._replace(pitch=table[song.notes.pitch]))

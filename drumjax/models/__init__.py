@@ -1,0 +1,1 @@
+"""What predicts the next token; the only room that knows flax."""

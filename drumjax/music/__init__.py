@@ -1,0 +1,1 @@
+"""Notes, drums and tabs, in numpy alone."""

@@ -1,0 +1,1 @@
+"""Pages, plots, pictures and sounds to look at and listen to."""

@@ -1,0 +1,246 @@
+"""Checkpoints that are verified when written and when read: pytrees of arrays and JSON metadata, nothing else.
+
+Layout, as Orbax has it: `<directory>/<step>/{params,state,metadata}`. A step appears by one rename, so a killed process
+leaves at most a temporary directory. Orbax keeps no checksums of array bytes (two thirds of random bit flips restore
+wrong values silently), hence ours: a CRC-32 for each leaf in the metadata, and one for the metadata itself.
+"""
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from drumjax.runs.checkpoint_folder import CheckpointError, CheckpointFolder, Which, first_line, seal, to_json
+from drumjax.runs.leaves import (
+    LeafError,
+    Tree,
+    crc,
+    describe,
+    differences,
+    flatten,
+    from_host,
+    like,
+    nest,
+    put,
+    to_host,
+)
+
+# Orbax logs some twenty lines for each save through absl at INFO; its warnings, and the INFO lines of others, pass.
+logging.getLogger("absl").addFilter(lambda record: record.levelno >= logging.WARNING or "orbax" not in record.pathname)
+
+
+class Restored(NamedTuple):
+    """One checkpoint, its trees structured and placed like the examples it was restored into."""
+
+    step: int
+    params: Tree
+    state: Tree
+    metadata: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run: the two newest and the best are kept. A context manager.
+
+    In a multi-process run every process makes one and calls the same methods, on a file system that all of them see.
+    A writer expects to be the only one (see lock.py): on opening it removes what a killed one left half written.
+    With `read_only` nothing in the directory changes.
+    """
+
+    def __init__(self, directory: str | os.PathLike, *, read_only: bool = False):
+        self._folder = CheckpointFolder(directory, read_only=read_only)
+        self.directory, self.read_only = self._folder.directory, read_only
+        # Not a CheckpointManager: its save() may decline silently and its latest_step() counts empty directories.
+        self._checkpointer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._checkpointer.close()
+
+    def steps(self) -> list[int]:
+        """Steps that are committed and whose metadata is intact, ascending."""
+        return sorted(self._folder.contents())
+
+    def save(self, step: int, *, params: Tree, state: Tree, metadata: dict, metric: float | None) -> None:
+        """Write one checkpoint; returns once it is committed, read back and found equal, and old ones are pruned.
+
+        params    nested dicts of arrays: all that sampling needs
+        state     the rest of the train state: any pytree of arrays, typed PRNG keys and Python numbers
+        metadata  JSON; `step` and `metric` are added to it
+        metric    lower is better; None, NaN and infinities are never the best
+
+        A step that is there already with the same content is left as it is. Raises CheckpointError for other content,
+        for a step older than the newest, and for any failure to write; the older checkpoints stay.
+        """
+        path = self._folder.path(step)
+        if self.read_only:
+            raise CheckpointError(f"cannot save {path}: opened read-only")
+        trees = {"params": params, "state": state}
+        try:
+            flat = {item: flatten(tree) for item, tree in trees.items()}
+            if str(jax.tree.structure(nest(flat["params"]))) != str(jax.tree.structure(params)):
+                raise CheckpointError(f"cannot save {path}: params must be nested dicts with strings for keys")
+            arrays = {item: {name: to_host(name, x) for name, x in flat[item].items()} for item in trees}
+        except LeafError as error:
+            raise CheckpointError(f"cannot save {path}: {error}") from error
+        metric = None if metric is None or not math.isfinite(metric) else float(metric)
+        leaves = {i: {name: [describe(x), crc(arrays[i][name])] for name, x in flat[i].items()} for i in trees}
+        content = {"metadata": to_json({**metadata, "step": step, "metric": metric}), "leaves": leaves}
+        if self._is_saved(step, content):
+            return
+        self._check_space(path, sum(array.nbytes for item in trees for array in arrays[item].values()))
+        args = {item: ocp.args.PyTreeSave(nest(arrays[item])) for item in trees}
+        args["metadata"] = ocp.args.JsonSave(seal(content))
+        try:
+            self._checkpointer.save(path, args=ocp.args.Composite(**args))
+            if self._folder.read_content(step) != content:
+                raise ValueError("the metadata read back differs from what was written")
+            self._read_arrays(step, content, *trees)
+        except Exception as error:
+            self._folder.remove_leftovers()
+            if path.exists():
+                self._folder.set_aside(step, error)
+            kept = f"the older checkpoints {self.steps()} are kept"
+            raise CheckpointError(f"cannot save {path}: {first_line(error)}; {kept}") from error
+        self._folder.prune()
+
+    def _check_space(self, path: Path, num_bytes: int) -> None:
+        """Raises before a save that cannot fit: on a full disk, Orbax's own threads print tracebacks of their own."""
+        free = shutil.disk_usage(self.directory).free
+        if free < num_bytes * 1.1 + 2**16:  # array metadata takes a few kB
+            need = f"{num_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free"
+            raise CheckpointError(
+                f"cannot save {path}: No space left ({need}); the older checkpoints {self.steps()} are kept"
+            )
+
+    def restore_latest(self, *, params: Tree, state: Tree) -> Restored | None:
+        """The newest good checkpoint, or None if there has never been one.
+
+        params, state  examples: trees of arrays (or jax.ShapeDtypeStruct) that give structure, shapes, dtypes and where
+                       each leaf goes, whatever the number of devices that wrote it
+
+        A damaged checkpoint is named in a warning and moved to `damaged/` (unless read-only), and the next older one is
+        used. Raises CheckpointError if none is good, or if a leaf has another shape or dtype than wanted.
+        """
+        if not self._folder.candidates("latest"):
+            return None
+        try:
+            examples = {"params": flatten(params), "state": flatten(state)}
+        except LeafError as error:
+            raise CheckpointError(f"cannot restore from {self.directory}: {error}") from error
+        step, metadata, arrays = self._load("latest", examples)
+        return Restored(step, like(arrays["params"], params), like(arrays["state"], state), metadata)
+
+    def restore_params(self, which: Which = "best", sharding: jax.sharding.Sharding | None = None) -> tuple[Tree, dict]:
+        """(params, metadata) of the best, the newest or a given step; reads nothing else.
+
+        params are numpy arrays, or jax arrays placed by `sharding`. `best` is the newest where no checkpoint has a
+        finite metric. Where `best` or `latest` is damaged, a warning names it and the next one is used.
+        """
+        _, metadata, arrays = self._load(which, {"params": None})
+        if sharding is not None:
+            arrays["params"] = {name: put(array, sharding) for name, array in arrays["params"].items()}
+        return nest(arrays["params"]), metadata
+
+    def read_metadata(self, which: Which = "latest") -> dict[str, Any]:
+        """What was given to `save` as metadata (tuples now lists), with `step` and `metric` (None if not finite)."""
+        return self._load(which, {})[1]
+
+    def _read_arrays(self, step: int, content: dict, *items: str) -> dict[str, dict[str, Any]]:
+        """{item: {leaf: numpy array or typed key}}, each leaf equal to what was saved; raises some exception if not."""
+        args = {}
+        for item in items:
+            target = nest(dict.fromkeys(content["leaves"][item], 0))
+            # As numpy on the host, then placed by us: no sharding of the writer comes into it.
+            restore_args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), target)
+            args[item] = ocp.args.PyTreeRestore(item=target, restore_args=restore_args)
+        restored = self._checkpointer.restore(self._folder.path(step), args=ocp.args.Composite(**args)) if items else {}
+        arrays = {item: flatten(restored[item]) for item in items}
+        for item in items:
+            for name, (kind, saved_crc) in content["leaves"][item].items():
+                if crc(arrays[item][name]) != saved_crc:
+                    raise ValueError(f"{item}/{name} does not match its checksum")
+                arrays[item][name] = from_host(kind, arrays[item][name])
+        return arrays
+
+    def _load(self, which: Which, examples: Mapping[str, dict | None]) -> tuple[int, dict, dict[str, dict]]:
+        """(step, metadata, {item: arrays}) of the first good candidate, which must fit the examples {item: leaves}."""
+        damaged: dict[int, Exception] = {}
+        for step in self._folder.candidates(which):
+            path = self._folder.path(step)
+            try:
+                content = self._folder.read_content(step)
+                for item, example in examples.items():
+                    if example is not None:
+                        _check_leaves(path, item, content["leaves"][item], example)
+                arrays = self._read_arrays(step, content, *examples)
+            except CheckpointError:
+                raise
+            except Exception as error:  # damage surfaces as OSError, ValueError, KeyError, XlaRuntimeError, ...
+                if not path.exists():  # pruned by its writer while we read: look again
+                    return self._load(which, examples)
+                damaged[step] = error
+            else:
+                # Only now that there is a good one: were none good and all set aside, the next start would find an
+                # empty directory and train from scratch.
+                for bad, cause in damaged.items():
+                    self._folder.set_aside(bad, cause)
+                return step, content["metadata"], arrays
+        if damaged:
+            reasons = "; ".join(f"{step}: {first_line(cause)}" for step, cause in damaged.items())
+            raise CheckpointError(f"no good checkpoint in {self.directory} ({reasons}); move it away to start afresh")
+        there = f"it has steps {self.steps()}" if self.steps() else "train first with run_train.py"
+        what = f"no checkpoint of step {which}" if isinstance(which, int) else "no checkpoint"
+        raise CheckpointError(f"{what} in {self.directory}; {there}")
+
+    def _is_saved(self, step: int, content: dict) -> bool:
+        """True if this very checkpoint is there and good; CheckpointError if saving it would rewrite history."""
+        saved, path = self._folder.contents(), self._folder.path(step)
+        if saved.get(step) == content:
+            try:
+                self._read_arrays(step, content, *content["leaves"])
+                return True
+            except Exception as error:
+                self._folder.set_aside(step, error)
+        elif saved and step <= max(saved):
+            raise CheckpointError(f"cannot save {path}: there are {sorted(saved)}; use another --workdir")
+        elif path.exists():
+            self._folder.set_aside(step, ValueError("no intact metadata"))
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("drumjax.runs.checkpoint: the way is clear")
+        return False
+
+
+def check_compatible(saved: dict, wanted: dict, *, where: str = "the checkpoint") -> None:
+    """Raise CheckpointError naming each key (dotted) in which two settings differ; both are compared as JSON."""
+
+    def dotted(value: Any, prefix: str) -> dict[str, Any]:
+        if not isinstance(value, dict) or not value:
+            return {prefix: value}
+        return {k: v for key in value for k, v in dotted(value[key], f"{prefix}.{key}".lstrip(".")).items()}
+
+    lines = differences(dotted(to_json(saved), ""), dotted(to_json(wanted), ""), show=repr)
+    if lines:
+        raise CheckpointError(f"{where} has other settings: {'; '.join(lines)}; use them or another --workdir")
+
+
+def _check_leaves(path: Path, item: str, saved: dict[str, list], wanted: dict[str, Any]) -> None:
+    """CheckpointError naming the leaves whose shape or dtype differ, or that only one side has."""
+    lines = differences(
+        {f"{item}/{name}": kind for name, (kind, _) in saved.items()},
+        {f"{item}/{name}": describe(leaf) for name, leaf in wanted.items()},
+    )
+    if lines:
+        more = f"; and {len(lines) - 4} more" if len(lines) > 4 else ""
+        raise CheckpointError(
+            f"{path} does not fit: {'; '.join(lines[:4])}{more}; use its settings or another --workdir"
+        )

@@ -1,0 +1,140 @@
+"""Where figures of a run go: metrics.jsonl (exactly one row per logged step), TensorBoard, and the terminal."""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
+from tqdm import tqdm
+
+from drumjax.system.files import write_atomically
+
+logger = logging.getLogger(__name__)
+
+
+class MetricsLog:
+    """Appends rows to `<workdir>/metrics.jsonl` and the same scalars to `<workdir>/tensorboard`. A context manager.
+
+    Opened at the step a run resumes from, it first drops the rows after that step: they will be written again.
+    """
+
+    def __init__(self, workdir: Path, step: int, enabled: bool = True):
+        self.enabled = enabled  # only one process of a run writes
+        if not enabled:
+            return
+        self.path = workdir / "metrics.jsonl"
+        rows = [row for row in read_metrics(workdir) if row["step"] <= step]
+        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board = _Board(workdir / "tensorboard", step)
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.enabled:
+            # All was flushed as it was written: what fails now has failed before, and was said then.
+            with contextlib.suppress(OSError):
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self._board.close()
+
+    def write(self, step: int, split: str, values: dict[str, float]) -> None:
+        """One row; on disk when this returns. Raises OSError naming the file."""
+        if not self.enabled:
+            return
+        try:
+            self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:  # it names no file
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        self._board.write(step, {f"{split}/{name}": value for name, value in values.items()})
+
+
+class _Board:
+    """An event file of TensorBoard, written at once and by the caller.
+
+    tensorboardX's SummaryWriter writes in a thread, which dies when the disk is full; then the run hangs.
+    """
+
+    def __init__(self, directory: Path, step: int):
+        directory.mkdir(exist_ok=True)
+        self.directory = directory
+        self._writer = EventsWriter(str(directory / "events"), f".{step}")
+        # Hides the scalars that an earlier run wrote after this step.
+        start = SessionLog(status=SessionLog.START)
+        self._write(Event(step=step + 1, file_version="brain.Event:2"), Event(step=step + 1, session_log=start))
+
+    def write(self, step: int, scalars: dict[str, float]) -> None:
+        self._write(*(Event(step=step, summary=scalar(name, value)) for name, value in scalars.items()))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _write(self, *events: Event) -> None:
+        try:
+            for event in events:
+                event.wall_time = time.time()
+                self._writer.write_event(event)
+            self._writer.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.directory)) from error
+
+
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
+    path = workdir / "metrics.jsonl"
+    rows = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+                if not isinstance(row["step"], int):
+                    raise TypeError("a step is a whole number")
+                rows.append(row)
+            except (ValueError, KeyError, TypeError):
+                logger.warning("%s: dropped a damaged line", path)
+    return rows
+
+
+class Progress:
+    """A progress bar on a terminal, a log line now and then elsewhere."""
+
+    def __init__(self, first_step: int, num_steps: int, enabled: bool = True):
+        terminal = sys.stderr.isatty()
+        self.num_steps = num_steps
+        self.bar = tqdm(total=num_steps, initial=first_step, unit="step", disable=not (terminal and enabled))
+        self.enabled = enabled
+        self.log = logger.info if enabled and not terminal else logger.debug
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()
+
+    def advance(self, step: int, loss: float) -> None:
+        """The run has reached `step`."""
+        self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+        self.bar.update(step - self.bar.n)
+
+    def report(self, step: int, loss: float, steps_per_second: float) -> None:
+        """A line for those who have no bar."""
+        left = (self.num_steps - step) / max(steps_per_second, 1e-9)
+        self.log(
+            "step %d/%d  loss %.3f  %.2f steps/s  %d:%02d left",
+            step, self.num_steps, loss, steps_per_second, left // 60, left % 60,
+        )  # fmt: skip
+
+    def say(self, text: str) -> None:
+        """Text for the log that leaves the bar whole."""
+        with tqdm.external_write_mode():
+            (logger.info if self.enabled else logger.debug)("%s", text)

@@ -1,0 +1,93 @@
+"""A run's folder: what its config.json says, and whether a config is that of the run in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from drumjax.runs.checkpoint import CheckpointError, check_compatible
+from drumjax.system.files import write_atomically
+
+# What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
+# played by default.
+FREE_TO_CHANGE = {
+    "train": (
+        "num_steps",
+        "log_every_steps",
+        "eval_every_steps",
+        "patience_evals",
+        "num_epochs",
+        "eval_every_epochs",
+    ),
+    "data": ("dir", "fallback"),
+    "sample": (
+        "style",
+        "bpm",
+        "time_signature",
+        "bars",
+        "fill_every",
+        "density",
+        "dynamics",
+        "guidance",
+        "spread",
+        "humanize_spread",
+        "temperature",
+        "top_k",
+        "top_p",
+        "no_repeat",
+    ),
+}
+
+
+class RunError(RuntimeError):
+    """A workdir that cannot be used; one line says what, where, and what to do."""
+
+
+def make_workdir(workdir: Path) -> None:
+    """Makes the folder. Raises RunError if it can't."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make {workdir}: {error.strerror}; choose another --workdir") from error
+
+
+def write_config(workdir: Path, config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Writes config.json: the config, and a description of the data."""
+    text = json.dumps({"config": config, "data": data}, indent=2) + "\n"
+    write_atomically(workdir / "config.json", text.encode())
+
+
+def read_config(workdir: Path) -> dict[str, Any] | None:
+    """What config.json of a workdir says, None if there is none yet."""
+    path = workdir / "config.json"
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(group, dict) for group in saved["config"].values()):
+            raise TypeError("config is not made of groups of fields")
+        return saved
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path}: {error}; repair it or use another --workdir") from error
+
+
+def check_same_run(workdir: Path, config: dict[str, Any]) -> None:
+    """Refuses a workdir that holds a run of another config, showing the difference."""
+    saved = read_config(workdir)
+    if saved is not None:
+        check_same_config(saved["config"], config, f"the run in {workdir}")
+
+
+def check_same_config(saved: dict[str, Any], config: dict[str, Any], where: str) -> None:
+    """Raises RunError, showing the difference, if a run of `saved` cannot go on as `config`."""
+    try:
+        check_compatible(_fixed(saved), _fixed(config), where=where)
+    except CheckpointError as error:
+        raise RunError(str(error)) from None
+
+
+def _fixed(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that a resumed run must share."""
+    return {
+        group: {name: value for name, value in fields.items() if name not in FREE_TO_CHANGE.get(group, ())}
+        for group, fields in json.loads(json.dumps(config)).items()
+    }

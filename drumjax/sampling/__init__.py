@@ -1,0 +1,1 @@
+"""From what is asked to songs: controls, edits, requests, the compiled sampler."""

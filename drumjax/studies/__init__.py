@@ -1,0 +1,1 @@
+"""Single questions about a run: `python -m drumjax.studies.<name>`."""

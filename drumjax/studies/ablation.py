@@ -1,0 +1,133 @@
+"""What each augmentation is worth: `python -m drumjax.studies.ablation [--out_dir runs/ablation] [--seeds 3]`.
+
+Trains configs/ablation.py as it is, with each change of augment.Strength alone, and with all of them, on rock beats
+only (the small-data case, trained longer) and on all styles, and writes table.md and ablation.json: the best
+validation loss of each run, and its negative log-likelihoods there. What is in ablation.json, or whose run is there, is
+not trained again, so the command goes on where it was stopped, also from a copy of that file.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from drumjax.runs.metrics import read_metrics
+from drumjax.system.files import write_atomically
+from drumjax.training.augment import MODERATE
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "configs" / "ablation.py"
+CASES: dict[str, dict[str, float]] = {
+    "none": {},
+    **{name: {name: value} for name, value in MODERATE.items()},
+    "all": MODERATE,
+}
+DATA: dict[str, dict[str, Any]] = {
+    "rock beats": {"data.styles": "('rock',)", "data.fill": "beat", "validation.styles": "('rock',)",
+                   "validation.fill": "beat", "train.num_steps": 800},  # 17 times through
+    "all styles": {"train.num_steps": 400},  # 3 times through
+}  # fmt: skip
+FIELDS = ("hits", "velocity", "offset")
+
+
+class Trial(NamedTuple):
+    """One training: on what, with which changes, from which seed."""
+
+    data: str
+    case: str
+    seed: int
+
+    def workdir(self, out_dir: Path) -> Path:
+        return out_dir / f"{self.data.replace(' ', '_')}-{self.case}-{self.seed}"
+
+    def command(self, out_dir: Path) -> list[str]:
+        overrides: dict[str, Any] = {**DATA[self.data], **{f"augment.{k}": v for k, v in CASES[self.case].items()}}
+        flags = [f"--config.{name}={value}" for name, value in overrides.items()]
+        command = [sys.executable, str(ROOT / "run_train.py"), f"--config={CONFIG}"]
+        return [*command, f"--workdir={self.workdir(out_dir)}", f"--config.train.seed={self.seed}", *flags]
+
+
+def best_figures(workdir: Path) -> dict[str, float] | None:
+    """The validation row of the lowest loss, None if the run is not finished."""
+    config = workdir / "config.json"
+    if not config.is_file():
+        return None
+    last = json.loads(config.read_text(encoding="utf-8"))["config"]["train"]["num_steps"]
+    rows = [row for row in read_metrics(workdir) if row["split"] == "validation"]
+    if not rows or rows[-1]["step"] < last:
+        return None
+    return min(rows, key=lambda row: row["loss"])
+
+
+def run(trials: list[Trial], out_dir: Path) -> dict[Trial, dict[str, float]]:
+    """Trains what is missing, and writes the table after each. Raises CalledProcessError if a training fails."""
+    figures = read(out_dir)
+    for trial in trials:
+        if trial in figures:
+            continue
+        if best_figures(trial.workdir(out_dir)) is None:
+            print(f"{trial.data}, {trial.case}, seed {trial.seed}", flush=True)
+            subprocess.run(trial.command(out_dir), check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        found = best_figures(trial.workdir(out_dir))
+        assert found is not None, f"{trial.workdir(out_dir)} ended early"
+        figures[trial] = found
+        write(figures, out_dir)
+    return {trial: figures[trial] for trial in trials}
+
+
+def read(out_dir: Path) -> dict[Trial, dict[str, float]]:
+    """What ablation.json says, {} if there is none."""
+    path = out_dir / "ablation.json"
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return {Trial(*(row.pop(name) for name in Trial._fields)): row for row in rows}
+
+
+def write(figures: dict[Trial, dict[str, float]], out_dir: Path) -> None:
+    rows: list[dict[str, Any]] = [{**trial._asdict(), **found} for trial, found in figures.items()]
+    write_atomically(out_dir / "ablation.json", (json.dumps(rows, indent=1) + "\n").encode())
+    write_atomically(out_dir / "table.md", make_table(figures).encode())
+
+
+def make_table(figures: dict[Trial, dict[str, float]]) -> str:
+    """Markdown: mean over seeds, and half the distance between the lowest and the highest."""
+    lines = ["| augmentation | " + " | ".join(f"{d}: {f}" for d in DATA for f in FIELDS) + " |"]
+    lines.append("|---" * (1 + len(DATA) * len(FIELDS)) + "|")
+    for case, strengths in CASES.items():
+        name = f"`{case}={strengths[case]:g}`" if case in strengths else case
+        cells = []
+        for data in DATA:
+            found = [f for trial, f in figures.items() if (trial.data, trial.case) == (data, case)]
+            for field in FIELDS:
+                values = [f[f"nll_each/{field}"] for f in found]
+                spread = (max(values) - min(values)) / 2 if values else 0
+                cells.append(f"{statistics.mean(values):.3f} ± {spread:.3f}" if values else "")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m drumjax.studies.ablation", description=__doc__.partition("\n")[0])
+    parser.add_argument("--out_dir", type=Path, default=Path("runs/ablation"), help="where the runs are kept")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
+    parser.add_argument("--only", default="", help="cases, such as none,tempo,all; default all of them")
+    args = parser.parse_args()
+    cases = args.only.split(",") if args.only else list(CASES)
+    if unknown := set(cases) - set(CASES):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are: {', '.join(CASES)}")
+    # Seed by seed, so that a table is there early.
+    trials = [Trial(data, case, seed) for seed in range(args.seeds) for case in cases for data in DATA]
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    run(trials, args.out_dir.resolve())
+    print((args.out_dir / "table.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: {' '.join(error.cmd)} ended with status {error.returncode}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")

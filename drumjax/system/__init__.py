@@ -1,0 +1,1 @@
+"""Knows no music: errors, files, locks, downloads, devices, signals, the terminal."""

@@ -1,0 +1,1 @@
+"""From a config to checkpoints; the only room that knows optax."""

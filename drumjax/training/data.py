@@ -1,0 +1,115 @@
+"""The songs that a run learns from and those it is judged by."""
+
+import collections
+import dataclasses
+import hashlib
+import logging
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from drumjax.codecs.factory import find_vocabulary, make_codec
+from drumjax.codecs.vocabulary import Vocabulary
+from drumjax.config.settings import Settings, SettingsError
+from drumjax.data.corpus import Corpus, pack
+from drumjax.data.datasets import Dataset, DatasetError, load_dataset, select
+from drumjax.music.notes import Song
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """corpus holds the training songs; validation may be empty; styles[0] is the unknown style "".
+
+    vocabulary is that of the training songs, None for a codec that has none.
+    description says, as JSON, what the songs are and where they came from; its fingerprint changes with any note.
+    """
+
+    corpus: Corpus
+    validation: list[Song]
+    styles: tuple[str, ...]
+    vocabulary: Vocabulary | None
+    description: dict[str, Any]
+
+
+def load_training_data(settings: Settings) -> TrainingData:
+    """Reads the dataset. Raises DatasetError or SettingsError if there is nothing, or not enough, to learn from."""
+    dataset = load_dataset(settings.data)
+    logger.info("%s", dataset.summary())
+    dataset = _keep_accepted(dataset, settings)
+    songs = select(dataset.songs, split="train")
+    if not songs:
+        raise DatasetError(f"no training song in {dataset.source}")
+    styles = ("", *sorted({song.style for song in songs} - {""}))
+    corpus = pack(songs, styles)
+    longest = float(corpus.end_beat.max())
+    if settings.train.window_beats > longest:
+        raise SettingsError(
+            f"config.train.window_beats is {settings.train.window_beats}, "
+            f"but the longest training song has {longest:g} beats; make it smaller"
+        )
+    validation = _select_validation(dataset, settings)
+    minutes = sum(song.num_bars * song.beats_per_bar / song.tempo_bpm for song in songs)
+    description = {
+        "source": dataset.source,
+        "train_songs": len(songs),
+        "time_signatures": sorted({"{}/{}".format(*song.time_signature) for song in songs}),
+        "train_minutes": round(minutes, 1),
+        "validation_songs": len(validation),
+        "fingerprint": _fingerprint(corpus),
+    }
+    logger.info("training on %d songs (%.0f minutes), judged by %d", len(songs), minutes, len(validation))
+    vocabulary = find_vocabulary(settings.codec, songs, transpose=math.ceil(settings.augment.transpose))
+    if vocabulary and not settings.codec.kit:
+        _warn_of_unknown(validation, vocabulary)
+    return TrainingData(corpus, validation, styles, vocabulary, description)
+
+
+def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:
+    """Leaves out the songs whose bars the codec does not accept, and says so."""
+    codec = make_codec(settings.codec)
+    kept = [song for song in dataset.songs if codec.accepts(song.beats_per_bar)]
+    left_out = collections.Counter("/".join(map(str, s.time_signature)) for s in dataset.songs) - collections.Counter(
+        "/".join(map(str, s.time_signature)) for s in kept
+    )
+    for metre, count in sorted(left_out.items()):
+        logger.warning("skipped %d songs in %s: such bars do not fit the codec's steps", count, metre)
+    return dataclasses.replace(dataset, songs=kept)
+
+
+def _warn_of_unknown(songs: list[Song], vocabulary: Vocabulary) -> None:
+    """Says how many held-out notes cannot be told, and so do not count."""
+    pitches = np.concatenate([song.notes.pitch for song in songs]) if songs else np.zeros(0, int)
+    unknown = int((~np.isin(pitches, vocabulary.pitches)).sum())
+    if unknown:
+        logger.warning(
+            "%d of %d held-out notes have pitches that no training song has: they are not judged", unknown, len(pitches)
+        )
+
+
+def _select_validation(dataset: Dataset, settings: Settings) -> list[Song]:
+    songs = select(dataset.songs, split="validation")
+    if not songs:
+        logger.warning(
+            "no validation song in %s: nothing judges this run; its newest checkpoint counts", dataset.source
+        )
+        return []
+    try:
+        chosen = select(songs, **dataclasses.asdict(settings.validation))
+    except ValueError as error:
+        if not dataset.is_fallback:
+            raise DatasetError(f"config.validation: {error}") from error
+        chosen = []
+    if not chosen and not dataset.is_fallback:
+        raise DatasetError("no validation song passes the filters of config.validation together")
+    return chosen or songs
+
+
+def _fingerprint(corpus: Corpus) -> str:
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(corpus):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,68 @@
+"""Training that starts from another run: its parameters, with the styles remapped by name."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from drumjax.codecs.events import EventCodec
+from drumjax.codecs.vocabulary import Vocabulary
+from drumjax.config.settings import Settings
+from drumjax.models.model import Params
+from drumjax.runs.checkpoint import CheckpointError, Checkpoints, check_compatible
+from drumjax.runs.run import Run, load_run
+from drumjax.runs.workdir import RunError
+
+logger = logging.getLogger(__name__)
+
+# What does not change a parameter: how the recurrence is computed.
+_SAME_WEIGHTS = ("backend",)
+
+
+def load_transfer(source: str | Path, settings: Settings, styles: tuple[str, ...]) -> tuple[Params, Params]:
+    """(params, stats) of the best checkpoint in `source`, for a run of these settings and styles.
+
+    A style that the source lacks starts as its unknown style. Raises RunError or CheckpointError, naming what differs,
+    if model or codec are not the same.
+    """
+    run = load_run(Path(source).expanduser())
+    _check_same(run, settings, source)
+    params = jax.tree.map(np.asarray, run.params)
+    if settings.model.style:
+        rows = [run.styles.index(style) if style in run.styles else 0 for style in styles]
+        params["context"]["style"]["embedding"] = params["context"]["style"]["embedding"][rows]
+        if "beginning" in params:
+            params["beginning"] = params["beginning"][rows]
+        if new := [style for style in styles if style not in run.styles]:
+            logger.info("%s does not know %s: they start as its unknown style", source, ", ".join(new))
+    logger.info("starting from %s, step %d", source, run.step)
+    return params, jax.tree.map(np.asarray, run.stats)
+
+
+def inherited_vocabulary(checkpoints: Checkpoints, source: str) -> Vocabulary | None:
+    """The vocabulary of the run that goes on, or else of the one that it starts from, so that its tokens mean the same;
+    None if there is neither, or the codec has none.
+
+    Raises RunError or CheckpointError if `source`, "" for none, is no run.
+    """
+    if checkpoints.steps():
+        told = checkpoints.read_metadata().get("vocabulary")
+        return Vocabulary.from_json(told) if told else None
+    codec = load_run(Path(source).expanduser()).codec if source else None
+    return codec.vocabulary if isinstance(codec, EventCodec) else None
+
+
+def _check_same(run: Run, settings: Settings, source: str | Path) -> None:
+    there, here = (
+        {
+            "model": {k: v for k, v in dataclasses.asdict(s.model).items() if k not in _SAME_WEIGHTS},
+            "codec": dataclasses.asdict(s.codec),
+        }
+        for s in (run.settings, settings)
+    )
+    try:
+        check_compatible(there, here, where=f"config.train.init_from={source}")
+    except CheckpointError as error:
+        raise RunError(str(error)) from None
