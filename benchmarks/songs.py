@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.config.data import DataSettings
+from drumjax.data.datasets import load_dataset
 from drumjax.music.notes import Song
 
 

@@ -1,10 +1,16 @@
 """Every setting there is, with the value used where a config says nothing else.
 
 The other files in this folder start from here and hold only their differences. On the command line any field can be
-set with `--config.<group>.<field>=<value>` after `--config`.
+set with `--config.<group>.<field>=<value>` after `--config`; of numbers by name one at a time, as in
+`--config.train.field_weights.velocity=0.2`, or all of them, `--config.train.history_dropout="{'offset': 0.25}"`.
 """
 
 import ml_collections
+from ml_collections import config_dict
+
+from drumjax.config.augmentation import AUGMENTATIONS
+from drumjax.config.conditions import CONDITIONS
+from drumjax.config.sampling import SampleSettings
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -60,30 +66,14 @@ def get_config() -> ml_collections.ConfigDict:
     model.lookback = True  # what was played at the places of codec.lookback_bars and lookback_beats
     model.copy = True  # let the head raise the lookback's chords directly
     model.features = True  # chords that share drums share weights
-    model.style = True  # context: style, tempo, metre, beat or fill
-    model.tempo = True
-    model.metre = True
-    model.fill = True
-    model.density = True  # notes per beat and mean velocity of the window, to be asked for when sampling
-    model.dynamics = True
+    model.conditions = tuple(CONDITIONS)  # what it is told of the music: style, tempo, metre, fill, density, dynamics
+    model.cell = "lstm"  # the recurrence of a layer
 
     # ---- Augmentation: how far training examples are changed, inside the compiled step; 0 leaves them alone.
     config.augment = augment = ml_collections.ConfigDict()
     augment.schedule = "constant"  # constant; rise: from nothing over the first quarter; fade: to nothing over the last
-    augment.tempo = 0.0  # octaves up or down; the grid stays, deviations from it keep their milliseconds
-    augment.double_time = 0.0  # odds of counting twice as fast or twice as slow
-    augment.rotate_bars = 0.0  # odds of beginning at another bar, the window joined to a loop
-    augment.rotate_beats = 0.0  # odds of beginning at another beat, against the bar line
-    augment.swing = 0.0  # of the way from straight to triplet off-beats, either way
-    augment.push_ms = 0.0  # all notes earlier or later
-    augment.jitter_ms = 0.0  # each note, standard deviation
-    augment.gain = 0.0  # all velocities times exp(+-gain)
-    augment.curve = 0.0  # response of the pads: exponent exp(+-curve)
-    augment.velocity_jitter = 0.0  # each velocity, standard deviation
-    augment.drop_ghosts = 0.0  # odds that a ghost note is left out
-    augment.drop_voice = 0.0  # odds that one of the drums is left out
-    augment.swap_hands = 0.0  # odds that closed hi-hat and ride change places
-    augment.transpose = 0.0  # semitones up or down; never drums
+    # Each change, what it does and how far it may go: drumjax/config/augmentation.py.
+    augment.update(dict.fromkeys(AUGMENTATIONS, 0.0))
 
     # ---- Training.
     config.train = train = ml_collections.ConfigDict()
@@ -103,9 +93,9 @@ def get_config() -> ml_collections.ConfigDict:
     train.dropout = 0.3
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
     train.measured_dropout = 0.5  # odds that density and dynamics are hidden; held-out songs are judged without
-    train.history_dropout = ""  # such as offset=0.25: odds that its earlier values are hidden from an example
+    train.history_dropout = {}  # by field, such as {"offset": 0.25}: odds that its earlier values are hidden
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
-    train.field_weights = (1.0, 0.1, 0.1)  # weight in the loss of hits, velocity, offset, or the codec's others
+    train.field_weights = {"hits": 1.0, "velocity": 0.1, "offset": 0.1}  # in the loss, by field of the codec
     train.matmul_precision = "default"  # of the device; bfloat16, tensorfloat32, float32 where it knows them
     train.steps_per_call = 5  # train steps per compiled call; a signal is answered between calls
     train.log_every_steps = 20
@@ -114,21 +104,11 @@ def get_config() -> ml_collections.ConfigDict:
     train.patience_evals = 0  # stop after this many evaluations without a better one; 0 never stops early
 
     # ---- Sampling: what is played unless run_sample.py is told otherwise.
-    config.sample = sample = ml_collections.ConfigDict()
-    sample.style = ""  # "" leaves the style unknown
-    sample.bpm = 120.0
-    sample.time_signature = "4/4"
-    sample.bars = 8
-    sample.fill_every = 0  # every so many bars one is a fill; 0: none is asked for
-    sample.density = 0.0  # notes per beat; 0 leaves it open
-    sample.dynamics = 0.0  # mean velocity; 0 leaves it open
-    sample.guidance = 1.0  # above 1 exaggerates what is asked for, but not in offsets, at twice the work
-    sample.spread = 1.0  # how far velocity and timing stray from their medians: 1 as drummers do, 0 not at all
-    sample.humanize_spread = 1.0  # the same, where --humanize plays given notes; its guidance is 1
-    sample.temperature = "1.0"  # or by field: hits=0.9,velocity=1
-    sample.top_k = 0  # 0 keeps all
-    sample.top_p = 1.0
-    sample.no_repeat = 0  # no run of so many notes (grid: steps) occurs twice in a sample; 0 allows all
+    # Each control, what it asks for and what it can be: drumjax/config/controls.py, or run_sample.py --help.
+    config.sample = sample = ml_collections.ConfigDict(SampleSettings().values())
+    sample.lean = config_dict.placeholder(float)  # none: as it is played
+    sample.temperature = {"hits": 1.0, "velocity": 1.0, "offset": 1.0}  # by field of the codec; 1 where none is given
+    sample.humanize = {"guidance": 1.0, "spread": 1.0}  # controls that are others where --humanize plays given notes
     return config
 
 
@@ -136,5 +116,4 @@ def leave_out_parts(config: ml_collections.ConfigDict) -> None:
     """Leaves of the model only what older projects have: embeddings of the previous step, the recurrence, the heads."""
     for part in ("skip", "position", "lookback", "copy", "features"):
         config.model[part] = False
-    for part in ("style", "tempo", "metre", "fill", "density", "dynamics"):
-        config.model[part] = False
+    config.model.conditions = ()

@@ -21,10 +21,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.swing = 0.2
     config.augment.push_ms = 10.0
     # So that it knows what timing the notes ask for, and not only how the drummer has been going on; see --humanize.
-    config.train.history_dropout = "offset=0.25"
+    config.train.history_dropout = {"offset": 0.25}
     # Closest to held-out performances (python -m drumjax.studies.resemblance), and as dense and loud as asked.
     config.sample.guidance = 2.0
-    config.sample.temperature = "hits=0.9"
+    config.sample.temperature.hits = 0.9
     # Nearer to one drummer than a whole spread is, and livelier than none (python -m drumjax.studies.humanization).
-    config.sample.humanize_spread = 0.4
+    config.sample.humanize.spread = 0.4
     return config

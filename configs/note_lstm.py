@@ -38,7 +38,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.weight_decay = 0.0
     config.train.dropout = 0.3
     config.train.average_decay = 0.0
-    config.train.field_weights = (1.0, 1.0)  # pitch, and whether the next note is of the same chord
+    config.train.field_weights = {"pitch": 1.0, "shift": 1.0}  # shift: whether the next note is of the same chord
     config.train.eval_every_steps = 100
     config.train.patience_evals = 5
     return config

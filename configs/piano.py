@@ -26,7 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.window_beats = 64
     config.train.window_notes = 160
     config.train.dropout = 0.1
-    config.train.field_weights = (1.0, 1.0, 0.5, 1.0)  # pitch, duration, velocity, shift
+    config.train.field_weights = {"pitch": 1.0, "duration": 1.0, "velocity": 0.5, "shift": 1.0}
     config.train.num_steps = 2000
     config.train.eval_every_steps = 400
     config.train.average_decay = 0.995

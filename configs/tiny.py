@@ -26,5 +26,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.dropout = 0.1
     config.train.eval_every_steps = 100
     config.sample.style = "rock"
-    config.sample.temperature = "0.8"
+    config.sample.temperature = {"hits": 0.8, "velocity": 0.8, "offset": 0.8}
     return config

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.config.data import DataSettings
+from drumjax.data.datasets import load_dataset
 from drumjax.jobs import song_writer
 from drumjax.midi.reader import write_midi
 from drumjax.music.notes import Song, make_notes

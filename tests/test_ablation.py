@@ -1,16 +1,16 @@
 """The ablation: every change alone and all together, nothing trained twice, and a table of means and spreads."""
 
 import json
-import sys
 
 import pytest
-from absl import flags
-from ml_collections import config_flags
 
+from drumjax.config.augmentation import AUGMENTATIONS
+from drumjax.config.load import load_config
 from drumjax.config.settings import make_settings
 from drumjax.studies import ablation
-from drumjax.studies.ablation import CASES, DATA, FIELDS, Trial, best_figures, make_table, run
-from drumjax.training.augment import MODERATE, Strength
+from drumjax.studies.ablation import CASES, CONFIG, DATA, FIELDS, MODERATE, Trial, best_figures, make_table, run
+from drumjax.studies.command import StudyError
+from drumjax.training.loop import Result
 
 
 def finish(workdir, losses, num_steps=4):
@@ -24,7 +24,7 @@ def finish(workdir, losses, num_steps=4):
 
 
 def test_every_change_of_drums_has_a_case():
-    assert set(MODERATE) == set(Strength._fields) - {"transpose"}
+    assert set(MODERATE) == set(AUGMENTATIONS) - {"transpose"}
     assert set(CASES) == {"none", "all", *MODERATE}
 
 
@@ -41,14 +41,14 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
     finish(trials[0].workdir(tmp_path), [(4, 1.0)])
     trained = []
 
-    def train(command, **_):
-        workdir = next(c.partition("=")[2] for c in command if c.startswith("--workdir"))
-        trained.append(workdir)
-        finish(type(tmp_path)(workdir), [(4, 1.5)])
+    def train(config, workdir, *, overrides):
+        trained.append((config, workdir, overrides))
+        finish(workdir, [(4, 1.5)])
+        return Result(4, 4, 1.5, "")
 
-    monkeypatch.setattr(ablation.subprocess, "run", train)
+    monkeypatch.setattr(ablation, "train", train)
     figures = run(trials, tmp_path)
-    assert trained == [str(trial.workdir(tmp_path)) for trial in trials[1:]]
+    assert trained == [(CONFIG, trial.workdir(tmp_path), trial.overrides()) for trial in trials[1:]]
     assert len(figures) == 4
     assert "| none | " in (tmp_path / "table.md").read_text()
     assert len(json.loads((tmp_path / "ablation.json").read_text())) == 4
@@ -61,7 +61,7 @@ def test_a_copy_of_the_figures_is_enough(tmp_path, monkeypatch):
     found = run(trials, tmp_path / "first")
     (tmp_path / "second").mkdir()
     (tmp_path / "second" / "ablation.json").write_bytes((tmp_path / "first" / "ablation.json").read_bytes())
-    monkeypatch.setattr(ablation.subprocess, "run", None)
+    monkeypatch.setattr(ablation, "train", None)
     assert run(trials, tmp_path / "second") == found
 
 
@@ -74,19 +74,17 @@ def test_the_table_has_means_and_spreads():
     assert row == f"| `tempo={MODERATE['tempo']:g}` | " + " | ".join(["1.100 ± 0.100"] * 3 + [""] * 3) + " |"
 
 
+def test_a_training_that_is_stopped_stops_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "train", lambda *_, **__: Result(2, 0, 9.0, "SIGINT"))
+    with pytest.raises(StudyError, match="stopped by SIGINT; the same command goes on from here"):
+        run([Trial("all styles", "none", 0)], tmp_path)
+
+
 @pytest.mark.parametrize("data", DATA)
-def test_commands_are_those_of_run_train(tmp_path, data, monkeypatch):
-    """As run_train.py's flags would change it, the config is one that can be trained."""
-    command = Trial(data, "gain", 2).command(tmp_path)
-    assert command[1].endswith("run_train.py")
-    monkeypatch.setattr(sys, "argv", command[1:])  # where ml_collections looks for overrides
-    holder = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=holder)
-    flags.DEFINE_string("workdir", None, "", flag_values=holder)
-    holder(command[1:])
-    config = json.loads(holder.config.to_json())
+def test_trials_can_be_trained(data):
+    """The config that a trial changes is one that can be trained."""
+    config = load_config(CONFIG, Trial(data, "gain", 2).overrides())
     make_settings(config)
     assert {config[part]["fill"] for part in ("data", "validation")} <= {"all", "beat"}
-    assert config["augment"] == dict.fromkeys(Strength._fields, 0.0) | {"gain": 0.2, "schedule": "constant"}
+    assert config["augment"] == dict.fromkeys(AUGMENTATIONS, 0.0) | {"gain": 0.2, "schedule": "constant"}
     assert config["train"]["seed"] == 2
-    assert holder.workdir == str(Trial(data, "gain", 2).workdir(tmp_path))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.config.data import DataSettings
+from drumjax.data.datasets import load_dataset
 from drumjax.evaluate.baselines.counting import BAR_STEPS, Counter, Line, chords_of
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes

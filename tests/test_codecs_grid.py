@@ -13,7 +13,8 @@ from tiny import CODEC, make_context, random_tokens, stack
 from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.codecs.grid import GridCodec
 from drumjax.music.kits import GENERAL_MIDI, ONE_DRUM, ROLAND_TD11
-from drumjax.music.notes import METRES, Context, Notes, Window, make_notes
+from drumjax.music.metre import METRES
+from drumjax.music.notes import Context, Notes, Window, make_notes
 
 NUM_NOTES = 48  # padded
 TIME_SIGNATURES = [(4, 4), (3, 4), (6, 8), (5, 4), (7, 8)]

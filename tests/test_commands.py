@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from tiny import make_params
+from tiny import make_weights
 from tiny_run import ROOT, Programs, digest_of_state, make_config, make_flags, read_rows, tree_of, write_songs
 
 from drumjax.codecs.factory import make_codec
@@ -85,18 +85,19 @@ def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
 
 def test_humanizing_stays_near_what_is_usual(programs, songs, tmp_path):
     """Of a run that was never trained: to make one that knows velocities takes 15 seconds."""
-    changes = {"train.history_dropout": "offset=0.25", "sample.humanize_spread": 0.4, "sample.guidance": 2.0}
+    humanize = {"guidance": 1.0, "spread": 0.4}
+    changes = {"train.history_dropout": {"offset": 0.25}, "sample.humanize": humanize, "sample.guidance": 2.0}
     config = make_config(songs, changes | {"codec.expressive": True})
     settings = make_settings(config)
-    params, _ = make_params(make_model(settings, make_codec(settings.codec), num_styles=1))
+    weights = make_weights(make_model(settings, make_codec(settings.codec), num_styles=1))
     metadata = make_metadata(config, ("",), None, {"time_signatures": ["4/4"]})
     with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
-        checkpoints.save(1, params={"params": params}, state={"step": 1}, metadata=metadata, metric=1.0)
+        checkpoints.save(1, params={"params": weights.params}, state={"step": 1}, metadata=metadata, metric=1.0)
     flags = [f"--workdir={tmp_path / 'run'}", f"--out_dir={tmp_path / 'out'}", f"--humanize={songs / '0.mid'}"]
     status, output = programs.run("run_sample.py", *flags, "--num_samples=1")
     assert status == 0, output
     row = json.loads((tmp_path / "out" / "manifest.jsonl").read_text())
-    assert (row["task"], row["spread"], row["guidance"]) == ("humanize", 0.4, 1)
+    assert (row["edit"], row["spread"], row["guidance"]) == ("humanize", 0.4, 1)
 
 
 # ---- a run that is killed
@@ -292,7 +293,7 @@ def test_runs_that_cannot_be_trained(programs, songs, finished, tmp_path):
 
     cases = [
         (command({"train.window_beats": 40}), "window_beats is 40, but the longest training song has 16 beats"),
-        (command({"sample.temperature": "11.0"}), "temperature"),
+        (command({"sample.temperature.hits": 11.0}), "temperature"),
         (command({"model.hidden_size": 16}, finished[0]), "model.hidden_size: saved 8, wanted 16"),
         (command({}, tmp_path / "file" / "run"), "cannot make .*file/run: Not a directory"),
         (command({}, "/proc/run"), "cannot make /proc/run"),
@@ -335,7 +336,7 @@ def test_samples_that_cannot_be_played(programs, songs, finished, tmp_path):
         (command(f"--prompt={piano}"), r"piano\.mid"),
         (command(f"--prompt={bongos}"), r"bongos\.mid has no hit on a drum of roland_td11"),
         (command(f"--humanize={prompt}"), "knows no velocity and timing"),
-        (command("--spread=0.5"), "no velocity and timing, which --spread is about"),
+        (command("--spread=0.5"), "no velocity and timing, which spread is about"),
         (command("--infill=9-10", f"--to={prompt}"), "bars 9-10 are not in a song of 4 bars"),
         (command(f"--vary={prompt}", "--kit=gm"), "no drum map 'gm'"),
         (command("--out_kit=none.json"), r"none\.json: No such file"),

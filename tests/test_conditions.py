@@ -7,11 +7,13 @@ import pytest
 from tiny import CODEC, make_context, random_tokens
 
 from drumjax.codecs.base import ABSENT, field_slices
-from drumjax.models.conditioning import ASKED, forget, hide, hide_history, measure
+from drumjax.models.conditioning import drop_controls, hide, hide_history, measure
 from drumjax.music.notes import Notes, Window
 
 CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))
 HIDDEN = ("style", "tempo_bpm", "metre", "fill", "density", "dynamics")
+# Parts of the context that say what is played; the metre and the tempo say in what.
+ASKED = ("style", "fill", "density", "dynamics")
 
 
 def make_window(onset, velocity, mask, num_beats) -> Window:
@@ -52,15 +54,15 @@ def test_parts_are_hidden_at_their_odds(rate, measured_rate):
 def test_the_history_of_a_field_is_hidden_at_its_odds(rates):
     tokens = random_tokens(0, 8)
     keys = jax.random.split(jax.random.key(0), 2000)
-    heard = jax.vmap(lambda key: hide_history(key, CODEC.fields, tokens, jnp.asarray(rates)))(keys)
+    inputs = jax.vmap(lambda key: hide_history(key, CODEC.fields, tokens, jnp.asarray(rates)))(keys)
     for where, rate in zip(field_slices(CODEC.fields), rates, strict=True):
-        there, known = np.asarray(heard)[..., where], tokens[:, where]
+        there, known = np.asarray(inputs)[..., where], tokens[:, where]
         is_hidden = np.all(there == ABSENT, axis=(1, 2))  # of a whole example, or not at all
         assert np.all(there[~is_hidden] == known)
         assert is_hidden.mean() == pytest.approx(rate, abs=0.03)
 
 
-def test_what_was_asked_for_is_forgotten_and_no_more():
-    forgotten = forget(CONTEXT)
+def test_what_was_asked_for_is_dropped_and_no_more():
+    left = drop_controls(CONTEXT)
     for name in CONTEXT._fields:
-        assert getattr(forgotten, name) == (0 if name in ASKED else getattr(CONTEXT, name))
+        assert getattr(left, name) == (0 if name in ASKED else getattr(CONTEXT, name))

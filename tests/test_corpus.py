@@ -10,8 +10,9 @@ from tiny import make_song
 
 from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
+from drumjax.config.data import DataSettings
 from drumjax.data.corpus import MARGIN_BEAT, max_notes, pack, take_window, window_at
-from drumjax.data.datasets import DataSettings, load_dataset
+from drumjax.data.datasets import load_dataset
 from drumjax.models.song_scoring import encode_songs
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import FILL_NO, Song, make_notes

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 from song_files import assert_same_songs, load_folder
 
+from configs import default
+from drumjax.config.checks import SettingsError
+from drumjax.config.data import DataSettings
+from drumjax.config.settings import make_settings
 from drumjax.data import groove_midi as groove
-from drumjax.data.datasets import DatasetError, DataSettings, load_dataset, select
+from drumjax.data.datasets import DatasetError, load_dataset
+from drumjax.data.selection import select
 from drumjax.music.notes import FILL_NO, FILL_YES
 
 
@@ -32,12 +37,13 @@ def no_real_cache(monkeypatch, tmp_path):
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings):
-    with pytest.raises(DatasetError, match=r"config\.data: .*" + next(iter(settings))):
+    with pytest.raises(SettingsError, match=r"config\.data(\.|: .*)" + next(iter(settings))):
         DataSettings(**settings)
 
 
 def test_settings_from_json_have_lists():
-    assert DataSettings(**json.loads('{"styles": ["rock"]}')) == DataSettings(styles=("rock",))
+    config = default.get_config().to_dict() | {"data": json.loads('{"styles": ["rock"]}')}
+    assert make_settings(config).data == DataSettings(styles=("rock",))
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from drumjax.system import devices as device
-from drumjax.system.devices import MATMUL_PRECISIONS, count_cores, matmuls_in
+from drumjax.config.training import MATMUL_PRECISIONS
+from drumjax.system import devices
+from drumjax.system.devices import count_cores, matmuls_in
 
 CORES = count_cores()
 
@@ -33,9 +34,9 @@ def test_a_device_of_every_core():
     [(32, 2, 2), (32, 16, 4), (32, 3, 2), (33, 2, 1), (33, 3, 3), (8, 4, 1), (1, 4, 1)],
 )
 def test_a_batch_is_shared_evenly_and_not_too_thinly(monkeypatch, batch_size, cores, shares):
-    monkeypatch.setattr(device, "count_cores", lambda: cores)
-    assert device.MIN_SHARE == 8
-    assert device.count_shares(batch_size) == shares
+    monkeypatch.setattr(devices, "count_cores", lambda: cores)
+    assert devices.MIN_SHARE == 8
+    assert devices.count_shares(batch_size) == shares
 
 
 def test_who_has_set_the_number_of_devices_keeps_it():

@@ -1,4 +1,4 @@
-"""A model of notes from end to end, by the same code as one of a grid: learned, judged, sampled, asked for."""
+"""A model of notes from end to end, by the same code as one of a grid: learned, scored, sampled, asked for."""
 
 import dataclasses
 import functools
@@ -9,30 +9,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import STYLES, make_model, make_params
+from tiny import STYLES, make_model, make_run, make_weights
 from tiny_run import make_config
 
-from configs import default
 from drumjax.codecs.base import ABSENT, clock, field_slices
 from drumjax.codecs.events import REST, EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
+from drumjax.config.controls import Controls
 from drumjax.config.settings import make_settings
 from drumjax.jobs.gallery import write_gallery
-from drumjax.jobs.job import Job, generate
+from drumjax.jobs.job import Job, write_samples
 from drumjax.midi.reader import read_midi, write_midi
 from drumjax.models.scoring import Example, place_of, score_tokens
 from drumjax.models.song_scoring import CHUNK_STEPS, encode_songs, make_song_scorer
 from drumjax.music.notes import Song, make_notes
 from drumjax.runs.checkpoint import Checkpoints
-from drumjax.runs.run import Run, load_run
-from drumjax.sampling.controls import make_controls
-from drumjax.sampling.decode import make_songs
-from drumjax.sampling.edits import TaskError, add_drums, continue_song, humanize_song
+from drumjax.runs.run import load_run
+from drumjax.sampling.decode import collect_songs, decode_tokens
+from drumjax.sampling.edits import EditError, add_drums, continue_song, humanize_song
 from drumjax.sampling.edits import encode_song as encode
-from drumjax.sampling.given_music import PatternError
-from drumjax.sampling.piece import Groove, make_request
-from drumjax.sampling.plan import Wish
-from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.given_music import MusicError
+from drumjax.sampling.piece import Piece, RequestError
+from drumjax.sampling.plan import EditRequest, make_plan
+from drumjax.sampling.request import make_request
 from drumjax.sampling.sampler import make_sampler
 from drumjax.training.data import load_training_data
 from drumjax.training.init_from import inherited_vocabulary
@@ -40,8 +39,7 @@ from drumjax.training.train import train
 
 CODEC = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 4), ticks_per_beat=12, velocity_bins=4,
                    lookback_bars=1, lookback_beats=(1.0,), lookback_notes=16)  # fmt: skip
-CONTROLS = Controls((1.0, 1.0, 1.0, 1.0))
-GROOVE = Groove(4, 120.0, "rock", "4/4")
+FREE = Controls(bars=4, style="rock", temperature=dict.fromkeys(("pitch", "duration", "velocity", "shift"), 1.0))
 
 
 @functools.cache
@@ -50,16 +48,22 @@ def model():
 
 
 @functools.cache
-def params():
-    return make_params(model())
+def weights():
+    return make_weights(model())
 
 
 @functools.cache
-def sample(groove=GROOVE, controls=CONTROLS, task=None, batch=3):
-    """(samples, request)."""
-    request = make_request(groove, CODEC, STYLES, controls, range(batch), task)
-    samples = make_sampler(model(), CODEC)(*params(), jax.random.key(0), request)
-    return jax.tree.map(np.asarray, samples), request
+def run_of_notes():
+    return make_run(model(), CODEC, weights=weights())
+
+
+def sample(edit=None, batch=3, **changes):
+    """(samples, request, songs)."""
+    pieces = [Piece(dataclasses.replace(FREE, **changes))] * batch
+    request = make_request(run_of_notes(), pieces, range(batch), edit)
+    samples = make_sampler(model(), CODEC)(weights(), jax.random.key(0), request)
+    songs = collect_songs(CODEC, pieces, decode_tokens(CODEC, samples.tokens, request))
+    return jax.tree.map(np.asarray, samples), request, songs
 
 
 def melody(seed=0, bars=2, time_signature=(4, 4), pitches=range(60, 68)):
@@ -80,24 +84,24 @@ def teacher():
     def nats(tokens, context):
         tick = clock(CODEC, tokens, 0)
         example = Example(tokens, tokens, place_of(CODEC, context, tick[:, :-1]), context)
-        scores, *_ = score_tokens(model(), *params(), example, model().initial_carry(len(tokens)))
+        scores, *_ = score_tokens(model(), weights(), example, model().initial_carry(len(tokens)))
         return jnp.stack([score.nll for score in scores], axis=1)
 
     return nats
 
 
 def test_the_sampler_says_the_nats_of_what_it_chose():
-    samples, request = sample()
+    samples, request, _ = sample()
     np.testing.assert_allclose(teacher()(samples.tokens, request.context), samples.nll, rtol=2e-4)
 
 
 def test_samples_end_when_the_music_does():
-    samples, request = sample()
+    samples, request, songs = sample()
     tick = np.asarray(clock(CODEC, jnp.asarray(samples.tokens), 0))
     inside = tick[:, :-1] < request.end[:, None]
     np.testing.assert_array_equal(samples.tokens[..., 0] != ABSENT, inside)
     assert (tick[:, -1] >= request.end).all()
-    for song in make_songs(GROOVE, CODEC, STYLES, samples.tokens):
+    for song in songs:
         assert song.notes.onset_beat.max() < 16
         assert (song.is_drums, song.program) == (False, 4)
         assert set(song.notes.pitch.tolist()) <= set(range(60, 68))
@@ -113,24 +117,22 @@ def test_what_exists_in_a_sample():
 
 
 def test_so_many_notes_however_many_bars():
-    groove = dataclasses.replace(GROOVE, num_notes=330)  # as many steps as the bars take, so that nothing is compiled
-    samples, _ = sample(groove)
-    assert [len(song.notes.pitch) for song in make_songs(groove, CODEC, STYLES, samples.tokens)] == [330] * 3
+    _, _, songs = sample(num_notes=330)  # as many steps as the bars take, so that nothing is compiled
+    assert [len(song.notes.pitch) for song in songs] == [330] * 3
 
 
-def test_a_grid_cannot_count_notes(tmp_path):
-    from tiny import CODEC as GRID
-
+def test_a_grid_cannot_count_notes():
     with pytest.raises(RequestError, match="note by note"):
-        make_request(dataclasses.replace(GROOVE, num_notes=5), GRID, STYLES, Controls((1.0,) * 3), [0])
+        make_request(make_run(), [Piece(Controls(num_notes=5))], [0])
 
 
 def test_the_guard_keeps_runs_from_coming_again():
-    free, guarded = (sample(controls=Controls((0.3,) * 4, no_repeat=n))[0].tokens for n in (0, 3))
+    cold = dict.fromkeys(FREE.temperature, 0.3)
+    free, guarded = (sample(temperature=cold, no_repeat=n)[0].tokens for n in (0, 3))
 
     def repeats(row):
-        heard = row[row != ABSENT]
-        runs = [tuple(heard[i : i + 3]) for i in range(len(heard) - 2)]
+        known = row[row != ABSENT]
+        runs = [tuple(known[i : i + 3]) for i in range(len(known) - 2)]
         return len(runs) - len(set(runs))
 
     assert sum(map(repeats, guarded[..., 0])) == 0
@@ -139,8 +141,7 @@ def test_the_guard_keeps_runs_from_coming_again():
 
 def test_a_continuation_leaves_the_prompt_as_it_was():
     song = melody()
-    task = continue_song(song, CODEC, include=True)
-    samples, _ = sample(task=task)
+    samples, *_ = sample(continue_song(song, CODEC, include=True))
     given = encode(song, CODEC)
     count = (given[:, 0] != ABSENT).sum()
     for tokens in samples.tokens:
@@ -152,34 +153,33 @@ def test_a_continuation_leaves_the_prompt_as_it_was():
 
 def test_humanizing_keeps_notes_and_about_their_times():
     song = melody(bars=4)
-    samples, _ = sample(task=humanize_song(song, CODEC))
+    _, _, songs = sample(humanize_song(song, CODEC))
     velocities = set()
-    for heard in make_songs(GROOVE, CODEC, STYLES, samples.tokens):
+    for played in songs:
         unique = {(round(2 * b), p) for b, p in zip(song.notes.onset_beat, song.notes.pitch, strict=True)}
-        assert {(round(2 * b), p) for b, p in zip(heard.notes.onset_beat, heard.notes.pitch, strict=True)} == unique
-        assert len(heard.notes.pitch) == len(unique)
-        late = heard.notes.onset_beat - np.round(heard.notes.onset_beat * 2) / 2
+        assert {(round(2 * b), p) for b, p in zip(played.notes.onset_beat, played.notes.pitch, strict=True)} == unique
+        assert len(played.notes.pitch) == len(unique)
+        late = played.notes.onset_beat - np.round(played.notes.onset_beat * 2) / 2
         assert np.abs(late).max() <= 1 / 12 + 1e-6
-        velocities.add(tuple(heard.notes.velocity.tolist()))
+        velocities.add(tuple(played.notes.velocity.tolist()))
     assert len(velocities) == 3
 
 
 def test_what_only_a_grid_can_do_is_said():
-    run = Run(make_settings(default.get_config().to_dict()), CODEC, model(), {}, {}, STYLES, step=1)
-    with pytest.raises(TaskError, match="pitched instrument"):
-        Wish(add=("hihat",), to="a.mid").task(melody(), GROOVE, run)
-    with pytest.raises(TaskError, match="pitched instrument"):
-        Wish(infill="1", to="a.mid").task(melody(), GROOVE, run)
+    with pytest.raises(EditError, match="pitched instrument"):
+        EditRequest(add=("hihat",), to="a.mid").make_edit(melody(), FREE, run_of_notes(), 0)
+    with pytest.raises(EditError, match="pitched instrument"):
+        EditRequest(infill="1", to="a.mid").make_edit(melody(), FREE, run_of_notes(), 0)
     from tiny import THREE_DRUMS
 
-    with pytest.raises(TaskError, match="trained on a grid"):
+    with pytest.raises(EditError, match="trained on a grid"):
         add_drums(melody(), dataclasses.replace(CODEC, kit=THREE_DRUMS), THREE_DRUMS, ["kick"])
 
 
 def test_songs_are_scored_the_same_in_pieces_and_whole():
     songs = [melody(seed, bars) for seed, bars in ((0, 3), (1, 20), (2, 8))]
     (batch,) = encode_songs(songs, CODEC, STYLES)
-    scores = make_song_scorer(model(), CODEC)(*params(), [batch])
+    scores = make_song_scorer(model(), CODEC)(weights(), [batch])
     assert batch.tokens.shape[1] > CHUNK_STEPS
     whole = np.asarray(teacher()(jnp.asarray(batch.tokens), batch.context))
     for row, song in enumerate(batch.songs):
@@ -194,8 +194,8 @@ def test_songs_are_scored_the_same_in_pieces_and_whole():
 CHANGES = {
     "data.instrument": "pitched", "codec.name": "events", "codec.kit": "", "codec.steps_per_beat": 12,
     "codec.expressive": True, "codec.max_duration_beats": 2.0, "model.lookback": True,
-    "train.field_weights": (1.0, 1.0, 0.5, 1.0), "train.window_notes": 24, "train.num_epochs": 6.0,
-    "train.eval_every_epochs": 3.0, "sample.bars": 2,
+    "train.field_weights": {"pitch": 1.0, "duration": 1.0, "velocity": 0.5, "shift": 1.0},
+    "train.window_notes": 24, "train.num_epochs": 6.0, "train.eval_every_epochs": 3.0, "sample.bars": 2,
 }  # fmt: skip
 
 
@@ -225,9 +225,8 @@ def test_a_run_knows_its_vocabulary_and_its_epochs(run):
 
 def test_its_samples_are_files_of_the_instrument(run, tmp_path):
     loaded = load_run(run / "run")
-    controls = make_controls(loaded.settings.sample, loaded.codec.fields)
     shown = []
-    generate(loaded, Job(Groove(2, 100.0, "", "4/4"), controls, 3), tmp_path, show=shown.append)
+    write_samples(Job(make_plan(loaded, bars=2, bpm=100.0), 3), tmp_path, show=shown.append)
     song = read_midi(tmp_path / "000002.mid", instrument="pitched")
     assert song.program == 4
     assert len(shown) == 1
@@ -238,16 +237,16 @@ def test_its_samples_are_files_of_the_instrument(run, tmp_path):
 
 def test_a_prompt_from_the_held_out_songs_and_one_from_a_file(run, tmp_path, caplog):
     loaded = load_run(run / "run")
-    song = Wish(prompt="random", prompt_bars=2).read(loaded, 3, "", None)
+    song = EditRequest(prompt="random", prompt_bars=2).read(loaded, 3, None)
     assert song.num_bars == 2
     assert "from bar" in song.name
     write_midi(dataclasses.replace(melody(), program=70), tmp_path / "mine.mid")
-    assert len(Wish(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "", "3/4").notes.pitch) > 8
+    assert len(EditRequest(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "3/4").notes.pitch) > 8
     (tmp_path / "a.tab").write_text("BD|o---|")
-    with pytest.raises(PatternError, match="drum tab"):
-        Wish(prompt=str(tmp_path / "a.tab")).read(loaded, 0, "", None)
-    with pytest.raises(TaskError, match="--kit is for drums"):
-        Wish(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "general_midi", None)
+    with pytest.raises(MusicError, match="drum tab"):
+        EditRequest(prompt=str(tmp_path / "a.tab")).read(loaded, 0, None)
+    with pytest.raises(EditError, match="--kit is for drums"):
+        EditRequest(prompt=str(tmp_path / "mine.mid"), kit="general_midi").read(loaded, 0, None)
 
 
 def test_what_goes_on_or_starts_from_a_run_keeps_its_vocabulary(run, tmp_path):
@@ -261,10 +260,10 @@ def test_what_goes_on_or_starts_from_a_run_keeps_its_vocabulary(run, tmp_path):
 def test_a_file_that_the_model_does_not_know(run, tmp_path, caplog):
     loaded = load_run(run / "run")
     write_midi(melody(pitches=range(100, 108)), tmp_path / "high.mid")
-    with pytest.raises(PatternError, match="no note that this model knows; its pitches are MIDI 60 to 67"):
-        Wish(prompt=str(tmp_path / "high.mid")).read(loaded, 0, "", None)
+    with pytest.raises(MusicError, match="no note that this model knows; its pitches are MIDI 60 to 67"):
+        EditRequest(prompt=str(tmp_path / "high.mid")).read(loaded, 0, None)
     write_midi(melody(pitches=range(64, 76)), tmp_path / "some.mid")
     with caplog.at_level("WARNING", logger="drumjax"):
         logging.getLogger("drumjax").propagate = True
-        Wish(prompt=str(tmp_path / "some.mid")).read(loaded, 0, "", None)
+        EditRequest(prompt=str(tmp_path / "some.mid")).read(loaded, 0, None)
     assert "notes have pitches that this model does not know" in caplog.text

@@ -12,25 +12,26 @@ import pytest
 from bars import ROCK, TOMS, make_song
 
 from configs import default
-from drumjax.config.settings import SettingsError, make_settings
+from drumjax.config.augmentation import AUGMENTATIONS
+from drumjax.config.checks import SettingsError
+from drumjax.config.settings import make_settings
 from drumjax.data.datasets import Dataset
 from drumjax.data.starter import starter_songs
-from drumjax.explore import __main__ as explore
-from drumjax.explore import augmentation_pictures as changes
-from drumjax.explore.__main__ import examine, read_config
+from drumjax.explore import __main__ as command
+from drumjax.explore import augmentation_pictures
 from drumjax.explore.advice import advise
 from drumjax.explore.augmentation_pictures import SHOWN, draw_augmentation
+from drumjax.explore.explore import read_settings
 from drumjax.explore.grid_loss import compare_grids, lost_hits, offsets_ms
 from drumjax.explore.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_skipped
 from drumjax.explore.leakage import check_leakage, find_duplicates
+from drumjax.explore.page import examine
 from drumjax.explore.pitches import UNMAPPED, best_kit, count_pitches, map_drums, range_of_notes, unmapped_share
 from drumjax.midi.reader import write_midi
 from drumjax.music.kits import GENERAL_MIDI, ROLAND_TD11
 from drumjax.music.notes import FILL_NO, FILL_YES, Song, make_notes
-from drumjax.music.pitch_names import percussion_name
-from drumjax.music.text import pitch_name
+from drumjax.music.pitch_names import percussion_name, pitch_name
 from drumjax.report.tables import Table, write_text
-from drumjax.training.augment import Strength
 
 SETTINGS = make_settings(default.get_config().to_dict())
 SONGS = [
@@ -151,12 +152,12 @@ def test_tables_are_aligned():
 
 
 def test_every_change_is_shown():
-    assert set(SHOWN) == set(Strength._fields) - {"transpose"}
+    assert set(SHOWN) == set(AUGMENTATIONS) - {"transpose"}
 
 
 def test_the_picture_has_a_panel_per_change(monkeypatch):
     few = {name: SHOWN[name] for name in ("swing", "swap_hands", "drop_voice")}
-    monkeypatch.setattr(changes, "SHOWN", few)
+    monkeypatch.setattr(augmentation_pictures, "SHOWN", few)
     song = next(song for song in starter_songs() if song.num_bars >= 4)
     picture = matplotlib.image.imread(io.BytesIO(draw_augmentation([song], ROLAND_TD11)))
     assert picture.shape[0] > 300
@@ -166,24 +167,24 @@ def test_the_picture_has_a_panel_per_change(monkeypatch):
 def test_a_config_is_read_or_explained(tmp_path):
     path = tmp_path / "config.py"
     path.write_text("from configs import default\n\ndef get_config():\n    return default.get_config()\n")
-    assert read_config(str(path)).train.batch_size == 32
+    assert read_settings(str(path)).train.batch_size == 32
     for text in ("def get_config(", "x = 1", "import nowhere"):
         path.write_text(text)
         with pytest.raises(SettingsError, match=r"cannot read .*config.py"):
-            read_config(str(path))
-    with pytest.raises(SettingsError, match="FileNotFoundError"):
-        read_config(str(tmp_path / "none.py"))
+            read_settings(str(path))
+    with pytest.raises(SettingsError, match=r"no config .*none\.py"):
+        read_settings(str(tmp_path / "none.py"))
 
 
 def run_explore(monkeypatch, *flags):
     monkeypatch.setattr(sys, "argv", ["explore", *map(str, flags)])
-    monkeypatch.setattr(explore, "set_up_logging", lambda: None)  # it would outlive the test
-    return explore.main()
+    monkeypatch.setattr("drumjax.system.console.set_up_logging", lambda: None)  # it would outlive the test
+    return command.main()
 
 
 def test_a_folder_as_a_user_looks_at_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(changes, "SHOWN", {"swing": 0.4})
+    monkeypatch.setattr(augmentation_pictures, "SHOWN", {"swing": 0.4})
     (tmp_path / "midi").mkdir()
     for number in range(6):
         write_midi(make_song([ROCK, [*ROCK, (number / 2, 42)]]), tmp_path / "midi" / f"{number}.mid")
@@ -196,7 +197,7 @@ def test_a_folder_as_a_user_looks_at_it(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"), [(("--dir", "none"), "is not a folder"), (("--config", "none.py"), "cannot read")]
+    ("flags", "words"), [(("--dir", "none"), "is not a folder"), (("--config", "none.py"), "no config 'none.py'")]
 )
 def test_what_cannot_be_looked_at_is_explained(tmp_path, monkeypatch, capsys, flags, words):
     assert run_explore(monkeypatch, *flags, "--out_dir", tmp_path / "report") == 1

@@ -15,13 +15,13 @@ from drumjax.evaluate.scoreboard import MODEL, REAL, Evaluation
 from drumjax.jobs.gallery import MAX_PIECES, describe, write_gallery
 from drumjax.jobs.manifest import MANIFEST
 from drumjax.midi.reader import write_midi
-from drumjax.music.kits import ROLAND_TD11, read_map
+from drumjax.music.drum_maps import read_map, write_pitches
+from drumjax.music.kits import ROLAND_TD11
 from drumjax.report import plots
-from drumjax.sampling.given_music import write_pitches
 
 ROW = {
     "file": "000000.mid", "index": 0, "seed": 7,
-    "context": {"bars": 4, "bpm": 96.0, "style": "funk", "time_signature": "4/4", "fill_every": 0, "density": 0.0,
+    "context": {"bars": 4, "bpm": 96.0, "style": "funk", "time_signature": "4/4", "fill": 0, "density": 0.0,
                 "dynamics": 0.0, "lean": None, "num_notes": 0},
     "temperature": {"hits": 1.0, "velocity": 1.0}, "spread": 1.0, "top_k": 0, "top_p": 1.0, "guidance": 1.0,
     "no_repeat": 0,
@@ -68,8 +68,8 @@ def test_samples_for_another_instrument_sound_as_they_were_meant(tmp_path):
 
 
 def test_how_a_sample_was_made_is_said():
-    context = {**ROW["context"], "style": "", "fill_every": 4, "density": 6.0, "lean": -8.0}
-    asked = {**ROW, "context": context, "task": "vary", "spread": 0.4, "top_p": 0.9, "guidance": 2.0,
+    context = {**ROW["context"], "style": "", "fill": 4, "density": 6.0, "lean": -8.0}
+    asked = {**ROW, "context": context, "edit": "vary", "spread": 0.4, "top_p": 0.9, "guidance": 2.0,
              "temperature": {"hits": 0.9, "velocity": 1.0}}  # fmt: skip
     assert describe(asked) == (
         "vary · 96 bpm · 4/4 · 4 bars · a fill every 4 bars · density 6 · lean -8 ms · "

@@ -5,7 +5,8 @@ import os
 import pytest
 from song_files import ROWS, load_groove, make_groove, write_song
 
-from drumjax.data.datasets import DatasetError, DataSettings, load_dataset
+from drumjax.config.data import DataSettings
+from drumjax.data.datasets import DatasetError, load_dataset
 from drumjax.music.notes import FILL_NO, FILL_YES
 
 

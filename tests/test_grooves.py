@@ -5,29 +5,44 @@ import re
 
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, random_tokens
+from tiny import CODEC, STYLES, make_model, make_run, random_tokens
 
 from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
-from drumjax.config.settings import SampleSettings
+from drumjax.config.controls import ControlError, Controls
+from drumjax.config.sampling import SampleSettings
 from drumjax.music.kits import ROLAND_TD11
-from drumjax.music.notes import FILL_NO, METRES
+from drumjax.music.metre import METRES
+from drumjax.music.notes import FILL_NO
 from drumjax.music.timing import lean_ms
-from drumjax.sampling.controls import humanize_defaults, make_controls
-from drumjax.sampling.decode import make_songs
-from drumjax.sampling.piece import BUCKET_STEPS, Groove, make_groove, make_request
-from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.controls import make_controls
+from drumjax.sampling.decode import collect_songs, decode_tokens
+from drumjax.sampling.piece import Piece, RequestError
+from drumjax.sampling.request import BUCKET_STEPS, make_request
 from drumjax.sampling.sampler import FREE
 
 DEFAULTS = SampleSettings(
-    style="rock", bpm=110.0, time_signature="3/4", bars=6, fill_every=4, density=3.0, dynamics=0.0, guidance=1.5,
-    spread=0.9, humanize_spread=0.3, temperature="0.8", top_k=7, top_p=0.9, no_repeat=0,
+    style="rock", bpm=110.0, time_signature="3/4", bars=6, fill=4, density=3.0, dynamics=0.0, guidance=1.5,
+    spread=0.9, humanize={"spread": 0.3, "guidance": 1.0}, temperature={"hits": 0.8, "velocity": 0.8, "offset": 0.8},
+    top_k=7, top_p=0.9, no_repeat=0,
 )  # fmt: skip
 NINE = GridCodec(ROLAND_TD11)
+RUN = make_run()
 
 
-def make(**changes) -> Groove:
-    return Groove(**({"bars": 8, "bpm": 120.0, "style": "rock", "time_signature": "4/4"} | changes))
+def make(**changes) -> Piece:
+    return Piece(
+        Controls(**({"style": "rock", "temperature": {"hits": 1.0, "velocity": 0.5, "offset": 0.0}} | changes))
+    )
+
+
+def make_songs(piece, codec, tokens):
+    """The songs [B] that tokens [B, T, F] are."""
+    context = piece.context(STYLES)
+    request = make_request(RUN, [piece] * len(tokens), range(len(tokens)))
+    end = np.full(len(tokens), int(codec.to_ticks(context, piece.beats)), np.int32)
+    notes = decode_tokens(codec, tokens, request._replace(end=end))
+    return collect_songs(codec, [piece] * len(tokens), notes)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +58,17 @@ def make(**changes) -> Groove:
         ({"lean": 32.0}, "lean is 32; at 120 bpm it must be in -31..31 ms"),
         ({"lean": -16.0, "bpm": 240.0}, "lean is -16; at 240 bpm it must be in -16..16 ms"),
         ({"lean": float("nan")}, "lean is nan"),
-        ({"time_signature": "4"}, "time signature is '4'; give one such as 4/4 or 6/8"),
-        ({"time_signature": "4/3"}, "time signature is '4/3'"),
-        ({"time_signature": "0/0"}, "time signature is '0/0'"),
-        ({"time_signature": "4-4"}, "time signature is '4-4'"),
-        ({"time_signature": "waltz"}, "time signature is 'waltz'"),
-        ({"time_signature": ""}, "time signature is ''"),
-        ({"time_signature": "4/4/4"}, "time signature is '4/4/4'"),
+        ({"time_signature": "4"}, "time_signature is '4'; it must be a metre such as 4/4 or 6/8"),
+        ({"time_signature": "4/3"}, "time_signature is '4/3'"),
+        ({"time_signature": "0/0"}, "time_signature is '0/0'"),
+        ({"time_signature": "4-4"}, "time_signature is '4-4'"),
+        ({"time_signature": "waltz"}, "time_signature is 'waltz'"),
+        ({"time_signature": ""}, "time_signature is ''"),
+        ({"time_signature": "4/4/4"}, "time_signature is '4/4/4'"),
     ],
 )
 def test_what_cannot_be_played_is_refused_with_what_can(changes, message):
-    with pytest.raises(RequestError, match=re.escape(message)):
+    with pytest.raises(ControlError, match=re.escape(message)):
         make(**changes)
 
 
@@ -84,8 +99,9 @@ def test_the_context_of_a_groove():
     [(1, "4/4", 64), (4, "4/4", 64), (5, "4/4", 128), (8, "4/4", 128), (9, "7/8", 128), (10, "7/8", 192)],
 )
 def test_requests_are_padded_to_buckets(bars, time_signature, num_steps):
-    controls = Controls((1.0, 0.5, 0.0), 3, 0.5)
-    request = make_request(make(bars=bars, time_signature=time_signature), NINE, STYLES, controls, range(5, 8))
+    run = make_run(make_model(NINE), NINE)
+    piece = make(bars=bars, time_signature=time_signature, top_k=3, top_p=0.5)
+    request = make_request(run, [piece] * 3, range(5, 8))
     assert request.clamp.shape == (3, num_steps, 19)
     assert num_steps % BUCKET_STEPS == 0
     assert (np.asarray(request.clamp) == FREE).all()
@@ -95,7 +111,7 @@ def test_requests_are_padded_to_buckets(bars, time_signature, num_steps):
 
 
 def test_what_is_asked_for_is_not_exaggerated_in_timing():
-    request = make_request(make(), NINE, STYLES, Controls((1.0, 1.0, 1.0), guidance=2.0), range(2))
+    request = make_request(RUN, [make(guidance=2.0)] * 2, range(2))
     assert request.guidance.tolist() == [2, 2, 1]
 
 
@@ -105,7 +121,7 @@ def test_songs_are_cut_to_the_length_asked_for():
     tokens[..., 0] = 0b111
     tokens[..., 1:4] = 2
     tokens[..., 4:] = [1, 2, 3]
-    songs = make_songs(groove, CODEC, STYLES, tokens)
+    songs = make_songs(groove, CODEC, tokens)
     assert len(songs) == 2
     for song in songs:
         assert len(song.notes.pitch) == 3 * 2 * beats
@@ -113,7 +129,7 @@ def test_songs_are_cut_to_the_length_asked_for():
         assert song.notes.onset_beat.min() == 0  # early hits of the first step fall on the beat
         assert (np.diff(song.notes.onset_beat) >= 0).all()
         assert (song.tempo_bpm, song.style, song.fill) == (87, "rock", FILL_NO)
-        assert song.time_signature == groove.metre()
+        assert song.time_signature == groove.metre
         assert song.is_drums
 
 
@@ -121,7 +137,7 @@ def test_a_song_says_what_its_tokens_say():
     tokens = np.full((1, 64, 7), ABSENT, np.int32)
     tokens[..., 0] = 0
     tokens[0, 3] = [0b010, ABSENT, 2, ABSENT, ABSENT, 3, ABSENT]
-    notes = make_songs(make(), CODEC, STYLES, tokens)[0].notes
+    notes = make_songs(make(), CODEC, tokens)[0].notes
     assert notes.pitch.tolist() == [38]
     assert notes.onset_beat.tolist() == pytest.approx([(3 + 3.5 / 4 - 0.5) / 2])
     assert notes.velocity.tolist() == [2.5 * 128 / 4]
@@ -132,7 +148,7 @@ def test_what_is_played_is_moved_as_a_whole_to_the_lean_asked_for(lean):
     tokens = random_tokens(3, 2, 64)
     tokens[:, :2, 0] = 0  # nothing early enough to fall on beat 0
     tokens[:, :2, 1:] = ABSENT
-    for song, other in zip(*(make_songs(make(lean=x), CODEC, STYLES, tokens) for x in (lean, None)), strict=True):
+    for song, other in zip(*(make_songs(make(lean=x), CODEC, tokens) for x in (lean, None)), strict=True):
         moved = (song.notes.onset_beat - other.notes.onset_beat) * 500
         np.testing.assert_allclose(moved, lean - lean_ms(other.notes.onset_beat, 120.0, 4.0), atol=1e-2)
 
@@ -148,7 +164,7 @@ def test_another_length_in_the_bucket_is_decoded_by_the_same_program():
     tokens = random_tokens(0, 2, 64)
     codec = TracedCodec(CODEC.kit, CODEC.steps_per_beat, CODEC.expressive, CODEC.velocity_bins, CODEC.offset_bins)
     for groove in (make(bars=2), make(bars=3, bpm=77.0, style=""), make(bars=4, time_signature="7/8")):
-        songs, expected = (make_songs(groove, one, STYLES, tokens) for one in (codec, CODEC))
+        songs, expected = (make_songs(groove, one, tokens) for one in (codec, CODEC))
         for song, other in zip(songs, expected, strict=True):
             np.testing.assert_array_equal(song.notes.onset_beat, other.notes.onset_beat)
         assert max(song.notes.onset_beat.max() for song in songs) < groove.beats
@@ -156,17 +172,18 @@ def test_another_length_in_the_bucket_is_decoded_by_the_same_program():
 
 
 def test_what_is_not_asked_for_is_as_the_run_says():
-    assert make_groove(DEFAULTS) == Groove(6, 110.0, "rock", "3/4", 4, 3.0)
-    assert make_groove(DEFAULTS, bars=None, bpm=90.0, style="") == Groove(6, 90.0, "", "3/4", 4, 3.0)
-    assert make_controls(DEFAULTS, CODEC.fields) == Controls((0.8, 0.8, 0.8), 7, 0.9, 1.5, spread=0.9)
-    assert make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0) == Controls(
-        (0.8, 0.8, 0.8), 0, 1.0, 1.5, spread=0.9
-    )
+    plain = Controls(**DEFAULTS.values())
+    assert make_controls(DEFAULTS, CODEC.fields) == plain
+    assert (plain.bars, plain.bpm, plain.style, plain.time_signature, plain.fill) == (6, 110.0, "rock", "3/4", 4)
+    asked = make_controls(DEFAULTS, CODEC.fields, bars=None, bpm=90.0, style="")
+    assert asked == dataclasses.replace(plain, bpm=90.0, style="")
+    asked = make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0)
+    assert asked == dataclasses.replace(plain, top_k=0, top_p=1.0)
 
 
 def test_notes_that_are_given_have_a_spread_of_their_own():
-    given = humanize_defaults(DEFAULTS)
-    assert given == dataclasses.replace(DEFAULTS, spread=0.3, guidance=1.0)
+    given = DEFAULTS.when_humanizing()
+    assert given == dataclasses.replace(DEFAULTS, spread=0.3, guidance=1.0, humanize={})
     assert make_controls(given, CODEC.fields).spread == 0.3
     assert make_controls(given, CODEC.fields, spread=0.0).spread == 0.0
 
@@ -174,14 +191,38 @@ def test_notes_that_are_given_have_a_spread_of_their_own():
 def test_spread_is_refused_where_nothing_has_one():
     plain = dataclasses.replace(CODEC, expressive=False)
     make_controls(DEFAULTS, plain.fields)
-    with pytest.raises(RequestError, match="no velocity and timing, which --spread is about"):
+    with pytest.raises(ControlError, match="no velocity and timing, which spread is about"):
         make_controls(DEFAULTS, plain.fields, spread=0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"tempo": 90}, "no control is called 'tempo'; there are: style, bpm"),
+        ({"temperatur": 0.9}, "did you mean temperature?"),
+        ({"bars": "eight"}, "bars is 'eight'; it must be a whole number"),
+        ({"bars": 2.5}, "bars is 2.5; it must be a whole number"),
+        ({"bpm": True}, "bpm is True; it must be a number"),
+        ({"style": 3}, "style is 3"),
+    ],
+)
+def test_keywords_that_cannot_be(asked, message):
+    with pytest.raises(ControlError, match=re.escape(message)):
+        make_controls(DEFAULTS, CODEC.fields, **asked)
+
+
+def test_numbers_of_other_kinds_are_taken():
+    controls = make_controls(DEFAULTS, CODEC.fields, bars=np.int64(4), bpm=90, lean=np.float32(5), style={"rock": 1})
+    assert (controls.bars, controls.bpm, controls.lean, controls.style) == (4, 90.0, 5.0, "rock=1")
+    assert (type(controls.bars), type(controls.bpm)) == (int, float)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("0.5", (0.5, 0.5, 0.5)),
+        (0.5, (0.5, 0.5, 0.5)),
+        ({"velocity": 1.5}, (0.8, 1.5, 0.8)),
         ("0", (0, 0, 0)),
         ("velocity=1.5", (0.8, 1.5, 0.8)),
         ("hits=0.9,velocity=1,offset=0.7", (0.9, 1, 0.7)),
@@ -190,9 +231,10 @@ def test_spread_is_refused_where_nothing_has_one():
 )
 def test_temperatures(text, expected):
     """What the text does not speak of is as the run's settings say."""
-    assert make_controls(DEFAULTS, CODEC.fields, temperature=text).temperature == expected
-    by_field = dataclasses.replace(DEFAULTS, temperature="offset=0.5")
-    assert make_controls(by_field, CODEC.fields).temperature == (1, 1, 0.5)
+    temperature = make_controls(DEFAULTS, CODEC.fields, temperature=text).temperature
+    assert tuple(temperature[field.name] for field in CODEC.fields) == expected
+    by_field = dataclasses.replace(DEFAULTS, temperature={"offset": 0.5})
+    assert make_controls(by_field, CODEC.fields).temperature == {"hits": 1, "velocity": 1, "offset": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -203,13 +245,13 @@ def test_temperatures(text, expected):
         ("hits=0.9,", "temperature is 'hits=0.9,'"),
         ("hits=a", "temperature is 'hits=a'"),
         ("pitch=1", "temperature of 'pitch': the fields are hits, velocity, offset"),
-        ("-1", "temperature is -1"),
-        ("11", "temperature is 11"),
-        ("nan", "temperature is nan"),
+        ("-1", "temperature is {'hits': -1.0"),
+        ("11", "temperature is {'hits': 11.0"),
+        ("nan", "temperature is {'hits': nan"),
     ],
 )
 def test_temperatures_that_cannot_be(text, message):
-    with pytest.raises(RequestError, match=re.escape(message)):
+    with pytest.raises(ControlError, match=re.escape(message)):
         make_controls(DEFAULTS, CODEC.fields, temperature=text)
 
 
@@ -217,5 +259,5 @@ def test_temperatures_that_cannot_be(text, message):
     ("flag", "value"), [("top_k", -1), ("top_p", 0.0), ("top_p", 1.5), ("spread", -0.1), ("spread", 1.1)]
 )
 def test_controls_that_cannot_be(flag, value):
-    with pytest.raises(RequestError, match=f"{flag} is {value}"):
+    with pytest.raises(ControlError, match=f"{flag} is {value:g}"):
         make_controls(DEFAULTS, CODEC.fields, **{flag: value})

@@ -4,16 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_model, make_params, make_song
+from tiny import CODEC, STYLES, make_model, make_song
+from tiny import make_run as make_tiny_run
 
-from configs import default
 from drumjax.codecs.base import ABSENT
-from drumjax.config.settings import make_settings
 from drumjax.runs.run import Run
 from drumjax.sampling.controls import make_controls
-from drumjax.sampling.edits import TaskError
 from drumjax.studies import humanization
-from drumjax.studies.command import make_table
+from drumjax.studies.command import StudyError, make_table
 from drumjax.studies.humanization import (
     OFFSET_BINS,
     Hits,
@@ -25,7 +23,7 @@ from drumjax.studies.humanization import (
     gain,
     hits_of,
     humanize,
-    judge,
+    measure,
 )
 
 
@@ -63,12 +61,12 @@ def test_changes_are_from_a_hit_to_the_next_of_its_drum():
     assert changes(hits, "velocity").tolist() == [20, 1]
 
 
-def test_a_player_is_judged_by_all_draws():
+def test_a_player_is_measured_by_all_draws():
     real = make_hits(offset_ms=(0, 10, -10))
-    assert judge([real], real) == {
+    assert measure([real], real) == {
         "timing_ms": 0, "velocity": 0, "kl_timing": 0, "kl_velocity": 0, "change_ms": 15, "change_velocity": 35,
     }  # fmt: skip
-    row = judge([real, real._replace(offset_ms=real.offset_ms + 6, velocity=real.velocity + 2)], real)
+    row = measure([real, real._replace(offset_ms=real.offset_ms + 6, velocity=real.velocity + 2)], real)
     assert (row["timing_ms"], row["velocity"], row["change_ms"]) == (3, 1, 15)
     assert row["kl_timing"] > 0
 
@@ -87,10 +85,12 @@ def test_divergence_is_nought_between_equals_and_grows():
     assert divergence(values, values + 5, OFFSET_BINS) < divergence(values, values * 0, OFFSET_BINS)
 
 
-def make_run(codec=CODEC) -> Run:
-    model, config = make_model(codec, num_layers=1), default.get_config()
-    config.sample.humanize_spread, config.train.history_dropout = 0.4, "offset=0.25" if codec.expressive else ""
-    return Run(make_settings(config.to_dict()), codec, model, *make_params(model), STYLES, step=1)
+def make_run(codec=CODEC, **history_dropout) -> Run:
+    """A run that humanizes at a spread of 0.4, and has learned to do without earlier values of some fields."""
+    run = make_tiny_run(make_model(codec, num_layers=1), codec)
+    sample = dataclasses.replace(run.settings.sample, humanize={"spread": 0.4, "guidance": 1.0})
+    train = dataclasses.replace(run.settings.train, history_dropout=history_dropout)
+    return dataclasses.replace(run, settings=dataclasses.replace(run.settings, sample=sample, train=train))
 
 
 def test_every_player_has_a_row(monkeypatch):
@@ -102,34 +102,33 @@ def test_every_player_has_a_row(monkeypatch):
     monkeypatch.setattr(humanization, "BATCH", 4)
     monkeypatch.setattr(humanization, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(humanization, "select", lambda songs, *, split, **_: [s for s in songs if s.split == split])
-    rows = compare(make_run(), draws=2)
+    rows = compare(make_run(offset=0.25), draws=2)
     assert len(rows) == 11
-    drummers, quantized, place, _, late, drawn, mean, untold, _, loose, _ = rows
+    drummers, quantized, place, _, late, drawn, mean, unknown, _, loose, _ = rows
     assert (drummers["timing_ms"], drummers["velocity"], drummers["kl_timing"]) == (0, 0, 0)
     assert late["velocity"] == quantized["velocity"]
     assert late["timing_ms"] != quantized["timing_ms"]
     assert quantized["timing_ms"] > quantized["change_ms"] == 0
     assert drawn["change_ms"] < loose["change_ms"]
-    assert untold["timing_ms"] != drawn["timing_ms"]
+    assert unknown["timing_ms"] != drawn["timing_ms"]
     assert place["velocity"] <= quantized["velocity"]  # train and held out are the same songs
     assert all(np.isfinite(v) for row in rows for v in list(row.values())[1:])
-    assert [row["player"] for row in (drawn, mean, untold, loose)] == [
+    assert [row["player"] for row in (drawn, mean, unknown, loose)] == [
         "the model, spread 0.4, one draw", "the model, spread 0.4, mean of 2 draws",
-        "the same, not told the style, one draw", "the model, spread 1, one draw",
+        "the same, style unknown, one draw", "the model, spread 1, one draw",
     ]  # fmt: skip
     assert make_table(rows).count("\n") == 13
 
 
-def test_what_is_judged_does_not_hear_what_it_learned_to_do_without():
-    run, excerpts = make_run(), cut([make_song(0, 4)], CODEC, STYLES)
-    train = dataclasses.replace(run.settings.train, history_dropout="")
-    hearing = dataclasses.replace(run, settings=dataclasses.replace(run.settings, train=train))
-    controls = make_controls(run.settings.sample, CODEC.fields)
-    tokens, others = (next(humanize(some, excerpts, controls, 1)) for some in (run, hearing))
+def test_what_a_model_learned_to_do_without_is_hidden_from_it():
+    excerpts = cut([make_song(0, 4)], CODEC, STYLES)
+    without, with_all = make_run(offset=0.25), make_run()
+    controls = make_controls(without.settings.sample, CODEC.fields)
+    tokens, others = (next(humanize(some, excerpts, controls, 1)) for some in (without, with_all))
     np.testing.assert_array_equal(tokens[..., 0], excerpts.tokens[..., 0])
     assert np.any(tokens != others)
 
 
-def test_a_plain_model_cannot_be_judged():
-    with pytest.raises(TaskError, match="expressive"):
+def test_a_plain_model_cannot_be_measured():
+    with pytest.raises(StudyError, match="expressive"):
         compare(make_run(dataclasses.replace(CODEC, expressive=False)), draws=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drumjax.music.kits import GENERAL_MIDI, KITS, ONE_DRUM, ROLAND_TD11, get_kit
+from drumjax.music.kits import GENERAL_MIDI, KITS, ONE_DRUM, ROLAND_TD11, KitError, get_kit
 
 GM_PERCUSSION = range(35, 82)  # General MIDI level 1
 
@@ -56,5 +56,5 @@ def test_one_drum_takes_every_pitch():
 
 
 def test_unknown_kit_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown kit 'roland'; there are: .*roland_td11"):
+    with pytest.raises(KitError, match=r"unknown kit 'roland'; there are: .*roland_td11"):
         get_kit("roland")

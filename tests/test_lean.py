@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from drumjax.config.controls import MAX_LEAN_BEATS
 from drumjax.music.timing import lean_ms, lean_to
-from drumjax.sampling.piece import MAX_LEAN_BEATS
 
 
 def test_the_lean_is_that_of_the_notes_on_the_beat():

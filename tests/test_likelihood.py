@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, THREE_DRUMS, make_model, make_params, make_song, make_teacher, zero_params
+from tiny import CODEC, STYLES, THREE_DRUMS, make_model, make_song, make_teacher, make_weights, zero_weights
 
 from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.codecs.grid import GridCodec
 from drumjax.data.corpus import max_notes, pack, window_at
-from drumjax.models import song_scoring as likelihood
+from drumjax.models import song_scoring
 from drumjax.models.scoring import Score, cross_entropy
 from drumjax.models.song_scoring import encode_songs, make_song_scorer, mean_nll
 from drumjax.music.kits import ROLAND_TD11
@@ -31,13 +31,13 @@ LENGTHS = [63, 8, 66.5, 68, 32]
 @pytest.fixture(scope="module")
 def batches():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(likelihood, "BATCH_SONGS", 3)  # two batches, the second not full
+        patch.setattr(song_scoring, "BATCH_SONGS", 3)  # two batches, the second not full
         return encode_songs(SONGS, CODEC, STYLES)
 
 
 @pytest.fixture(scope="module")
 def scores(batches):
-    return make_song_scorer(make_model(), CODEC)(*make_params(make_model()), batches)
+    return make_song_scorer(make_model(), CODEC)(make_weights(make_model()), batches)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_every_song_is_encoded_once_and_whole(batches, whole_songs):
 
 def test_chunks_with_carried_state_are_one_piece(scores, whole_songs):
     tokens, context = whole_songs
-    logits = make_teacher(make_model())(*make_params(make_model()), tokens, context)
+    logits = make_teacher(make_model())(make_weights(make_model()), tokens, context)
     inside = np.arange(tokens.shape[1]) < 2 * np.asarray(LENGTHS)[:, None]
     for score, values, where in zip(scores, logits, field_slices(CODEC.fields), strict=True):
         target = tokens[..., where]
@@ -92,7 +92,7 @@ def test_a_model_that_knows_nothing_pays_for_every_value():
     codec = GridCodec(ROLAND_TD11, 4, True, 32, 16, 1)
     model = make_model(codec, num_layers=1, lookback=False, features=False)
     songs = [make_song(0, 2), make_song(1, 4, (6, 8))]
-    scores = make_song_scorer(model, codec)(*zero_params(model), encode_songs(songs, codec, STYLES))
+    scores = make_song_scorer(model, codec)(zero_weights(model), encode_songs(songs, codec, STYLES))
     assert mean_nll(scores) == pytest.approx([math.log(512), math.log(32), math.log(16)], rel=1e-5)
     np.testing.assert_array_equal(scores[0].count, [32, 48])
 
@@ -113,7 +113,7 @@ def test_bars_longer_than_the_tables_are_refused_or_scored():
         batches = encode_songs([song], codec, STYLES)
     except ValueError:
         return
-    assert np.isfinite(mean_nll(make_song_scorer(model, codec)(*make_params(model), batches)))
+    assert np.isfinite(mean_nll(make_song_scorer(model, codec)(make_weights(model), batches)))
 
 
 def test_cross_entropy_and_its_slope():

@@ -9,14 +9,8 @@ from flax import nnx
 from jax.experimental import rnn
 from jax.test_util import check_grads
 
-from drumjax.models.recurrence import (
-    LSTMLayer,
-    LSTMState,
-    choose_backend,
-    initial_state,
-    lstm_layer,
-    lstm_layer_reference,
-)
+from drumjax.models.interface import LSTMState
+from drumjax.models.recurrence import LSTMLayer, choose_backend, lstm_layer, lstm_layer_reference
 
 
 def make_inputs(steps, batch, size, hidden, seed=0):
@@ -98,8 +92,9 @@ def test_initial_parameters():
     for gate in np.split(np.asarray(layer.w_h[...]), 4, axis=1):
         np.testing.assert_allclose(gate @ gate.T, np.eye(5), atol=1e-5)
     assert layer.bias[...].tolist() == [0] * 5 + [1] * 5 + [0] * 10  # i, f, g, o: nothing is forgotten at first
-    assert initial_state(2, 5).hidden.shape == initial_state(2, 5).cell.shape == (2, 5)
-    assert not np.any(initial_state(2, 5))
+    state = LSTMLayer.initial_state(2, 5)
+    assert state.hidden.shape == state.cell.shape == (2, 5)
+    assert not np.any(state)
 
 
 def test_slopes_are_those_of_finite_differences():

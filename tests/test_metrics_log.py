@@ -8,7 +8,8 @@ import sys
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from drumjax.runs.metrics import MetricsLog, Progress, read_metrics
+from drumjax.runs.metrics import MetricsLog, read_metrics
+from drumjax.runs.progress import Progress
 
 
 def write_steps(workdir, resumed_at, steps, loss=0.0):

@@ -20,13 +20,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumjax.midi import reader as midi
-from drumjax.midi import sanitizer as midi_bytes
+from drumjax.midi import reader, sanitizer
 from drumjax.midi.reader import MidiError, read_midi, write_midi
 from drumjax.midi.sanitizer import MAX_BEATS
 from drumjax.midi.writer import TICKS_PER_BEAT
 from drumjax.music.notes import Song, make_notes
 from drumjax.system import files
+from drumjax.system.errors import UserError
 
 HALF_TICK = 0.5 / TICKS_PER_BEAT
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -263,7 +263,7 @@ def raiser(error: BaseException):
 
 @pytest.mark.parametrize("exists", [False, True])
 @pytest.mark.parametrize(
-    ("target", "name"), [(os, "fsync"), (os, "replace"), (midi, "encode_song")], ids=lambda x: str(x)[-20:]
+    ("target", "name"), [(os, "fsync"), (os, "replace"), (reader, "encode_song")], ids=lambda x: str(x)[-20:]
 )
 @pytest.mark.parametrize(
     "error",
@@ -490,13 +490,13 @@ def test_nothing_at_a_path(tmp_path):
         with pytest.raises(MidiError) as caught:
             read_midi(path)
         assert (caught.value.reason, caught.value.path) == (expected, str(path))
-        assert isinstance(caught.value, ValueError)
+        assert isinstance(caught.value, UserError)
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     (tmp_path / "x.mid").write_bytes(smf(HIT))
     denied = raiser(PermissionError(errno.EACCES, "Permission denied"))  # root may read anything: no chmod
-    monkeypatch.setattr(midi_bytes, "open", denied, raising=False)
+    monkeypatch.setattr(sanitizer, "open", denied, raising=False)
     with pytest.raises(MidiError, match=r"x.mid: Permission denied$"):
         read_midi(tmp_path / "x.mid")
 
@@ -555,7 +555,7 @@ def test_hostile_files_take_little_memory(tmp_path):
             except MidiError as error:
                 assert error.reason == path.stem, error
     """
-    root = Path(midi_bytes.__file__).parents[1]
+    root = Path(sanitizer.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 

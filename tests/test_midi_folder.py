@@ -5,8 +5,9 @@ import os
 import pytest
 from song_files import load_folder, write_song
 
+from drumjax.config.data import DataSettings
 from drumjax.data import midi_folder
-from drumjax.data.datasets import DatasetError, DataSettings, load_dataset
+from drumjax.data.datasets import DatasetError, load_dataset
 from drumjax.music.notes import Song, make_notes
 
 

@@ -12,28 +12,28 @@ from tiny import (
     make_context,
     make_model,
     make_model_settings,
-    make_params,
     make_teacher,
+    make_weights,
     random_tokens,
     stack,
-    zero_params,
+    zero_weights,
 )
 
 from drumjax.codecs.base import ABSENT, Place, clock, field_slices
+from drumjax.config.checks import SettingsError
+from drumjax.config.conditions import CONDITIONS
+from drumjax.models.interface import Hidden, History, Noise, Weights
 from drumjax.models.layers import BATCH_NORM_MOMENTUM, dropout, repeat
-from drumjax.models.lookback import History
-from drumjax.models.network import Hidden, MusicLSTM, Noise
+from drumjax.models.network import MusicLSTM
 from drumjax.models.scoring import Example, place_of, score_tokens
 
 PLAIN_CODEC = dataclasses.replace(CODEC, expressive=False)
 # One shape for most tests, so that they share what is compiled.
 NUM_ROWS, NUM_STEPS = 10, 28  # more than two bars of 5/4
 FIELD_OF = np.repeat(np.arange(3), [field.count for field in CODEC.fields])  # of each token variable
-PARTS = (
-    "skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill", "density", "dynamics"
-)  # fmt: skip
+PARTS = ("skip", "position", "lookback", "copy", "features")
 CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))  # all of it is known
-EVERYTHING_OFF = dict.fromkeys(PARTS, False)
+EVERYTHING_OFF = {**dict.fromkeys(PARTS, False), "conditions": ()}
 
 
 def steps(batch, num_steps=NUM_STEPS):
@@ -56,7 +56,7 @@ def test_no_step_sees_the_future_nor_a_field_the_later_ones():
     for row, (t, f) in enumerate(changes, 1):
         batch[row, t, f] = (batch[row, t, f] + 1) % 4
     context = stack([make_context(time_signature=(3, 4))] * len(batch))
-    logits = make_teacher(model)(*make_params(model), batch, context)
+    logits = make_teacher(model)(make_weights(model), batch, context)
     for field, values in enumerate(logits):
         differs = np.asarray(jnp.abs(values - values[:1]).max((2, 3)) > 0)  # [B, T]
         assert not differs[0].any()
@@ -74,11 +74,11 @@ def test_the_lookback_is_the_same_place_in_earlier_bars_of_the_own_metre():
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
 
     @jax.jit
-    def look_back(params, stats, context, previous):
+    def look_back(weights, context, previous):
         place = place_of(CODEC, context, steps(len(previous)))
-        return model.apply(params, stats, previous, place, context, model.initial_carry(5))[0].lookback
+        return model.apply(weights, previous, place, context, model.initial_carry(5))[0].lookback
 
-    lookback = np.swapaxes(look_back(*make_params(model), context, previous), 0, 1)
+    lookback = np.swapaxes(look_back(make_weights(model), context, previous), 0, 1)
     assert lookback.shape == (5, NUM_STEPS, 2, NUM_VARIABLES)
     for row, metre in enumerate(time_signatures):
         for bars in (1, 2):
@@ -91,7 +91,7 @@ def test_the_lookback_is_the_same_place_in_earlier_bars_of_the_own_metre():
 def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
     """The carry holds all that later steps need: the LSTM's state, and the tokens they look back to."""
     model = make_model(norm="layer", residual=True)
-    params, stats = make_params(model)
+    weights = make_weights(model)
     context = stack([make_context(time_signature=metre) for metre in ((3, 4), (4, 4), (7, 8))])
     tokens = random_tokens(1, 3, NUM_STEPS)
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
@@ -99,7 +99,7 @@ def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
     @jax.jit
     def run(previous, first_step, carry):
         place = place_of(CODEC, context, first_step + steps(*previous.shape[:2]))
-        return model.apply(params, stats, previous, place, context, carry)[:2]
+        return model.apply(weights, previous, place, context, carry)[:2]
 
     def unroll(carry):
         """The ring, oldest first."""
@@ -123,14 +123,14 @@ def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
 
 def test_single_steps_and_long_ones_may_follow_each_other():
     model = make_model()
-    params, stats = make_params(model)
+    weights = make_weights(model)
     context = stack([make_context(time_signature=metre) for metre in ((3, 4), (4, 4))])
     tokens = random_tokens(1, 2, NUM_STEPS)
 
     @jax.jit
     def run(previous, first_step, carry):
         place = place_of(CODEC, context, first_step + steps(*previous.shape[:2]))
-        return model.apply(params, stats, previous, place, context, carry)[:2]
+        return model.apply(weights, previous, place, context, carry)[:2]
 
     (expected, _), carry, step = run(tokens, jnp.int32(0), model.initial_carry(2)), model.initial_carry(2), 0
     for size in (1, 1, 5, 1, 7, 1, 1, 1, NUM_STEPS - 18):
@@ -169,44 +169,44 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
     tokens = np.stack([random_tokens(2, 24)] * len(names))
 
     @jax.jit
-    def run(params, stats):
-        hidden = model.apply(params, stats, tokens, Place(*place), context, model.initial_carry(len(names)))[0]
-        return jnp.swapaxes(model.head(params, 0, hidden, tokens), 0, 1)
+    def run(weights):
+        hidden = model.apply(weights, tokens, Place(*place), context, model.initial_carry(len(names)))[0]
+        return jnp.swapaxes(model.head(weights, 0, hidden, tokens), 0, 1)
 
-    logits = np.asarray(run(*make_params(model)))
+    logits = np.asarray(run(make_weights(model)))
     assert np.isfinite(logits).all()  # at an unknown tempo too
     for row, name in enumerate(names):
         assert np.array_equal(logits[row], logits[0]) == (name == "base" or bool(parts)), name
 
 
-def scores_of(model, params, stats, tokens, *, axis=None, noise=None, codec=CODEC):
+def scores_of(model, weights, tokens, *, axis=None, noise=None, codec=CODEC):
     context = stack([CONTEXT] * len(tokens))
     example = Example(tokens, tokens, place_of(codec, context, clock(codec, tokens, 0)[:, :-1]), context)
-    scores, _, stats = score_tokens(model, params, stats, example, model.initial_carry(len(tokens)), noise, axis)
+    scores, _, stats = score_tokens(model, weights, example, model.initial_carry(len(tokens)), noise, axis)
     return sum(jnp.sum(score.nll) for score in scores), stats
 
 
 def test_what_is_scored_need_not_be_heard():
     model = make_model(num_layers=1)
-    params, stats = make_params(model)
+    weights = make_weights(model)
     context = stack([CONTEXT] * 2)
     loud, late = field_slices(CODEC.fields)[1:]
 
     @jax.jit
-    def nats(tokens, heard):
-        example = Example(tokens, heard, place_of(CODEC, context, clock(CODEC, tokens, 0)[:, :-1]), context)
-        return [(score.nll, score.count) for score in score_tokens(model, params, stats, example, carry)[0]]
+    def nats(tokens, inputs):
+        example = Example(tokens, inputs, place_of(CODEC, context, clock(CODEC, tokens, 0)[:, :-1]), context)
+        return [(score.nll, score.count) for score in score_tokens(model, weights, example, carry)[0]]
 
     carry, tokens = model.initial_carry(2), random_tokens(0, 2, 16)
     later, written = tokens.copy(), tokens.copy()
     later[..., late] = np.where(tokens[..., late] == ABSENT, ABSENT, 3)
     written[..., late] = ABSENT
-    heard, unheard = ([nats(some, other) for some in (tokens, later)] for other in (tokens, written))
+    heard, hidden = ([nats(some, other) for some in (tokens, later)] for other in (tokens, written))
     for field in (0, 1):  # hits and velocities do not feel offsets that were not heard
-        np.testing.assert_array_equal(unheard[0][field][0], unheard[1][field][0])
-        assert np.any(heard[0][field][0] != unheard[0][field][0])
-    assert np.all(unheard[0][2][0] != unheard[1][2][0])  # but these are what is to be foreseen
-    for one, other in zip(heard[0], unheard[0], strict=True):
+        np.testing.assert_array_equal(hidden[0][field][0], hidden[1][field][0])
+        assert np.any(heard[0][field][0] != hidden[0][field][0])
+    assert np.all(hidden[0][2][0] != hidden[1][2][0])  # but these are what is to be foreseen
+    for one, other in zip(heard[0], hidden[0], strict=True):
         np.testing.assert_array_equal(one[1], other[1])
     louder, hits = tokens.copy(), tokens.copy()
     louder[..., loud] = np.where(tokens[..., loud] == ABSENT, ABSENT, 3)
@@ -214,10 +214,10 @@ def test_what_is_scored_need_not_be_heard():
     assert np.all(nats(tokens, hits)[2][0] != nats(louder, hits)[2][0])  # a step's offsets know its own velocities
 
 
-def train_scores_of(model, params, stats, tokens, num_devices=1):
+def train_scores_of(model, weights, tokens, num_devices=1):
     """As in training, the batch shared by devices of a mapped axis; the sum over all of them."""
     shares = tokens.reshape(num_devices, -1, *tokens.shape[1:])
-    score = jax.vmap(lambda share: scores_of(model, params, stats, share, axis="data"), axis_name="data")
+    score = jax.vmap(lambda share: scores_of(model, weights, share, axis="data"), axis_name="data")
     nll, stats = score(shares)
     return jnp.sum(nll), jax.tree.map(lambda s: s[0], stats)
 
@@ -232,13 +232,19 @@ def train_scores_of(model, params, stats, tokens, num_devices=1):
 )
 def test_every_parameter_learns_in_every_variant(changes):
     model = make_model(**changes)
-    params, stats = make_params(model)
-    tokens = random_tokens(3, 4, 20)
-    loss, grads = jax.jit(jax.value_and_grad(lambda p: train_scores_of(model, p, stats, tokens)[0]))(params)
+    params, stats = make_weights(model)
+    score = jax.value_and_grad(lambda p: train_scores_of(model, Weights(p, stats), random_tokens(3, 4, 20))[0])
+    loss, grads = jax.jit(score)(params)
     assert np.isfinite(loss)
     for path, grad in jax.tree_util.tree_leaves_with_path(grads):
         assert np.isfinite(grad).all(), path
         assert np.any(grad), path
+
+
+def without(part) -> dict:
+    if part in CONDITIONS:
+        return {"conditions": tuple(name for name in CONDITIONS if name != part)}
+    return {part: False}
 
 
 def parameter_names(**changes) -> set[str]:
@@ -268,21 +274,24 @@ def parameter_names(**changes) -> set[str]:
 def test_a_part_that_is_off_takes_its_own_parameters_with_it_and_no_others(off, gone):
     if off == "lookback":
         gone = gone | {"head_hits/gates/kernel", "head_hits/gates/bias"}  # nothing to copy from
-    assert parameter_names() - parameter_names(**{off: False}) == gone
-    assert parameter_names(**{off: False}) <= parameter_names()
+    assert parameter_names() - parameter_names(**without(off)) == gone
+    assert parameter_names(**without(off)) <= parameter_names()
 
 
 def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
     """The same steps with other numbers in that table: the first bar changes, and what follows only by its memory."""
     model = make_model(num_layers=1)
-    params, stats = make_params(model)
+    params, stats = make_weights(model)
     # Without weights from step to step nothing is remembered.
     params = {**params, "lstm_0": {**params["lstm_0"], "w_h": jnp.zeros_like(params["lstm_0"]["w_h"])}}
     other = {**params, "beginning": params["beginning"] + 1}
     tokens, context = random_tokens(0, 2, NUM_STEPS), stack([make_context()] * 2)
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
     place = place_of(CODEC, context, steps(2))
-    a, b = (model.apply(p, stats, previous, place, context, model.initial_carry(2))[0].output for p in (params, other))
+    a, b = (
+        model.apply(Weights(p, stats), previous, place, context, model.initial_carry(2))[0].output
+        for p in (params, other)
+    )
     changed = np.abs(np.asarray(a - b))[..., -6:].max(axis=(1, 2)) > 1e-6  # what skips the stack
     first_bar = 4 * CODEC.steps_per_beat
     assert changed[:first_bar].all()
@@ -290,7 +299,9 @@ def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
 
 
 def test_the_heads_see_the_input_of_the_stack_only_if_skip_is_on():
-    widths = [make_params(make_model(skip=skip))[0]["head_hits"]["outer"]["kernel"].shape[0] for skip in (True, False)]
+    widths = [
+        make_weights(make_model(skip=skip)).params["head_hits"]["outer"]["kernel"].shape[0] for skip in (True, False)
+    ]
     assert widths == [8 + 6, 8]
 
 
@@ -304,21 +315,20 @@ def test_parameters_are_plain_nested_dicts():
                 assert type(name) is str
                 check(value)
 
-    params, stats = make_params(make_model())
+    params, stats = make_weights(make_model())
     check(params)
     assert stats == {}
-    check(make_params(make_model(skip=False, copy=False, features=False, norm="batch"))[1])
+    check(make_weights(make_model(skip=False, copy=False, features=False, norm="batch")).stats)
 
 
 def test_copying_raises_the_values_found_in_the_lookback():
     """With the gates of one and two bars ago at 2 and 3 and all else zero, the logits are these gates."""
     model = make_model()
-    params, stats = zero_params(model)
-    params = jax.tree.map(lambda p: p, params)
+    params, stats = jax.tree.map(lambda p: p, zero_weights(model))
     params["head_hits"]["gates"]["bias"] = jnp.asarray([2.0, 3.0])
     tokens = random_tokens(4, NUM_ROWS, NUM_STEPS)
     context = stack([make_context(time_signature=(5, 4))] * NUM_ROWS)
-    logits = make_teacher(model)(params, stats, tokens, context)[0][0, :, 0]
+    logits = make_teacher(model)(Weights(params, stats), tokens, context)[0][0, :, 0]
     expected = np.zeros((NUM_STEPS, 8))
     for step in range(NUM_STEPS):
         for gate, distance in ((2, 10), (3, 20)):
@@ -328,15 +338,15 @@ def test_copying_raises_the_values_found_in_the_lookback():
 
 
 @jax.jit
-def noisy_nll(params, tokens, key, rate):
-    return scores_of(make_model(), params, {}, tokens, noise=Noise(jax.random.split(key, len(tokens)), rate))[0]
+def noisy_nll(weights, tokens, key, rate):
+    return scores_of(make_model(), weights, tokens, noise=Noise(jax.random.split(key, len(tokens)), rate))[0]
 
 
 def test_what_lies_beyond_the_end_has_no_part_in_the_loss():
     """The negative log-likelihood of 20 steps, from the logits of all 28 given something in the last 8."""
-    params, stats = make_params(make_model())
+    weights = make_weights(make_model())
     tokens = random_tokens(5, NUM_ROWS, NUM_STEPS)
-    logits = make_teacher(make_model())(params, stats, tokens, stack([CONTEXT] * NUM_ROWS))
+    logits = make_teacher(make_model())(weights, tokens, stack([CONTEXT] * NUM_ROWS))
     expected = 0.0
     for values, where in zip(logits, field_slices(CODEC.fields), strict=True):
         target = tokens[:, :20, where]
@@ -345,23 +355,25 @@ def test_what_lies_beyond_the_end_has_no_part_in_the_loss():
         expected -= chosen[target != ABSENT].sum()
     padded = tokens.copy()
     padded[:, 20:] = ABSENT
-    assert float(noisy_nll(params, padded, jax.random.key(0), 0.0)) == pytest.approx(expected, rel=1e-5)
+    assert float(noisy_nll(weights, padded, jax.random.key(0), 0.0)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_noise_makes_a_difference_and_none_at_rate_zero():
-    params, tokens = make_params(make_model())[0], random_tokens(7, NUM_ROWS, NUM_STEPS)
+    weights, tokens = make_weights(make_model()), random_tokens(7, NUM_ROWS, NUM_STEPS)
     key, other = jax.random.split(jax.random.key(0))
-    nll = [float(noisy_nll(params, tokens, *noise)) for noise in ((key, 0.0), (other, 0.0), (key, 0.5), (other, 0.5))]
+    nll = [float(noisy_nll(weights, tokens, *noise)) for noise in ((key, 0.0), (other, 0.0), (key, 0.5), (other, 0.5))]
     assert nll[0] == nll[1]
     assert len(set(nll)) == 3
 
 
 def test_batch_norm_learns_its_statistics_in_training_only():
     model = make_model(skip=False, copy=False, features=False, norm="batch")
-    params, stats = make_params(model)
+    params, stats = make_weights(model)
     assert stats.keys() == {"norm_0", "norm_1"}
     tokens = random_tokens(6, 4, 20)
-    train, evaluate = (jax.jit(lambda s, f=f: f(model, params, s, tokens)) for f in (train_scores_of, scores_of))
+    train, evaluate = (
+        jax.jit(lambda s, f=f: f(model, Weights(params, s), tokens)) for f in (train_scores_of, scores_of)
+    )
     (first, after), (start, same) = train(stats), evaluate(stats)
     assert jax.tree.all(jax.tree.map(np.array_equal, same, stats))
     once = np.asarray(after["norm_0"]["mean"])
@@ -375,9 +387,8 @@ def test_batch_norm_learns_its_statistics_in_training_only():
 
 def test_batch_norm_speaks_of_the_whole_batch_on_any_number_of_devices():
     model = make_model(skip=False, copy=False, features=False, norm="batch")
-    params, stats = make_params(model)
-    tokens = random_tokens(6, 4, 20)
-    score = jax.jit(lambda tokens, num: train_scores_of(model, params, stats, tokens, num), static_argnums=1)
+    weights, tokens = make_weights(model), random_tokens(6, 4, 20)
+    score = jax.jit(lambda tokens, num: train_scores_of(model, weights, tokens, num), static_argnums=1)
     (nll, after), (other, other_after) = (score(tokens, num) for num in (1, 4))
     assert nll == pytest.approx(float(other), rel=1e-5)
     for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(other_after), strict=True):
@@ -398,7 +409,7 @@ def test_dropout_drops_whole_features():
 
 @pytest.mark.parametrize("changes", [{"norm": "group"}, {"hidden_size": 0}, {"num_layers": 0}, {"embed_size": -1}])
 def test_settings_that_cannot_be_are_refused(changes):
-    with pytest.raises(ValueError, match=rf"model\.{next(iter(changes))}"):
+    with pytest.raises(SettingsError, match=rf"model\.{next(iter(changes))}"):
         make_model_settings(**changes)
 
 
@@ -406,11 +417,12 @@ def test_settings_that_cannot_be_are_refused(changes):
 def test_a_plain_model_gathers_from_projected_tables(monkeypatch, position):
     """And computes the same, slopes included, as one that projects what it has gathered."""
     model = make_model(PLAIN_CODEC, skip=False, lookback=False, copy=False, position=position)
-    params, stats = make_params(model)
+    params, stats = make_weights(model)
     tokens = random_tokens(3, 4, 20, codec=PLAIN_CODEC)
 
     def values():
-        return jax.jit(jax.value_and_grad(lambda p: scores_of(model, p, stats, tokens, codec=PLAIN_CODEC)[0]))(params)
+        score = jax.value_and_grad(lambda p: scores_of(model, Weights(p, stats), tokens, codec=PLAIN_CODEC)[0])
+        return jax.jit(score)(params)
 
     nll, slopes = values()
     monkeypatch.setattr(MusicLSTM, "_can_fold", lambda self, steps: False)
@@ -431,10 +443,10 @@ def test_the_slope_of_what_is_repeated_is_the_sum_over_the_steps():
 @pytest.mark.parametrize("features", [True, False])
 def test_a_folded_model_computes_the_same(features):
     model = make_model(features=features)
-    params, stats = make_params(model)
-    folded, folded_params = model.fold(params)
-    assert jax.tree.structure(folded_params) == jax.tree.structure(make_params(folded)[0])
+    weights = make_weights(model)
+    folded, folded_weights = model.fold(weights)
+    assert jax.tree.structure(folded_weights) == jax.tree.structure(make_weights(folded))
     tokens, context = random_tokens(3, 4, 20), stack([make_context()] * 4)
-    expected = make_teacher(model)(params, stats, tokens, context)
-    for logits, whole in zip(make_teacher(folded)(folded_params, stats, tokens, context), expected, strict=True):
+    expected = make_teacher(model)(weights, tokens, context)
+    for logits, whole in zip(make_teacher(folded)(folded_weights, tokens, context), expected, strict=True):
         np.testing.assert_allclose(logits, whole, atol=2e-5)

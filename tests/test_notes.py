@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from drumjax.music.notes import METRES, Song, make_notes
+from drumjax.music.metre import METRES
+from drumjax.music.notes import Song, make_notes
 
 
 def test_make_notes_orders_by_onset_then_pitch():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from drumjax.midi.reader import MidiError, write_midi
-from drumjax.music.kits import OUT_MAPS, ROLAND_TD11, KitError, read_map
+from drumjax.music.drum_maps import OUT_MAPS, read_map, write_pitches
+from drumjax.music.kits import ROLAND_TD11, KitError
 from drumjax.music.notes import Song, make_notes
 from drumjax.music.tab import TabError
-from drumjax.sampling.given_music import PatternError, read_pattern, write_pitches
+from drumjax.sampling.given_music import MusicError, read_pattern
 
 
 def write(tmp_path, pitches, name="a.mid"):
@@ -101,7 +102,7 @@ def test_a_map_that_is_not_there(tmp_path):
 
 
 def test_a_file_without_drums(tmp_path):
-    with pytest.raises(PatternError, match=r"a.mid has no hit on a drum of roland_td11; .*--kit"):
+    with pytest.raises(MusicError, match=r"a.mid has no hit on a drum of roland_td11; .*--kit"):
         read_pattern(write(tmp_path, [60, 61]), ROLAND_TD11)
     notes = make_notes([0], [1], [60], [64])
     write_midi(Song(notes, is_drums=False), tmp_path / "piano.mid")
@@ -115,5 +116,5 @@ def test_files_that_are_no_music(tmp_path):
         read_pattern(tmp_path / "a.tab", ROLAND_TD11)
     with pytest.raises(MidiError, match="No such file"):
         read_pattern(tmp_path / "none.mid", ROLAND_TD11)
-    with pytest.raises(PatternError, match="6/8"):
+    with pytest.raises(MusicError, match="6/8"):
         read_pattern(write(tmp_path, [36]), ROLAND_TD11, "", "six")

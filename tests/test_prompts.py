@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drumjax.music.notes import Song, make_notes
-from drumjax.sampling.prompts import BARS_LEFT, PromptError, choose_prompt
+from drumjax.sampling.given_music import BARS_LEFT, MusicError, choose_prompt
 
 
 def make(beats, name="song", time_signature=(4, 4)):
@@ -38,9 +38,9 @@ def test_it_is_cut_out_and_begins_at_beat_0():
 
 
 def test_nothing_to_begin_with_is_explained():
-    with pytest.raises(PromptError, match="no held-out song has 4 bars of music"):
+    with pytest.raises(MusicError, match="no held-out song has 4 bars of music"):
         choose_prompt([make([0.0, 1.0])], 4, 0)
-    with pytest.raises(PromptError):
+    with pytest.raises(MusicError):
         choose_prompt([], 1, 0)
 
 

@@ -5,15 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 from tiny import CODEC, make_model, make_song
+from tiny import make_run as make_tiny_run
 
-from configs import default
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.config.settings import make_settings
 from drumjax.music.notes import Song, make_notes
 from drumjax.runs.run import Run
-from drumjax.sampling.edits import TaskError
 from drumjax.studies import round_trip
+from drumjax.studies.command import StudyError
 from drumjax.studies.round_trip import compare, summarize, take_round_trip
 
 EVENTS = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 0), ticks_per_beat=12, velocity_bins=4)
@@ -50,8 +49,7 @@ def test_songs_keep_their_places_whatever_their_length():
 
 
 def make_run(codec) -> Run:
-    settings = make_settings(default.get_config().to_dict())
-    return Run(settings, codec, make_model(), {}, {}, ("",), step=1)
+    return make_tiny_run(make_model(), codec)
 
 
 def test_every_split_has_a_row_and_songs_that_do_not_fit_are_counted(monkeypatch):
@@ -62,10 +60,10 @@ def test_every_split_has_a_row_and_songs_that_do_not_fit_are_counted(monkeypatch
     assert (train["split"], train["songs"], train["left out"]) == ("train", "1", "1")
     assert (validation["split"], validation["songs"], validation["left out"]) == ("validation", "1", "0")
     assert "velocity, mean" in train
-    assert "duration, mean" not in train  # a grid tells none
+    assert "duration, mean" not in train  # a grid has none
     assert len(compare(make_run(CODEC), 1)) == 1
     songs[:] = songs[2:]
-    with pytest.raises(TaskError, match="no song has bars that fit"):
+    with pytest.raises(StudyError, match="no song has bars that fit"):
         compare(make_run(CODEC), 100)
-    with pytest.raises(TaskError, match="not told when notes are"):
+    with pytest.raises(StudyError, match="does not encode when notes are"):
         compare(make_run(dataclasses.replace(EVENTS, timed=False)), 100)

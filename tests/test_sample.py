@@ -6,14 +6,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import CODEC, NUM_VARIABLES, STYLES, make_model, make_params, make_teacher, random_tokens, zero_params
+from tiny import (
+    CODEC,
+    NUM_VARIABLES,
+    make_model,
+    make_run,
+    make_teacher,
+    make_weights,
+    random_tokens,
+    zero_weights,
+)
 
 from drumjax.codecs.base import ABSENT, field_slices
-from drumjax.models.conditioning import forget
+from drumjax.config.controls import ControlError, Controls
+from drumjax.models.conditioning import drop_controls
+from drumjax.models.interface import Weights
 from drumjax.music.notes import FILL_YES
-from drumjax.sampling.piece import Groove, make_request
-from drumjax.sampling.request import Controls, chosen_tokens, free_clamp
-from drumjax.sampling.sampler import FREE, make_sampler
+from drumjax.sampling.decode import drop_given
+from drumjax.sampling.piece import Piece
+from drumjax.sampling.request import free_clamp, make_request
+from drumjax.sampling.sampler import FREE, draw, make_sampler
 
 NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
 BATCH = 4
@@ -25,23 +37,24 @@ def sampler():
 
 
 @functools.cache
-def params():
+def weights():
     """Sharpened, so that the model has an opinion."""
-    values, stats = make_params(make_model(num_layers=1))
-    return jax.tree.map(lambda p: 2 * p, values), stats
+    values, stats = make_weights(make_model(num_layers=1))
+    return Weights(jax.tree.map(lambda p: 2 * p, values), stats)
 
 
-def sample(key=0, groove=None, clamp=None, number=range(BATCH), **controls):
+def sample(key=0, clamp=None, number=range(BATCH), temperature=(1.0, 1.0, 1.0), **controls):
     """(tokens, nll), and the request."""
-    controls = Controls(**({"temperature": (1.0, 1.0, 1.0)} | controls))
-    request = make_request(groove or Groove(8, 120, "rock", "4/4"), CODEC, STYLES, controls, number)
+    by_field = dict(zip((field.name for field in CODEC.fields), temperature, strict=True))
+    piece = Piece(Controls(**({"style": "rock", "temperature": by_field} | controls)))
+    request = make_request(make_run(), [piece] * len(number), number)
     if clamp is not None:
         request = request._replace(clamp=clamp)
-    return jax.tree.map(np.asarray, sampler()(*params(), jax.random.key(key), request)), request
+    return jax.tree.map(np.asarray, sampler()(weights(), jax.random.key(key), request)), request
 
 
 def teacher_logits(tokens, context):
-    return [np.asarray(x) for x in make_teacher(make_model(num_layers=1))(*params(), tokens, context)]
+    return [np.asarray(x) for x in make_teacher(make_model(num_layers=1))(weights(), tokens, context)]
 
 
 def test_a_sample_is_the_same_whatever_its_place_and_neighbours():
@@ -60,10 +73,10 @@ def test_a_sample_is_the_same_on_one_device_and_on_four():
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     rows, whole = (jax.NamedSharding(mesh, jax.P(*axes)) for axes in (("data",), ()))
     split = jax.tree.map(lambda x: jax.device_put(x, rows if x.shape[:1] == (BATCH,) else whole), request)
-    # Of another compiled program: make_sampler anew, so that counting compilations below stays simple.
-    spread = make_sampler(make_model(num_layers=1), CODEC)
-    key, weights = jax.device_put((jax.random.key(0), params()), whole)
-    samples = spread(*weights, key, split)
+    # Of another compiled program, made past the cache, so that counting compilations below stays simple.
+    spread = make_sampler.__wrapped__(make_model(num_layers=1), CODEC)
+    key, spread_weights = jax.device_put((jax.random.key(0), weights()), whole)
+    samples = spread(spread_weights, key, split)
     assert len(samples.tokens.sharding.device_set) == 4
     np.testing.assert_array_equal(samples.tokens, base.tokens)
 
@@ -135,7 +148,7 @@ def test_a_given_beginning_is_continued():
     samples, _ = sample(clamp=clamp)
     np.testing.assert_array_equal(samples.tokens[:, :16], given_tokens()[:, :16])
     assert (samples.tokens[:, 16:, 0] >= 0).all()
-    # What went before is heard: another beginning leads elsewhere.
+    # What went before is seen: another beginning leads elsewhere.
     assert not np.array_equal(samples.tokens[:, 16:], sample()[0].tokens[:, 16:])
 
 
@@ -174,25 +187,25 @@ def test_spread_is_of_expression_alone_and_grows():
     np.testing.assert_array_equal(*(sample(clamp=clamp, spread=spread)[0].tokens for spread in (0.0, 1.0)))
 
 
-@pytest.mark.parametrize("unheard", ["velocity", "offset"])
-def test_what_is_not_heard_changes_nothing_that_follows(unheard):
-    """Other values of a field in the first bar: what follows is the same only where the field is not heard."""
+@pytest.mark.parametrize("hidden", ["velocity", "offset"])
+def test_what_is_hidden_changes_nothing_that_follows(hidden):
+    """Other values of a field in the first bar: what follows is the same only where the field is hidden."""
     names = [field.name for field in CODEC.fields]
 
     def rest(value, name):
         clamp = given_hits()
         where = field_slices(CODEC.fields)[names.index(name)]
         clamp[:, :8, where] = value
-        # All but what is changed is given for the bar, for a step's velocity is heard by its own offset.
+        # All but what is changed is given for the bar, for a step's velocity is seen by its own offset.
         others = [w for n, w in zip(names, field_slices(CODEC.fields), strict=True) if n not in ("hits", name)]
         for other in others:
             clamp[:, :8, other] = given_tokens()[:, :8, other]
         _, request = sample(clamp=clamp)
-        request = request._replace(unheard=np.asarray([n == unheard for n in names]))
-        return np.asarray(sampler()(*params(), jax.random.key(0), request).tokens)[:, 8:]
+        request = request._replace(hidden=np.asarray([n == hidden for n in names]))
+        return np.asarray(sampler()(weights(), jax.random.key(0), request).tokens)[:, 8:]
 
     for name in ("velocity", "offset"):
-        assert np.array_equal(rest(0, name), rest(3, name)) == (name == unheard)
+        assert np.array_equal(rest(0, name), rest(3, name)) == (name == hidden)
 
 
 def test_a_velocity_given_for_a_drum_that_is_not_hit_is_not_there():
@@ -216,7 +229,7 @@ def test_steps_fields_and_drums_are_drawn_apart():
     clamp = np.array(free_clamp(BATCH, NUM_STEPS, CODEC))
     clamp[..., 0] = 0b111
     request = sample(clamp=clamp)[1]
-    tokens = np.asarray(sampler()(*zero_params(make_model(num_layers=1)), jax.random.key(0), request).tokens)
+    tokens = np.asarray(sampler()(zero_weights(make_model(num_layers=1)), jax.random.key(0), request).tokens)
     velocity, offset = tokens[..., 1:4], tokens[..., 4:7]
     assert CODEC.velocity_bins == CODEC.offset_bins == 4
     pairs = [(velocity, offset), (velocity[:, 1:], velocity[:, :-1]), (velocity[..., 1:], velocity[..., :-1])]
@@ -227,25 +240,26 @@ def test_steps_fields_and_drums_are_drawn_apart():
 def test_another_request_does_not_compile_anew():
     sample()
     before = sampler()._cache_size()
-    sample(groove=Groove(5, 93.5, "", "3/4"), temperature=(0.3, 0.0, 2.0), top_k=5, top_p=0.5, number=[7, 8, 9, 10])
-    sample(groove=Groove(1, 200, "jazz", "7/8"), key=8)
+    sample(bars=5, bpm=93.5, style="", time_signature="3/4", temperature=(0.3, 0.0, 2.0), top_k=5, top_p=0.5,
+           number=[7, 8, 9, 10])  # fmt: skip
+    sample(bars=1, bpm=200.0, style="jazz", time_signature="7/8", key=8)
     assert sampler()._cache_size() == before
 
 
 @pytest.mark.parametrize(
     ("controls", "message"),
     [
-        ({"temperature": (1.0, -0.1)}, "temperature is -0.1"),
-        ({"temperature": (11.0,)}, "temperature is 11"),
-        ({"temperature": (float("nan"),)}, "temperature is nan"),
-        ({"temperature": (1.0,), "top_k": -1}, "top_k is -1"),
-        ({"temperature": (1.0,), "top_p": 0.0}, "top_p is 0"),
-        ({"temperature": (1.0,), "top_p": 1.1}, "top_p is 1.1"),
-        ({"temperature": (1.0,), "spread": 1.5}, "spread is 1.5"),
+        ({"temperature": {"hits": 1.0, "velocity": -0.1}}, "temperature is .*-0.1"),
+        ({"temperature": {"hits": 11.0}}, "temperature is .*11"),
+        ({"temperature": {"hits": float("nan")}}, "temperature is .*nan"),
+        ({"top_k": -1}, "top_k is -1"),
+        ({"top_p": 0.0}, "top_p is 0"),
+        ({"top_p": 1.1}, "top_p is 1.1"),
+        ({"spread": 1.5}, "spread is 1.5"),
     ],
 )
 def test_controls_that_cannot_be_are_refused(controls, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ControlError, match=message):
         Controls(**controls)
 
 
@@ -259,64 +273,76 @@ def test_some_drums_of_a_chord_stay_and_the_others_are_chosen(keep):
     clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
     _, request = sample()
     request = request._replace(clamp=clamp, keep=np.full(clamp.shape[:2], ~0b111 | keep, np.int32))
-    tokens = np.asarray(sampler()(*params(), jax.random.key(0), request).tokens)
+    tokens = np.asarray(sampler()(weights(), jax.random.key(0), request).tokens)
     np.testing.assert_array_equal(hits_of(tokens) & keep, hits_of(given) & keep)
     others = hits_of(tokens) & ~keep
     assert np.mean(others != (hits_of(given) & ~keep)) > 0.3
-    np.testing.assert_array_equal(hits_of(chosen_tokens(CODEC, jnp.asarray(tokens), request)), others)
+    np.testing.assert_array_equal(hits_of(drop_given(CODEC, jnp.asarray(tokens), request)), others)
 
 
 def test_what_was_given_is_not_among_what_was_chosen():
     clamp = np.asarray(free_clamp(BATCH, NUM_STEPS, CODEC)).copy()
     clamp[:, :10] = given_tokens()[:, :10]
     samples, request = sample(clamp=clamp)
-    chosen = np.asarray(chosen_tokens(CODEC, jnp.asarray(samples.tokens), request))
+    chosen = np.asarray(drop_given(CODEC, jnp.asarray(samples.tokens), request))
     assert np.all(hits_of(chosen)[:, :10] == ABSENT)
     np.testing.assert_array_equal(chosen[:, 10:], samples.tokens[:, 10:])
 
 
-def test_a_fill_is_heard_from_its_bar_on():
+def test_a_fill_begins_with_its_bar():
     base, request = sample()
-    tokens = np.asarray(sampler()(*params(), jax.random.key(0), request._replace(fill_every=np.int32(3))).tokens)
+    tokens = np.asarray(sampler()(weights(), jax.random.key(0), request._replace(fill_every=np.int32(3))).tokens)
     np.testing.assert_array_equal(tokens[:, :16], base.tokens[:, :16])  # two bars of eight steps
     assert np.any(tokens[:, 16:] != base.tokens[:, 16:])
 
 
 def test_every_bar_a_fill_is_the_context_of_a_fill():
     _, request = sample()
-    always = np.asarray(sampler()(*params(), jax.random.key(0), request._replace(fill_every=np.int32(1))).tokens)
+    always = np.asarray(sampler()(weights(), jax.random.key(0), request._replace(fill_every=np.int32(1))).tokens)
     context = request.context._replace(fill=np.full(BATCH, FILL_YES, np.int32))
     np.testing.assert_array_equal(
-        always, sampler()(*params(), jax.random.key(0), request._replace(context=context)).tokens
+        always, sampler()(weights(), jax.random.key(0), request._replace(context=context)).tokens
     )
 
 
-def test_guidance_goes_from_untold_over_asked_to_beyond():
+def test_guidance_goes_from_unconditioned_over_asked_to_beyond():
     guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
 
     def tokens(guidance):
         _, request = sample()
         request = request._replace(guidance=np.full(3, guidance, np.float32))
-        return np.asarray(guided(*params(), jax.random.key(0), request).tokens)
+        return np.asarray(guided(weights(), jax.random.key(0), request).tokens)
 
     base, request = sample()
     np.testing.assert_array_equal(tokens(1), base.tokens)
-    untold = request._replace(context=forget(request.context))
-    np.testing.assert_array_equal(tokens(0), sampler()(*params(), jax.random.key(0), untold).tokens)
+    unconditioned = request._replace(context=drop_controls(request.context))
+    np.testing.assert_array_equal(tokens(0), sampler()(weights(), jax.random.key(0), unconditioned).tokens)
     assert np.any(tokens(4) != base.tokens)
 
 
 def test_guidance_is_per_field():
-    """Of the first step, where each field has heard only those before it."""
+    """Of the first step, where each field has seen only those before it."""
     guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
 
     def first(*guidance):
         _, request = sample(clamp=np.where(np.arange(NUM_VARIABLES) == 0, given_tokens() | 0b111, FREE))
         request = request._replace(guidance=np.asarray(guidance, np.float32))
-        tokens = np.asarray(guided(*params(), jax.random.key(0), request).tokens)[:, 0]
+        tokens = np.asarray(guided(weights(), jax.random.key(0), request).tokens)[:, 0]
         return [tokens[:, where] for where in field_slices(CODEC.fields)]
 
     plain, louder, later = first(1, 1, 1), first(1, 6, 1), first(1, 1, 6)
     assert np.any(louder[1] != plain[1])
     np.testing.assert_array_equal(later[1], plain[1])
     assert np.any(later[2] != plain[2])
+
+
+def test_what_is_drawn_with_guidance_is_guided_whoever_asks():
+    """`draw`, which previews, players and jobs share, reads the guidance from the request."""
+    model = make_model(num_layers=1)
+    for guidance in (1.0, 4.0):
+        _, request = sample()
+        request = request._replace(guidance=np.full(3, guidance, np.float32))
+        sampler_of = make_sampler(model, CODEC, guided=guidance != 1)
+        drawn = draw(model, CODEC, weights(), jax.random.key(0), request)
+        np.testing.assert_array_equal(drawn.tokens, sampler_of(weights(), jax.random.key(0), request).tokens)
+    assert np.any(np.asarray(drawn.tokens) != sample()[0].tokens)

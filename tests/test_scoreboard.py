@@ -6,14 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from tiny import STYLES, make_model, make_params, make_song
+from tiny import STYLES, make_model, make_song
+from tiny import make_run as make_tiny_run
 
-from configs import default
 from drumjax.codecs.grid import GridCodec
-from drumjax.config.settings import make_settings
 from drumjax.data.datasets import Dataset, DatasetError
-from drumjax.evaluate import held_out as scene
-from drumjax.evaluate import scoreboard
+from drumjax.evaluate import held_out, scoreboard
 from drumjax.evaluate.__main__ import check_folders
 from drumjax.evaluate.baselines.counting import BAR_STEPS, Counter, Line
 from drumjax.evaluate.players import play_counter, play_like
@@ -23,9 +21,9 @@ from drumjax.models.song_scoring import encode_songs, make_song_scorer, mean_nll
 from drumjax.music.grid_view import excerpt_of
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import FILL_NO, FILL_YES
+from drumjax.report.figures import write_json
 from drumjax.report.tables import write_text
 from drumjax.runs.run import Run
-from drumjax.studies.command import write_json
 
 CODEC = GridCodec(ROLAND_TD11, velocity_bins=4, offset_bins=4, lookback_bars=1)
 SONGS = [
@@ -41,19 +39,18 @@ HELD_OUT = [song for song in SONGS if song.split == "validation"]
 
 @functools.cache
 def make_run() -> Run:
-    model = make_model(CODEC, num_layers=1)
-    return Run(make_settings(default.get_config().to_dict()), CODEC, model, *make_params(model), STYLES, step=1)
+    return make_tiny_run(make_model(CODEC, num_layers=1), CODEC)
 
 
 @pytest.fixture
 def songs(monkeypatch):
-    monkeypatch.setattr(scene, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
+    monkeypatch.setattr(held_out, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
 
 
 @pytest.fixture(scope="module")
 def board():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
+        patch.setattr(held_out, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
         return scoreboard.evaluate(make_run()).board
 
 
@@ -78,7 +75,7 @@ def test_a_file_that_could_not_be_written_is_refused_before_the_work(tmp_path):
 
 def test_predictions_are_those_of_the_song_scorer(board):
     run = make_run()
-    scores = make_song_scorer(run.model, run.codec)(run.params, run.stats, encode_songs(HELD_OUT, CODEC, STYLES))
+    scores = make_song_scorer(run.model, run.codec)(run.weights, encode_songs(HELD_OUT, CODEC, STYLES))
     row = board["prediction"]["model"][0]
     assert row["group"] == "all"
     assert [row[field.name]["nll"] for field in CODEC.fields] == pytest.approx(mean_nll(scores), rel=1e-5)
@@ -120,7 +117,7 @@ def _first_bars(song, bars=8):
 
 def test_few_held_out_bars_are_not_compared(monkeypatch):
     short = [dataclasses.replace(make_song(9, 4), split="validation", name="short")]
-    monkeypatch.setattr(scene, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
+    monkeypatch.setattr(held_out, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
     found = scoreboard.evaluate(make_run()).board
     assert "too few" in found["remark"]
     assert "grooves" not in found

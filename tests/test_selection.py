@@ -3,7 +3,8 @@
 import pytest
 from song_files import ROWS, load_groove, make_groove
 
-from drumjax.data.datasets import DatasetError, select
+from drumjax.data.datasets import DatasetError
+from drumjax.data.selection import select
 from drumjax.music.notes import Song, make_notes
 
 

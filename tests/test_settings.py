@@ -9,7 +9,8 @@ import pytest
 
 from configs import default
 from drumjax.codecs.factory import make_codec
-from drumjax.config.settings import SettingsError, history_odds, make_settings
+from drumjax.config.checks import SettingsError
+from drumjax.config.settings import make_settings
 from drumjax.music.kits import ONE_DRUM
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.stem != "__init__")
@@ -29,7 +30,7 @@ def test_every_config_makes_settings_and_a_codec(name):
     config = importlib.import_module(f"configs.{name}").get_config().to_dict()
     settings = make_settings(config)
     codec = make_codec(settings.codec)
-    assert len(settings.train.field_weights) >= len(codec.fields)
+    assert len(settings.train.weights_of([field.name for field in codec.fields])) == len(codec.fields)
     assert codec.num_steps(settings.train.window_beats, 1) > 0
 
 
@@ -41,10 +42,16 @@ def test_a_config_means_the_same_after_a_trip_through_json(name):
 
 
 def test_lists_become_tuples():
-    settings = make_settings(config_with(validation__time_signatures=["4/4", "3/4"], train__field_weights=[1, 2.5]))
+    settings = make_settings(config_with(validation__time_signatures=["4/4", "3/4"], codec__lookback_beats=[1, 2.5]))
     assert settings.validation.time_signatures == ("4/4", "3/4")
-    assert settings.train.field_weights == (1.0, 2.5)
-    assert all(type(weight) is float for weight in settings.train.field_weights)
+    assert settings.codec.lookback_beats == (1.0, 2.5)
+    assert all(type(beats) is float for beats in settings.codec.lookback_beats)
+
+
+def test_numbers_by_name_become_floats():
+    settings = make_settings(config_with(train__field_weights={"hits": 1, "offset": 2.5}))
+    assert settings.train.field_weights == {"hits": 1.0, "offset": 2.5}
+    assert all(type(weight) is float for weight in settings.train.field_weights.values())
 
 
 def test_a_whole_number_will_do_for_a_float():
@@ -66,7 +73,8 @@ def test_a_whole_number_will_do_for_a_float():
         ({"codec__kit": None}, "config.codec.kit is None; it must be of type str"),
         ({"data__styles": "rock"}, "config.data.styles is 'rock'; it must be a tuple"),
         ({"data__styles": (1,)}, "config.data.styles is 1; it must be of type str"),
-        ({"train__field_weights": 1.0}, "config.train.field_weights is 1.0; it must be a tuple"),
+        ({"codec__lookback_beats": 1.0}, "config.codec.lookback_beats is 1.0; it must be a tuple"),
+        ({"train__field_weights": 1.0}, "config.train.field_weights is 1.0; it must be numbers by name"),
     ],
 )
 def test_wrong_names_and_types_are_named(change, message):
@@ -98,7 +106,7 @@ def test_wrong_names_and_types_are_named(change, message):
         ("train__learning_rate", 0.0),
         ("train__optimizer", "sgd"),
         ("train__schedule", "linear"),
-        ("sample__humanize_spread", 1.1),
+        ("sample__humanize", {"spread": 1.1}),
         ("data__dataset", "grove"),
         ("data__fill", "fills"),
         ("data__validation_fraction", 0.0),
@@ -106,7 +114,7 @@ def test_wrong_names_and_types_are_named(change, message):
         ("train__learning_rate", float("inf")),
         ("train__learning_rate", float("nan")),
         ("train__weight_decay", float("inf")),
-        ("train__field_weights", (float("nan"), 1.0, 1.0)),
+        ("train__field_weights", {"hits": float("nan"), "velocity": 1.0, "offset": 1.0}),
     ],
 )
 def test_values_out_of_range_are_named(name, value):
@@ -117,16 +125,26 @@ def test_values_out_of_range_are_named(name, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["offset", "offset=1.5", "offset=-0.1", "offset=nan", "hits=0.1", "shift=0.1", "offset=0.2,"]
+    ("odds", "message"),
+    [
+        ("offset", r" is 'offset'; it must be numbers by name"),
+        ({"offset": None}, r"\.offset is None; it must be of type float"),
+        ({"offset": 1.5}, r" is .*; it must be odds in 0\.\.1 by field"),
+        ({"offset": -0.1}, r" is .*; it must be odds in 0\.\.1 by field"),
+        ({"offset": float("nan")}, r"\.offset is nan; it must be a finite number"),
+        ({"hits": 0.1}, r" is .* odds in 0\.\.1 of: velocity, offset"),
+        ({"shift": 0.1}, r" is .* odds in 0\.\.1 of: velocity, offset"),
+        ({"offset": 0.2, "": 0.1}, r" is .*; it must be numbers by field, of hits, velocity, offset"),
+    ],
 )
-def test_only_expression_can_be_hidden(text):
+def test_only_expression_can_be_hidden(odds, message):
     fields = make_codec(make_settings(config_with()).codec).fields
-    train = make_settings(config_with(train__history_dropout=text)).train
-    with pytest.raises(SettingsError, match=r"train\.history_dropout is .* odds in 0\.\.1 of: velocity, offset"):
-        history_odds(train, fields)
-    known = make_settings(config_with(train__history_dropout="offset=0.25")).train
-    assert history_odds(known, fields) == {"offset": 0.25}
-    assert history_odds(make_settings(config_with()).train, fields) == {}
+    expression = [field.name for field in fields if field.is_expression]
+    with pytest.raises(SettingsError, match=r"config\.train\.history_dropout" + message):
+        make_settings(config_with(train__history_dropout=odds)).train.history_odds(expression)
+    known = make_settings(config_with(train__history_dropout={"offset": 0.25})).train
+    assert known.history_odds(expression) == {"offset": 0.25}
+    assert make_settings(config_with()).train.history_odds(expression) == {}
 
 
 def test_missing_groups_and_fields_are_named():

@@ -1,53 +1,53 @@
 """Reading many files: errors, worker processes."""
 
-import inspect
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from song_files import ROWS, load_groove, make_groove, write_song
 
-from drumjax.data import song_reader
+from drumjax.data import read_worker, song_reader
 from drumjax.music.notes import Song
 
 
 @pytest.fixture
 def read_names(monkeypatch) -> list[str]:
     """The names of the files that read_midi is called for in this process."""
-    names, read_midi = [], song_reader.read_midi
+    names, read_midi = [], read_worker.read_midi
 
     def read(path, **kwargs):
         names.append(path.name)
         return read_midi(path, **kwargs)
 
-    monkeypatch.setattr(song_reader, "read_midi", read)
+    monkeypatch.setattr(read_worker, "read_midi", read)
     return names
 
 
 def test_an_unexpected_error_of_the_reader_stops_nothing(tmp_path, monkeypatch):
     directory = make_groove(tmp_path / "groove", ROWS)
-    read_midi = song_reader.read_midi
+    read_midi = read_worker.read_midi
 
     def fail_once(path, **kwargs):
         if path.name == "1.mid":
             raise RecursionError("deep")
         return read_midi(path, **kwargs)
 
-    monkeypatch.setattr(song_reader, "read_midi", fail_once)
+    monkeypatch.setattr(read_worker, "read_midi", fail_once)
     dataset = load_groove(directory, tmp_path)
     assert len(dataset.songs) == 2
     assert dataset.skipped["unexpected RecursionError"] == ["drummer1/1.mid"]
 
 
-@pytest.mark.parametrize("changed", ["drumjax.midi.reader", "drumjax.midi.sanitizer"])
-def test_another_reader_is_another_cache_file(monkeypatch, changed):
+def test_another_reader_is_another_cache_file(monkeypatch):
     def get_key() -> str:
-        return song_reader._cache_key([song_reader.SongFile("a.mid", "a.mid", "1")], "folder", "drums")
+        return song_reader._cache_key([song_reader.SongFile("a.mid", "a.mid", "1")], "folder", song_reader.Take())
 
-    key, getsource = get_key(), inspect.getsource
-    monkeypatch.setattr(inspect, "getsource", lambda m: getsource(m) + "#" * (m.__name__ == changed))
+    key = get_key()
+    assert get_key() == key
+    monkeypatch.setattr(song_reader, "READER_VERSION", song_reader.READER_VERSION + 1)
     assert get_key() != key
 
 
@@ -78,31 +78,103 @@ def test_workers_read_the_same_in_the_same_order(tmp_path, six_files, read_names
     assert velocity == [1, 2, 3, 4, 6]
 
 
-@pytest.mark.parametrize("error", [OSError("no more processes"), RuntimeError("can't start new thread")])
-def test_without_workers_this_process_reads(tmp_path, six_files, monkeypatch, caplog, read_names, error):
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        (subprocess, OSError("no more processes")),
+        (song_reader.concurrent.futures, RuntimeError("can't start new thread")),
+    ],
+    ids=["error0", "error1"],
+)
+def test_without_workers_this_process_reads(tmp_path, six_files, monkeypatch, caplog, read_names, where, error):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(song_reader.concurrent.futures, "ProcessPoolExecutor", fail)
+    monkeypatch.setattr(where, "Popen" if where is subprocess else "ThreadPoolExecutor", fail)
     assert len(read_with_two_workers(six_files, tmp_path)) == 6
     assert len(read_names) == 6
     assert "cannot read in parallel" in caplog.text
 
 
-def test_a_script_without_main_guard_runs_once(tmp_path, six_files):
-    """Each worker imports such a script again; it must not go on there, e.g. to train."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from pathlib import Path\nfrom drumjax.data import song_reader\n"
+def test_a_worker_that_dies_does_not_end_the_reading(tmp_path, six_files, monkeypatch, caplog, read_names):
+    """Killed by the system, say, for memory."""
+    start = song_reader._start_worker
+
+    def start_and_kill():
+        worker = start()
+        worker.kill()
+        worker.wait()
+        return worker
+
+    monkeypatch.setattr(song_reader, "_start_worker", start_and_kill)
+    assert len(read_with_two_workers(six_files, tmp_path)) == len(read_names) == 6
+    assert "cannot read in parallel" in caplog.text
+
+
+def test_a_worker_ends_when_its_input_does():
+    worker = song_reader._start_worker()
+    worker.stdin.close()
+    assert worker.wait(timeout=60) == 0
+    worker.stdout.close()
+
+
+def write_script(path: Path, folder: Path, cache: Path) -> dict[str, str]:
+    """A script without main guard that reads a folder with two workers, and its environment."""
+    path.write_text(
+        "from pathlib import Path\nfrom drumjax.data import song_reader\nprint('begin', flush=True)\n"
         "song_reader.PARALLEL_FROM = 2\nsong_reader._FILES_PER_WORKER = 3\n"
-        f"folder = Path({str(six_files)!r})\n"
+        f"folder = Path({str(folder)!r})\n"
         "files = [song_reader.SongFile(p.name, str(p), '') for p in sorted(folder.iterdir())]\n"
-        f"cache = Path({str(tmp_path / 'cache')!r})\n"
+        f"cache = Path({str(cache)!r})\n"
         "results = song_reader.read_songs(files, kind='x', take=song_reader.Take(), cache_dir=cache, num_workers=2)\n"
         "print('read', len(results), flush=True)\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(song_reader.__file__).parents[1])}
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, env=environment)
+    return os.environ | {"PYTHONPATH": str(Path(song_reader.__file__).parents[2])}
+
+
+def test_a_script_without_main_guard_runs_once_and_reads_in_parallel(tmp_path, six_files):
+    """A worker must not run such a script again, e.g. to train."""
+    environment = write_script(tmp_path / "script.py", six_files, tmp_path / "cache")
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "read 6\n"
-    assert "cannot read in parallel" in done.stderr
+    assert done.stdout == "begin\nread 6\n"
+    assert done.stderr == ""
+
+
+def test_no_worker_outlives_its_parent(tmp_path, six_files):
+    """Killed while it reads, a process leaves nobody behind."""
+    for seed in range(6, 400):
+        write_song(six_files / f"{seed}.mid", seed)
+    environment = write_script(tmp_path / "script.py", six_files, tmp_path / "cache")
+    command = [sys.executable, str(tmp_path / "script.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True) as process:
+        process.stdout.readline()
+        deadline = time.monotonic() + 60
+        while not (workers := workers_of(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+    assert len(workers) >= 1
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(is_running, workers))
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes that read files for a process."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and b"read_worker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except (OSError, ValueError, IndexError):  # gone in the meantime
+            continue
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

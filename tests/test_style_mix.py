@@ -1,38 +1,38 @@
 """Styles mixed by weights."""
 
+import jax
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_model, make_params
+from tiny import STYLES, make_model
+from tiny import make_run as make_tiny_run
 
-from configs import default
-from drumjax.config.settings import make_settings
-from drumjax.jobs.job import Job, sample_songs
+from drumjax.config.controls import Controls
 from drumjax.runs.run import Run
-from drumjax.sampling.piece import Groove
-from drumjax.sampling.request import Controls, RequestError
+from drumjax.sampling.blocks import play as play_pieces
+from drumjax.sampling.piece import Piece, RequestError
 from drumjax.sampling.style_mix import add_mix
 
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    model = make_model(num_layers=1)
-    return Run(make_settings(default.get_config().to_dict()), CODEC, model, *make_params(model), STYLES, step=1)
+    return make_tiny_run(make_model(num_layers=1))
 
 
 def test_a_mix_lies_between_its_styles(run):
     mixed = add_mix(run, "rock=3,jazz=1")
-    for table in map(np.asarray, (mixed.params["context"]["style"]["embedding"], mixed.params["beginning"])):
+    params = mixed.weights.params
+    for table in map(np.asarray, (params["context"]["style"]["embedding"], params["beginning"])):
         expected = 0.75 * table[STYLES.index("rock")] + 0.25 * table[STYLES.index("jazz")]
         np.testing.assert_allclose(table[-1], expected, rtol=1e-6)
     assert mixed.styles == (*STYLES, "rock=3,jazz=1")
-    assert run.params["context"]["style"]["embedding"].shape[0] == len(STYLES)
+    assert run.weights.params["context"]["style"]["embedding"].shape[0] == len(STYLES)
 
 
 def test_a_mix_can_be_played_and_a_pure_one_is_the_style(run):
     def play(style):
-        played = add_mix(run, style)
-        job = Job(Groove(2, 120.0, style, "4/4"), Controls((1.0, 1.0, 1.0)), 1, block_size=4)
-        return next(sample_songs(played, job))[1].notes
+        temperature = dict.fromkeys(("hits", "velocity", "offset"), 1.0)
+        piece = Piece(Controls(style=style, bars=2, temperature=temperature))
+        return play_pieces(add_mix(run, style), jax.random.key(0), [piece] * 4)[0].notes
 
     for a, b in zip(play("rock=1"), play("rock"), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -2,7 +2,8 @@
 
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes
-from drumjax.music.text import pitch_name, write_roll, write_text
+from drumjax.music.pitch_names import pitch_name
+from drumjax.music.text import write_roll, write_text
 
 
 def test_a_roll_by_hand():

@@ -12,22 +12,21 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 from tiny_run import digest_of_state, make_config, read_rows, tree_of, write_songs
 
-from drumjax.config.settings import SettingsError, make_settings
-from drumjax.data import groove_midi as groove
+from drumjax.config.checks import SettingsError
+from drumjax.config.settings import make_settings
+from drumjax.data import groove_midi
 from drumjax.data.datasets import DatasetError
 from drumjax.midi.reader import read_midi
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.run import RunError, load_run
-from drumjax.sampling.request import RequestError
 from drumjax.system.devices import DeviceError, use_compile_cache
 from drumjax.system.lock import LockError, lock_workdir
-from drumjax.training import loop as train_loop
-from drumjax.training import step as train_step
 from drumjax.training import train as train_module
 from drumjax.training.data import load_training_data
-from drumjax.training.loop import Result, TrainError, TrainLoop
+from drumjax.training.loop import Result, Trainer, TrainError
+from drumjax.training.step import Metrics, make_train_call
 from drumjax.training.train import train
-from drumjax.training.validation import Evaluator
+from drumjax.training.validation import Validator
 
 NUM_STEPS = 10
 
@@ -80,10 +79,8 @@ def after_call(monkeypatch):
     """Sets what happens after each train call: a function (step, metrics) -> metrics."""
 
     def install(change):
-        original = train_step.make_train_call
-
-        def make(*args, **parts):
-            call = original(*args, **parts)
+        def make(*args):
+            call = make_train_call(*args)
 
             def changed(state, *rest):
                 state, metrics = call(state, *rest)
@@ -91,7 +88,7 @@ def after_call(monkeypatch):
 
             return changed
 
-        monkeypatch.setattr(train_loop, "make_train_call", make)
+        monkeypatch.setattr(train_module, "make_train_call", make)
 
     return install
 
@@ -102,8 +99,8 @@ def scores(monkeypatch):
 
     def install(losses):
         losses = iter(losses)
-        monkeypatch.setattr(Evaluator, "score", lambda *args: {"loss": next(losses), "nll_each/hits": 1.0})
-        monkeypatch.setattr(Evaluator, "play", lambda *args: "")
+        monkeypatch.setattr(Validator, "score", lambda *args: {"loss": next(losses), "nll_each/hits": 1.0})
+        monkeypatch.setattr(Validator, "play", lambda *args: "")
 
     return install
 
@@ -164,8 +161,8 @@ def test_tensorboard_has_the_same(finished):
 
 
 def test_every_field_has_a_figure_and_a_weight(songs, tmp_path, monkeypatch):
-    monkeypatch.setattr(Evaluator, "play", lambda *args: "")  # not to compile a sampler for it
-    weights = {"train.field_weights": [1.0, 0.5, 0.25]}
+    monkeypatch.setattr(Validator, "play", lambda *args: "")  # not to compile a sampler for it
+    weights = {"train.field_weights": {"hits": 1.0, "velocity": 0.5, "offset": 0.25}}
     run(songs, tmp_path / "run", {"codec.expressive": True, "train.num_steps": 1} | weights)
     rows = read_rows(tmp_path / "run")
     assert [row["split"] for row in rows] == ["train", "validation"]
@@ -254,7 +251,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(songs, tmp_path, after_call, ca
             before.update(tree_of(workdir / "checkpoints"))
             loss, nll, accuracy, norm = (np.array(column) for column in metrics)
             loss[1] = np.nan
-            return train_step.Metrics(loss, nll, accuracy, norm)
+            return Metrics(loss, nll, accuracy, norm)
         return metrics
 
     after_call(poison)
@@ -355,12 +352,12 @@ def test_a_damaged_checkpoint_costs_its_interval(copied, songs, finished, caplog
         ({"train.window_beats": 17}, SettingsError, "window_beats is 17, but the longest training song has 16 beats"),
         ({"data.styles": ["polka"]}, DatasetError, "unknown style 'polka'"),
         ({"validation.styles": ["polka"]}, DatasetError, "config.validation: unknown style 'polka'"),
-        ({"sample.temperature": "11.0"}, RequestError, "temperature"),
-        ({"sample.top_p": 0.0}, RequestError, "top_p"),
-        ({"sample.bpm": 5.0}, RequestError, "bpm is 5; it must be in 20..400"),
-        ({"sample.bars": 0}, RequestError, "bars is 0"),
-        ({"sample.time_signature": "4:4"}, RequestError, "time signature is '4:4'"),
-        ({"train.field_weights": []}, SettingsError, "field_weights"),
+        ({"sample.temperature": {"hits": 11.0}}, SettingsError, "temperature"),
+        ({"sample.top_p": 0.0}, SettingsError, "top_p"),
+        ({"sample.bpm": 5.0}, SettingsError, "bpm is 5; it must be in 20..400"),
+        ({"sample.bars": 0}, SettingsError, "bars is 0"),
+        ({"sample.time_signature": "4:4"}, SettingsError, "time_signature is '4:4'"),
+        ({"train.field_weights": {}}, SettingsError, "field_weights"),
         ({"data.dir": "/nowhere"}, DatasetError, "/nowhere is not a folder"),
     ],
 )
@@ -422,7 +419,7 @@ def test_numbers_of_devices_that_cannot_be(songs, tmp_path, num_devices, error, 
 def no_network(tmp_path, monkeypatch):
     with socket.socket() as free:  # bound, then closed: nobody listens there
         free.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(groove, "GROOVE_URL", f"http://127.0.0.1:{free.getsockname()[1]}/groove.zip")
+        monkeypatch.setattr(groove_midi, "GROOVE_URL", f"http://127.0.0.1:{free.getsockname()[1]}/groove.zip")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("DRUMJAX_DATA", str(tmp_path))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -432,7 +429,7 @@ def no_network(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("styles", [["rock"], ["polka"]])
 def test_falls_back_to_the_starter_grooves_loudly(tmp_path, monkeypatch, caplog, styles):
-    monkeypatch.setattr(TrainLoop, "run", lambda loop: Result(loop.step, 0, math.inf, ""))
+    monkeypatch.setattr(Trainer, "run", lambda trainer: Result(trainer.step, 0, math.inf, ""))
     changes = {"data.dataset": "groove", "data.dir": "", "data.styles": styles, "validation.styles": styles}
     run(tmp_path, tmp_path / "run", changes | {"validation.fill": "beat"})
     assert "NOT THE Groove MIDI Dataset" in caplog.text
@@ -451,7 +448,7 @@ def test_fails_without_the_dataset_if_told_to():
 def test_a_run_starts_from_another_and_resumes_as_itself(songs, finished, tmp_path):
     source, changes = load_run(finished[0]), {"train.init_from": str(finished[0]), "train.num_steps": 1}
     run(songs, tmp_path, changes)  # the first step has a learning rate of 0
-    for a, b in zip(jax.tree.leaves(load_run(tmp_path).params), jax.tree.leaves(source.params), strict=True):
+    for a, b in zip(jax.tree.leaves(load_run(tmp_path).weights), jax.tree.leaves(source.weights), strict=True):
         np.testing.assert_array_equal(a, b)
     resumed = run(songs, tmp_path, changes | {"train.num_steps": NUM_STEPS})
     assert resumed.step == NUM_STEPS

@@ -6,22 +6,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_model, make_params, make_song
+from tiny import CODEC, STYLES, make_model, make_song, make_weights
 
+from configs import default
+from drumjax.config.augmentation import AUGMENTATIONS, AugmentSettings
+from drumjax.config.checks import SettingsError
+from drumjax.config.settings import make_settings
+from drumjax.config.training import OPTIMIZERS
 from drumjax.data.corpus import max_notes, pack
 from drumjax.system.devices import make_data_mesh, replicate
-from drumjax.training.augment import Strength
+from drumjax.training.example import WindowShape, take_example
 from drumjax.training.hyper import Hyper
-from drumjax.training.optimizer import OPTIMIZERS, clip, descend, make_tx
+from drumjax.training.optimizer import clip, descend, make_tx
 from drumjax.training.schedule import make_learning_rate, make_strength
-from drumjax.training.step import (
-    Augmentation,
-    TrainState,
-    WindowShape,
-    init_state,
-    make_train_call,
-    take_example,
-)
+from drumjax.training.state import TrainState, init_state
+from drumjax.training.step import Augmentation, Recipe, make_train_call
 
 CORPUS = pack([make_song(i, 4, style="rock") for i in range(3)] + [make_song(3, 6, (3, 4), style="jazz")], STYLES)
 SHAPE = WindowShape(batch=8, num_beats=8, num_steps=16, num_notes=max_notes(CORPUS, 8))
@@ -36,7 +35,7 @@ HYPER = Hyper(
     history_dropout=np.zeros(3, np.float32),
     average_decay=np.float32(0.9),
     field_weights=np.asarray([1.0, 0.5, 0.25], np.float32),
-    augment=Strength(*map(np.float32, Strength())),
+    augment={name: np.float32(0) for name in AUGMENTATIONS},
 )
 MODEL = make_model(num_layers=1)
 
@@ -44,7 +43,8 @@ MODEL = make_model(num_layers=1)
 @functools.cache
 def train_call(num_devices, augmentation=None):
     mesh, schedule = make_data_mesh(num_devices), make_learning_rate("constant", 1, 100)
-    call = make_train_call(MODEL, CODEC, make_tx("adamw"), schedule, SHAPE, mesh, MAX_STEPS, augmentation=augmentation)
+    recipe = Recipe(MODEL, CODEC, make_tx("adamw"), schedule, SHAPE, augmentation=augmentation)
+    call = make_train_call(recipe, mesh, MAX_STEPS)
     corpus = replicate(CORPUS, mesh)
 
     def train(state, num_steps, **changes):
@@ -61,7 +61,7 @@ def to_numpy(x):
 
 def fresh_state() -> TrainState:
     """Like init_state, with parameters made by numpy: it need not be compiled."""
-    params, stats = make_params(MODEL)
+    params, stats = make_weights(MODEL)
     params = jax.tree.map(lambda p: 0.25 * p, params)
     average = jax.tree.map(jnp.copy, params)
     return TrainState(jnp.int32(0), jax.random.key(5), params, average, stats, make_tx("adamw").init(params))
@@ -169,8 +169,8 @@ def test_augmentation_follows_its_schedule_and_changes_nothing_at_0():
     _, plain = run([3])
     _, none = run([3], augmentation=fading)
     np.testing.assert_allclose(none, plain, rtol=1e-6)
-    strength = HYPER.augment._replace(rotate_beats=np.float32(1), jitter_ms=np.float32(200))
-    _, changed = run([3], augmentation=fading, augment=strength)
+    strengths = HYPER.augment | {"rotate_beats": np.float32(1), "jitter_ms": np.float32(200)}
+    _, changed = run([3], augmentation=fading, augment=strengths)
     assert changed[0] == none[0]
     assert np.all(np.abs(changed[1:] - plain[1:]) > 1e-4)
 
@@ -185,8 +185,11 @@ def test_schedules_of_augmentation(schedule, factors):
 
 
 def test_an_unknown_schedule_of_augmentation_is_named():
-    with pytest.raises(ValueError, match="constant, rise, fade"):
+    with pytest.raises(ValueError, match="sometimes"):
         make_strength("sometimes", 2)
+    choices = r"config\.augment\.schedule is 'sometimes'; it must be one of 'constant', 'rise', 'fade'"
+    with pytest.raises(SettingsError, match=choices):
+        AugmentSettings("sometimes")
 
 
 def test_clipping_limits_the_update_and_not_the_report():
@@ -264,10 +267,24 @@ def test_schedules_of_short_runs(schedule, warmup_steps, num_steps):
 
 
 def test_names_that_are_not_there():
-    with pytest.raises(ValueError, match=r"train\.optimizer is 'sgd'; there are: adamw, adam, rmsprop"):
+    with pytest.raises(ValueError, match="sgd"):
         make_tx("sgd")
-    with pytest.raises(ValueError, match=r"train\.schedule is 'step'; there are: cosine, constant"):
+    with pytest.raises(ValueError, match="step"):
         make_learning_rate("step", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("optimizer", "sgd", r"train\.optimizer is 'sgd'; it must be one of 'adamw', 'adam', 'rmsprop'"),
+        ("schedule", "step", r"train\.schedule is 'step'; it must be one of 'cosine', 'constant'"),
+    ],
+)
+def test_settings_name_those_that_are_there(name, value, message):
+    config = default.get_config().to_dict()
+    config["train"][name] = value
+    with pytest.raises(SettingsError, match=message):
+        make_settings(config)
 
 
 def test_an_example_is_a_function_of_its_key():

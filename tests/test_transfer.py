@@ -6,44 +6,43 @@ import logging
 import jax
 import numpy as np
 import pytest
-from tiny import STYLES, make_model, make_params
+from tiny import STYLES, make_model, make_weights
 
 from configs import default
 from drumjax.config.settings import make_settings
 from drumjax.runs.run import Run
 from drumjax.runs.workdir import RunError
-from drumjax.training import init_from as transfer
-from drumjax.training.init_from import load_transfer
+from drumjax.training import init_from
+from drumjax.training.init_from import load_initial
 
 
 @pytest.fixture
 def run(monkeypatch) -> Run:
     settings = make_settings(default.get_config().to_dict())
     model = make_model(num_layers=1)
-    params, stats = make_params(model)
-    found = Run(settings, None, model, params, stats, STYLES, step=7)  # type: ignore[arg-type]
-    monkeypatch.setattr(transfer, "load_run", lambda path: found)
+    found = Run(settings, None, model, make_weights(model), STYLES, step=7)  # type: ignore[arg-type]
+    monkeypatch.setattr(init_from, "load_run", lambda path: found)
     return found
 
 
-def tables(params):
+def tables(weights):
     """All that is by style, styles first."""
-    return [np.asarray(params["context"]["style"]["embedding"]), np.asarray(params["beginning"])]
+    return [np.asarray(weights.params["context"]["style"]["embedding"]), np.asarray(weights.params["beginning"])]
 
 
 def test_styles_are_matched_by_name(run, caplog):
     caplog.set_level(logging.INFO, logger="drumjax")
-    params, _ = load_transfer("there", run.settings, ("", "rock", "salsa", "jazz"))
+    weights = load_initial("there", run.settings, ("", "rock", "salsa", "jazz"))
     rows = [0, STYLES.index("rock"), 0, STYLES.index("jazz")]
-    for new, old in zip(tables(params), tables(run.params), strict=True):
+    for new, old in zip(tables(weights), tables(run.weights), strict=True):
         np.testing.assert_array_equal(new, old[rows])
     assert "there does not know salsa" in caplog.text
     assert "starting from there, step 7" in caplog.text
 
 
 def test_everything_else_is_as_it_was(run):
-    params, _ = load_transfer("there", run.settings, STYLES)
-    jax.tree.map(np.testing.assert_array_equal, params, run.params)
+    weights = load_initial("there", run.settings, STYLES)
+    jax.tree.map(np.testing.assert_array_equal, weights, run.weights)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +51,9 @@ def test_everything_else_is_as_it_was(run):
 def test_another_architecture_is_explained(run, group, name, value):
     changed = dataclasses.replace(getattr(run.settings, group), **{name: value})
     with pytest.raises(RunError, match=rf"init_from=there .*{group}\.{name}"):
-        load_transfer("there", dataclasses.replace(run.settings, **{group: changed}), STYLES)
+        load_initial("there", dataclasses.replace(run.settings, **{group: changed}), STYLES)
 
 
 def test_how_the_recurrence_is_computed_does_not_matter(run):
     model = dataclasses.replace(run.settings.model, backend="scan")
-    load_transfer("there", dataclasses.replace(run.settings, model=model), STYLES)
+    load_initial("there", dataclasses.replace(run.settings, model=model), STYLES)

@@ -1,20 +1,17 @@
-"""Wishes from the command line: what goes together, and one line for what does not."""
+"""Plans and edits as they are asked for: what goes together, and one line for what does not."""
 
 import dataclasses
 
 import pytest
-from tiny import CODEC, STYLES, make_model, make_song
+from tiny import make_model, make_run, make_song
 
-from configs import default
-from drumjax.config.settings import make_settings
-from drumjax.runs.run import Run
-from drumjax.sampling.edits import TaskError
-from drumjax.sampling.piece import Groove
-from drumjax.sampling.plan import Wish
+from drumjax.config.controls import Controls
+from drumjax.sampling.edits import EditError
+from drumjax.sampling.plan import EditRequest, make_plan
 
 SONG = make_song(0, 4)
-GROOVE = Groove(4, 120.0, "", "4/4")
-RUN = Run(make_settings(default.get_config().to_dict()), CODEC, make_model(), {}, {}, STYLES, step=1)
+CONTROLS = Controls(bars=4)
+RUN = make_run(make_model())
 
 
 @pytest.mark.parametrize(
@@ -28,8 +25,8 @@ RUN = Run(make_settings(default.get_config().to_dict()), CODEC, make_model(), {}
     ],
 )
 def test_flags_that_do_not_go_together(flags, reason):
-    with pytest.raises(TaskError, match=reason):
-        Wish(**flags)
+    with pytest.raises(EditError, match=reason):
+        EditRequest(**flags)
 
 
 @pytest.mark.parametrize(
@@ -43,53 +40,80 @@ def test_flags_that_do_not_go_together(flags, reason):
         ({"infill": "2-3", "to": "a"}, "infill"),
     ],
 )
-def test_each_wish_is_a_task(flags, name):
-    wish = Wish(**flags)
-    assert wish.path == "a"
-    assert wish.task(SONG, GROOVE, RUN).name == name
+def test_each_request_is_an_edit(flags, name):
+    request = EditRequest(**flags)
+    assert request.name == "a"
+    assert request.make_edit(SONG, CONTROLS, RUN, 0).name == name
 
 
-def test_no_wish_needs_no_music():
-    assert Wish().path == ""
+def test_without_an_edit_no_music_is_needed():
+    assert EditRequest().music is None
+    assert EditRequest().read(RUN, 0, None) is None
 
 
 def test_a_prompt_is_followed_by_something():
-    wish = Wish(prompt="a.mid")
-    assert wish.num_bars(SONG, None, 8) == 12
-    assert wish.num_bars(SONG, 5, 8) == 5
-    with pytest.raises(TaskError, match=r"a.mid has 4 bars, .* --bars=12"):
-        wish.num_bars(SONG, 4, 8)
+    request = EditRequest(prompt="a.mid")
+    assert request.count_bars(SONG, None, 8) == 12
+    assert request.count_bars(SONG, 5, 8) == 5
+    with pytest.raises(EditError, match=r"a.mid has 4 bars, .* --bars=12"):
+        request.count_bars(SONG, 4, 8)
 
 
 def test_other_music_has_the_bars_it_has():
-    wish = Wish(humanize="a.mid")
-    assert wish.num_bars(SONG, None, 8) == wish.num_bars(SONG, 4, 8) == 4
-    with pytest.raises(TaskError, match=r"a.mid has 4 bars; --bars goes with --prompt"):
-        wish.num_bars(SONG, 8, 8)
+    request = EditRequest(humanize="a.mid")
+    assert request.count_bars(SONG, None, 8) == request.count_bars(SONG, 4, 8) == 4
+    with pytest.raises(EditError, match=r"a.mid has 4 bars; --bars goes with --prompt"):
+        request.count_bars(SONG, 8, 8)
 
 
 def test_humanizing_has_a_spread_of_its_own():
-    sample = dataclasses.replace(RUN.settings.sample, humanize_spread=0.3, guidance=2.0)
+    humanize = {"spread": 0.3, "guidance": 1.0}
+    sample = dataclasses.replace(RUN.settings.sample, humanize=humanize, spread=0.9, guidance=2.0)
     run = dataclasses.replace(RUN, settings=dataclasses.replace(RUN.settings, sample=sample))
-    given = Wish(humanize="a.mid").sample_settings(run)
-    assert given == dataclasses.replace(sample, spread=0.3, guidance=1.0)
-    assert Wish(vary="a.mid").sample_settings(run) == Wish().sample_settings(run) == sample
+
+    def chosen(request=None, **asked):
+        controls = make_plan(run, request, **asked).controls
+        return controls.spread, controls.guidance
+
+    assert chosen(EditRequest(humanize=SONG)) == (0.3, 1.0)
+    assert chosen(EditRequest(humanize=SONG), spread=0.5) == (0.5, 1.0)
+    assert chosen(EditRequest(vary=SONG)) == chosen() == (0.9, 2.0)
+    given, varied = (
+        make_plan(run, request).controls for request in (EditRequest(humanize=SONG), EditRequest(vary=SONG))
+    )
+    assert given == dataclasses.replace(varied, spread=0.3, guidance=1.0)
+    assert varied == make_plan(run, bars=SONG.num_bars, bpm=SONG.tempo_bpm).controls
 
 
-def test_who_humanizes_does_not_hear_what_it_learned_to_do_without():
-    train = dataclasses.replace(RUN.settings.train, history_dropout="offset=0.25,velocity=0")
+def test_what_a_model_learned_to_do_without_is_hidden_where_it_humanizes():
+    train = dataclasses.replace(RUN.settings.train, history_dropout={"offset": 0.25, "velocity": 0.0})
     run = dataclasses.replace(RUN, settings=dataclasses.replace(RUN.settings, train=train))
-    assert Wish(humanize="a.mid").task(SONG, GROOVE, run).unheard == ("offset",)
-    assert Wish(humanize="a.mid").task(SONG, GROOVE, RUN).unheard == ()
-    assert Wish(vary="a.mid").task(SONG, GROOVE, run).unheard == ()
+    assert EditRequest(humanize="a.mid").make_edit(SONG, CONTROLS, run, 0).hidden == ("offset",)
+    assert EditRequest(humanize="a.mid").make_edit(SONG, CONTROLS, RUN, 0).hidden == ()
+    assert EditRequest(vary="a.mid").make_edit(SONG, CONTROLS, run, 0).hidden == ()
 
 
 @pytest.mark.parametrize("infill", ["a", "-2", "2-b", "1.5"])
 def test_bars_are_numbers(infill):
-    with pytest.raises(TaskError, match="such as 5-6"):
-        Wish(infill=infill, to="a").task(SONG, GROOVE, RUN)
+    with pytest.raises(EditError, match="such as 5-6"):
+        EditRequest(infill=infill, to="a").make_edit(SONG, CONTROLS, RUN, 0)
 
 
 def test_bars_that_do_not_fit_the_steps():
-    with pytest.raises(TaskError, match="do not fit"):
-        Wish(vary="a").task(make_song(0, 2, (7, 16)), Groove(2, 120.0, "", "4/4"), RUN)
+    with pytest.raises(EditError, match="do not fit"):
+        EditRequest(vary="a").make_edit(make_song(0, 2, (7, 16)), Controls(bars=2), RUN, 0)
+
+
+def test_a_song_is_worked_on_in_its_own_tempo_and_metre_unless_asked_otherwise():
+    song = dataclasses.replace(make_song(0, 4, (3, 4)), tempo_bpm=93.0)
+    plan = make_plan(RUN, EditRequest(vary=song), seed=7)
+    assert (plan.controls.bpm, plan.controls.time_signature, plan.controls.bars) == (93.0, "3/4", 4)
+    assert (plan.seed, plan.edit.seed, plan.edit.name) == (7, 7, "vary")
+    assert make_plan(RUN, EditRequest(vary=song), bpm=80.0).controls.bpm == 80.0
+    assert make_plan(RUN, EditRequest(prompt=song)).controls.bars == 4 + RUN.settings.sample.bars
+
+
+def test_a_mix_of_styles_is_planned_as_one():
+    plan = make_plan(RUN, style={"rock": 0.75, "jazz": 0.25})
+    assert plan.controls.style == plan.run.styles[-1] == "rock=0.75,jazz=0.25"
+    assert RUN.styles == plan.run.styles[:-1]

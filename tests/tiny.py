@@ -10,11 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from configs import default
 from drumjax.codecs.grid import GridCodec
+from drumjax.config.conditions import CONDITIONS
+from drumjax.config.model import ModelSettings
+from drumjax.config.settings import make_settings
+from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
-from drumjax.models.network import ModelSettings, Shape
 from drumjax.music.kits import Kit
-from drumjax.music.notes import METRES, Context, Song, make_notes
+from drumjax.music.metre import METRES
+from drumjax.music.notes import Context, Song, make_notes
+from drumjax.runs.run import Run
 
 THREE_DRUMS = Kit("three", ("kick", "snare", "hat"), ("BD", "SD", "HH"), ((36,), (38, 40), (42, 44)), (36, 38, 42))
 
@@ -71,7 +77,8 @@ def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarra
 def make_model_settings(**changes) -> ModelSettings:
     parts = {field.name: True for field in dataclasses.fields(ModelSettings) if field.type is bool}
     sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto"}
-    return ModelSettings(**{**parts, **sizes, "norm": "none", "residual": False, **changes})
+    conditions = tuple(CONDITIONS)
+    return ModelSettings(**{**parts, **sizes, "norm": "none", "residual": False, "conditions": conditions, **changes})
 
 
 @functools.cache
@@ -82,8 +89,8 @@ def make_model(codec: GridCodec = CODEC, **changes) -> Model:
 
 
 @functools.cache
-def make_params(model: Model, seed: int = 0):
-    """(params, stats): random numbers in the place of all parameters, so that every part of the model has its say.
+def make_weights(model: Model, seed: int = 0) -> Weights:
+    """Random numbers in the place of all parameters, so that every part of the model has its say.
 
     Made by numpy: compiling `Model.init` takes longer than most of the tests.
     """
@@ -91,25 +98,32 @@ def make_params(model: Model, seed: int = 0):
     params, stats = jax.eval_shape(model.init, jax.random.key(0))
     params = jax.tree.map(lambda p: jnp.asarray(rng.normal(scale=0.4, size=p.shape), jnp.float32), params)
     stats = {name: {"mean": jnp.zeros(s["mean"].shape), "var": jnp.ones(s["var"].shape)} for name, s in stats.items()}
-    return params, stats
+    return Weights(params, stats)
 
 
 @functools.cache
-def zero_params(model: Model):
-    params, stats = make_params(model)
-    return jax.tree.map(jnp.zeros_like, params), stats
+def zero_weights(model: Model) -> Weights:
+    params, stats = make_weights(model)
+    return Weights(jax.tree.map(jnp.zeros_like, params), stats)
 
 
 @functools.cache
 def make_teacher(model: Model, codec: GridCodec = CODEC):
-    """A compiled (params, stats, tokens [B, T, F], context) -> logits [B, T, ...] per field, each step given the true
+    """A compiled (weights, tokens [B, T, F], context) -> logits [B, T, ...] per field, each step given the true
     tokens before it."""
 
     @jax.jit
-    def logits(params, stats, tokens, context):
+    def logits(weights, tokens, context):
         place = jax.vmap(lambda c: codec.place(c, jnp.arange(tokens.shape[1])))(context)
         previous = jnp.concatenate([jnp.full_like(tokens[:, :1], -1), tokens[:, :-1]], axis=1)
-        hidden, *_ = model.apply(params, stats, previous, place, context, model.initial_carry(tokens.shape[0]))
-        return [jnp.swapaxes(model.head(params, i, hidden, tokens), 0, 1) for i in range(len(model.fields))]
+        hidden, *_ = model.apply(weights, previous, place, context, model.initial_carry(tokens.shape[0]))
+        return [jnp.swapaxes(model.head(weights, i, hidden, tokens), 0, 1) for i in range(len(model.fields))]
 
     return logits
+
+
+def make_run(model: Model | None = None, codec=CODEC, *, weights: Weights | None = None, step: int = 1) -> Run:
+    """A run of the default settings with a tiny model."""
+    model = model or make_model(codec)
+    settings = make_settings(default.get_config().to_dict())
+    return Run(settings, codec, model, weights or make_weights(model), STYLES, step=step)

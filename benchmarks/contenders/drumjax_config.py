@@ -2,13 +2,14 @@
 
 from typing import Any
 
-PARTS = ("skip", "position", "lookback", "copy", "features", "style", "tempo", "metre", "fill", "density", "dynamics")
+PARTS = ("skip", "position", "lookback", "copy", "features")
 # Hits only, the previous step and nothing else, Adam at a constant rate.
 PLAIN: dict[str, Any] = {
     "codec.expressive": False,
     "model.norm": "none",
     "model.residual": False,
     **{f"model.{part}": False for part in PARTS},
+    "model.conditions": (),
     "train.optimizer": "adam",
     "train.schedule": "constant",
     "train.learning_rate": 1e-3,

@@ -2,17 +2,17 @@
 
 import importlib
 import json
-from pathlib import Path
 from typing import Any
 
 from benchmarks.songs import training_songs
 from drumjax.codecs.factory import make_codec
 from drumjax.config.settings import Settings, make_settings
 from drumjax.data.corpus import Corpus, pack
-from drumjax.runs.run import make_model
 from drumjax.system.devices import make_data_mesh, use_cores
 from drumjax.training.data import TrainingData
-from drumjax.training.loop import TrainLoop
+from drumjax.training.loop import Step
+from drumjax.training.state import TrainState
+from drumjax.training.train import describe, init, make_step
 
 
 def read_settings(config: str, changes: dict[str, Any]) -> Settings:
@@ -32,12 +32,9 @@ def make_corpus(
     return pack((songs[:num_songs] if num_songs else songs) * copies, styles), styles
 
 
-def make_loop(settings: Settings, corpus: Corpus, styles: tuple[str, ...]) -> TrainLoop:
-    """A TrainLoop, built as train() builds it."""
+def make_training(settings: Settings, corpus: Corpus, styles: tuple[str, ...]) -> tuple[TrainState, Step]:
+    """A fresh train state and the compiled training call, built as train() builds them."""
     use_cores(settings.train.batch_size)  # as run_train.py does
-    codec = make_codec(settings.codec)
-    model = make_model(settings, codec, len(styles))
-    nowhere: Any = None  # nothing is saved
-    loop = TrainLoop(settings, {}, Path(), nowhere)
-    loop.build(model, codec, TrainingData(corpus, [], styles, None, {}), make_data_mesh())
-    return loop
+    data, mesh = TrainingData(corpus, [], styles, None, {}), make_data_mesh()
+    run, recipe = describe(settings, data)
+    return init(recipe, settings.train.seed, mesh), make_step(recipe, run.settings, data, mesh)

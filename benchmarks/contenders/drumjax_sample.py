@@ -9,9 +9,10 @@ from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.drumjax_run import read_settings
 from benchmarks.contenders.jax_threads import threads
 from drumjax.codecs.factory import make_codec
-from drumjax.runs.run import make_model
-from drumjax.sampling.piece import Groove, make_request
-from drumjax.sampling.request import Controls
+from drumjax.config.controls import Controls
+from drumjax.runs.run import Run, make_model
+from drumjax.sampling.piece import Piece
+from drumjax.sampling.request import make_request
 from drumjax.sampling.sampler import make_sampler
 
 STYLES = ("", "rock")
@@ -24,15 +25,15 @@ def sample(config: str, changes: dict[str, Any], batch: int, bars: int) -> Conte
     def make() -> Repeat:
         codec = make_codec(settings.codec)
         model = make_model(settings, codec, len(STYLES))
-        params, stats = jax.jit(model.init)(jax.random.key(0))
+        run = Run(settings, codec, model, jax.jit(model.init)(jax.random.key(0)), STYLES)
+        controls = Controls(bars=bars, temperature={field.name: 1.0 for field in codec.fields})
+        request = make_request(run, [Piece(controls)] * batch, range(batch))
         sampler = make_sampler(model, codec)
-        controls = Controls((1.0,) * len(codec.fields))
-        request = make_request(Groove(bars, 120.0, "", "4/4"), codec, STYLES, controls, range(batch))
         key = jax.random.key(0)
 
         def repeat() -> Figures:
             start = time.perf_counter()
-            jax.block_until_ready(sampler(params, stats, key, request))
+            jax.block_until_ready(sampler(run.weights, key, request))
             return {"seconds": time.perf_counter() - start}
 
         return repeat

@@ -9,14 +9,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from benchmarks.contender import Contender, Figures, Repeat
-from benchmarks.contenders.drumjax_run import make_corpus, make_loop, read_settings
+from benchmarks.contenders.drumjax_run import make_corpus, make_training, read_settings
 from benchmarks.contenders.jax_threads import threads
 from drumjax.codecs.factory import make_codec
-from drumjax.training.recipe import make_augmentation, make_hyper, make_window_shape
-from drumjax.training.step import take_example
+from drumjax.runs.run import make_model
+from drumjax.training.example import make_window_shape, take_example
+from drumjax.training.hyper import make_hyper
+from drumjax.training.step import make_recipe
 
 
 def train(
@@ -27,16 +28,17 @@ def train(
     steps = settings.train.steps_per_call
 
     def make() -> Repeat:
-        loop = make_loop(settings, *make_corpus(settings, dataset, num_songs, copies))
+        state, step = make_training(settings, *make_corpus(settings, dataset, num_songs, copies))
 
         def repeat() -> Figures:
+            nonlocal state
             dispatch = 0.0
             start = time.perf_counter()
             for _ in range(calls):
                 before = time.thread_time()
-                loop.state, metrics = loop.train_call(loop.state, loop.corpus, loop.hyper, np.int32(steps))
+                state, metrics = step(state, steps)
                 dispatch += time.thread_time() - before
-            jax.block_until_ready((loop.state, metrics))
+            jax.block_until_ready((state, metrics))
             seconds = time.perf_counter() - start
             return {"seconds": seconds / (calls * steps), "host_share": dispatch / seconds}
 
@@ -56,7 +58,7 @@ def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: in
         shape = make_window_shape(settings, codec, songs)
         corpus = jax.device_put(songs)
         hyper = make_hyper(settings, codec.fields)
-        augmentation = make_augmentation(settings)
+        augmentation = make_recipe(settings, make_model(settings, codec, 1), codec, shape).augmentation
 
         @jax.jit
         def take(corpus, hyper, key):

@@ -56,8 +56,8 @@ class WindowDataset(Dataset):
         half_step = 0.5 / STEPS_PER_BEAT  # a hit this early counts for the first step
         limits = start_beat - half_step, start_beat + self.length / STEPS_PER_BEAT - half_step
         first, last = np.searchsorted(song.notes.onset_beat, limits, side="left")
-        notes = song.notes
-        return notes.onset_beat[first:last] - start_beat, notes.pitch[first:last], notes.velocity[first:last]
+        onset, _, pitch, velocity, _ = map(np.asarray, song.notes)
+        return onset[first:last] - start_beat, pitch[first:last], velocity[first:last]
 
     def encode(self, onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """The chord of each step [T]: a bit per drum that is hit."""

@@ -9,21 +9,17 @@ before it: every token says how many ticks its step lasts. On a grid that is alw
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
 
+from drumjax.music.kits import Kit
 from drumjax.music.notes import Array, Context, Notes, Window
-
-if TYPE_CHECKING:  # models know codecs, and must not know drums
-    from drumjax.music.kits import Kit
 
 ABSENT = -1
 # A token that is to be chosen, where some are given.
 FREE = -2
-# The longest bar that is counted out, in beats: 7/4 and 15/8 fit.
-MAX_BEATS_PER_BAR = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +64,7 @@ class Codec(Protocol):
     def fields(self) -> tuple[Field, ...]: ...
 
     @property
-    def kit(self) -> "Kit | None":
+    def kit(self) -> Kit | None:
         """The drums it knows, None for pitched instruments."""
 
     @property
@@ -114,7 +110,7 @@ class Codec(Protocol):
     def ticks(self, tokens: Array) -> Array:
         """How many ticks each step of tokens [..., F] lasts: [...] int32."""
 
-    def to_ticks(self, context: Context, beats: Array) -> Array:
+    def to_ticks(self, context: Context, beats: Array | float) -> Array:
         """The tick nearest to so many beats from the window's start."""
 
     def place(self, context: Context, tick: Array) -> Place:
@@ -146,7 +142,7 @@ def per_variable(fields: tuple[Field, ...], values: Array) -> Array:
     return jnp.repeat(jnp.asarray(values), counts, total_repeat_length=int(counts.sum()))
 
 
-def clock(codec: Codec, tokens: Array, start: Array) -> Array:
+def clock(codec: Codec, tokens: Array, start: Array | int) -> Array:
     """When each step of tokens [B, T, F] begins, and when the last one ends: [B, T + 1] int32. The first begins at
     `start`, [B] or a scalar."""
     lasts = codec.ticks(tokens)

@@ -1,6 +1,6 @@
 """Music as notes: one step per note, and how long it is until the next.
 
-For any single instrument, and for drums whose rolls and flams a grid would merge. A token tells a note's pitch (or its
+For any single instrument, and for drums whose rolls and flams a grid would merge. A token holds a note's pitch (or its
 drum), duration and velocity, and then how far the clock moves on; so the model knows where in the bar a note is before
 it says which. Notes that begin together (a chord) follow each other from low to high at shifts of 0. The clock of
 Performance RNN moves in the same way (Oore et al. 2018, "This Time with Feeling"), with a step of its own.
@@ -13,10 +13,11 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs.base import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
+from drumjax.codecs.base import ABSENT, FREE, Field, Place
 from drumjax.codecs.features import length_features, pitch_features, scale_features
 from drumjax.codecs.vocabulary import Vocabulary, nearest_length
 from drumjax.music.kits import Kit
+from drumjax.music.metre import MAX_BEATS_PER_BAR
 from drumjax.music.notes import EARLY_BEAT, USUAL_TEMPO_BPM, Array, Context, Notes, Window
 
 # Of the field pitch: no note, where a rest is longer than one shift or the music begins with one.
@@ -114,7 +115,7 @@ class EventCodec:
     def partial_field(self) -> int:
         return self._column["shift"]
 
-    def _per_beat(self, context: Context) -> Array:
+    def _per_beat(self, context: Context) -> Array | int:
         """Ticks in a beat."""
         if not self.timed:
             return 2
@@ -133,7 +134,7 @@ class EventCodec:
         ticks_per_bar = beats_per_bar * self.ticks_per_beat
         return beats_per_bar <= MAX_BEATS_PER_BAR and ticks_per_bar >= 1 and abs(ticks_per_bar % 1) < 1e-6
 
-    def to_ticks(self, context: Context, beats: Array) -> Array:
+    def to_ticks(self, context: Context, beats: Array | float) -> Array:
         return jnp.round(jnp.asarray(beats) * self._per_beat(context)).astype(jnp.int32)
 
     def ticks(self, tokens: Array) -> Array:
@@ -159,17 +160,24 @@ class EventCodec:
         if not self.timed:
             is_new = jnp.concatenate([jnp.zeros(1, jnp.int32), (ticks[1:] > ticks[:-1]).astype(jnp.int32)])
             ticks = jnp.cumsum(is_new)
-        # Rests come in front of the first note, and behind notes whose next is further than one shift.
+        # A step per note, and more where a gap is longer than one shift can last. With a longest shift of 8, the notes
+        # at ticks 0, 2 and 21 are five steps:
+        #     step      0      1       2     3     4
+        #     pitch     first  second  REST  REST  third
+        #     shift     2      8       8     3     (unknown)
+        # so gap = 2, 19, 0; rests = 0, 2, -; and step_of = 0, 1, 4.
         gap = jnp.append(ticks[1:] - ticks[:-1], 0)
         gap = jnp.where(jnp.arange(size) < count - 1, gap, 0)
         rests = -(-gap // self._max_shift) - 1
-        lead = -(-ticks[0] // self._max_shift)
+        lead = -(-ticks[0] // self._max_shift)  # rests before the first note; -(-a // b) rounds up
         step_of = lead + jnp.arange(size) + jnp.cumsum(jnp.maximum(rests, 0)) - jnp.maximum(rests, 0)
         step_of = jnp.where(jnp.arange(size) < count, step_of, num_steps + 1)
         step = jnp.arange(num_steps)
-        note = jnp.searchsorted(step_of, step, side="right") - 1  # the last one that began, -1 before the first
+        # The other way round, from steps to notes: the last note that began by each step, -1 before the first.
+        note = jnp.searchsorted(step_of, step, side="right") - 1
         last = jnp.maximum(note, 0)
         is_note = (note >= 0) & (step == step_of[last])
+        # How much of the gap the steps since that note have covered already, and how much is left.
         passed = jnp.where(note >= 0, step - step_of[last], step) * self._max_shift
         left = jnp.where(note >= 0, gap[last], ticks[0]) - passed
         is_end = (note >= count - 1) & (count > 0)  # when the next would begin nobody knows
@@ -183,7 +191,7 @@ class EventCodec:
         return jnp.where((exists & (count > 0))[:, None], tokens, ABSENT).astype(jnp.int32)
 
     def _order(self, window: Window) -> tuple[Notes, Array, Array, Array]:
-        """The notes that are told, in order, in front of the others; their ticks and values [N], and how many."""
+        """The notes that are encoded, in order, in front of the others; their ticks and values [N], and how many."""
         notes = window.notes
         ticks = self.to_ticks(window.context, notes.onset_beat)
         if not self.timed:  # so that what is struck together is a chord
@@ -196,7 +204,7 @@ class EventCodec:
         order = jnp.lexsort((-notes.velocity, value, jnp.where(usable, ticks, never)))
         ticks, value, usable = ticks[order], value[order], usable[order]
         is_same = (ticks[1:] == ticks[:-1]) & (value[1:] == value[:-1])
-        kept = usable & ~jnp.concatenate([jnp.zeros(1, bool), is_same])
+        kept = usable & ~jnp.concatenate([jnp.zeros(1, bool), is_same])  # the loudest comes first of equals
         front = jnp.argsort(~kept, stable=True)
         ticks = jnp.where(kept, ticks, never)[front]
         count = jnp.sum(kept)
@@ -205,7 +213,7 @@ class EventCodec:
 
     def _played(self, notes: Notes, window: Window) -> dict[str, Array]:
         """Tokens [N] of how the notes are played, by field."""
-        columns = {}
+        columns: dict[str, Array] = {}
         if self.vocabulary.durations:
             nearest = nearest_length(np.asarray(self.vocabulary.durations))
             length = self.to_ticks(window.context, notes.duration_beat)
@@ -215,7 +223,7 @@ class EventCodec:
         return columns
 
     def decode(self, tokens: Array, context: Context) -> Notes:
-        """Notes [T]; without durations a 32nd long, or half a beat where time is not told; without velocities 90."""
+        """Notes [T]; without durations a 32nd long, or half a beat where time is not encoded; without velocities 90."""
         lasts = self.ticks(tokens)
         per_beat = self._per_beat(context)
         value = tokens[:, 0]

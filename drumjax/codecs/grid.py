@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs.base import ABSENT, FREE, MAX_BEATS_PER_BAR, Field, Place
+from drumjax.codecs.base import ABSENT, FREE, Field, Place
 from drumjax.codecs.features import chord_features, scale_features
 from drumjax.music.kits import Kit
+from drumjax.music.metre import MAX_BEATS_PER_BAR
 from drumjax.music.notes import Array, Context, Notes, Window
 
 
@@ -87,7 +88,7 @@ class GridCodec:
     def ticks(self, tokens: Array) -> Array:
         return jnp.ones(tokens.shape[:-1], jnp.int32)
 
-    def to_ticks(self, context: Context, beats: Array) -> Array:
+    def to_ticks(self, context: Context, beats: Array | float) -> Array:
         return jnp.round(jnp.asarray(beats) * self.steps_per_beat).astype(jnp.int32)
 
     def place(self, context: Context, tick: Array) -> Place:
@@ -138,12 +139,11 @@ class GridCodec:
         num_steps, num = tokens.shape[0], self.kit.num_classes
         is_hit = self._bits(tokens[:, 0])
         step = jnp.arange(num_steps, dtype=jnp.float32)[:, None]
-        velocity = jnp.full((num_steps, num), 90.0)
-        offset = jnp.zeros((num_steps, num))
+        velocity, offset = jnp.full((num_steps, num), 90.0), jnp.zeros((num_steps, num))
         if self.expressive:
             # Half a velocity rounds down: a bin's centre must lie in the bin, also where a bin is one velocity.
             velocity = jnp.ceil((tokens[:, 1 : 1 + num] + 0.5) * (128 / self.velocity_bins) - 0.5)
-            offset = (tokens[:, 1 + num :] + 0.5) / self.offset_bins - 0.5
+            offset = jnp.asarray((tokens[:, 1 + num :] + 0.5) / self.offset_bins - 0.5)
         onset = (step + offset) / self.steps_per_beat
         return Notes(
             onset_beat=onset.reshape(-1),

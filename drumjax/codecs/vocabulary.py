@@ -18,7 +18,7 @@ class Vocabulary(NamedTuple):
 
     pitches    MIDI pitches, ascending; a codec for drums has those of its kit instead
     max_shift  ticks from a note to the next that one step can last; longer rests take several
-    durations  lengths of notes in ticks, ascending; () where they are not told
+    durations  lengths of notes in ticks, ascending; () where they are not encoded
     program    the General MIDI instrument, 0..127
     """
 

@@ -21,7 +21,7 @@ class Corpus(NamedTuple):
     """S songs, M notes, Q beats in all.
 
     notes       Notes [M], onsets from the start of their song, songs one after another
-    context     Context [S], start_beat, density and dynamics 0
+    context     Context [S], start_beat and what is measured from windows 0
     end_beat    [S] float32, length of each song in beats: the end of its last bar
     song_beat   [S + 1] int32, beats before each song, all its bars counted whole
     beat_song   [Q] int32, the song of each beat
@@ -63,15 +63,13 @@ def pack(songs: Sequence[Song], styles: Sequence[str] = ("",)) -> Corpus:
 
 
 def _pack_context(songs: Sequence[Song], style_id: dict[str, int]) -> Context:
-    return Context(
+    unknown = Context(*(np.full(len(songs), value) for value in Context()))
+    return unknown._replace(
         tempo_bpm=np.asarray([song.tempo_bpm for song in songs], np.float32),
         beats_per_bar=np.asarray([song.beats_per_bar for song in songs], np.float32),
         metre=np.asarray([song.metre for song in songs], np.int32),
         style=np.asarray([style_id.get(song.style, 0) for song in songs], np.int32),
         fill=np.asarray([song.fill for song in songs], np.int32),
-        start_beat=np.zeros(len(songs), np.float32),
-        density=np.zeros(len(songs), np.float32),
-        dynamics=np.zeros(len(songs), np.float32),
     )
 
 
@@ -116,7 +114,7 @@ def window_at(corpus: Corpus, song: Array, start_beat: Array, num_beats: int, nu
     context = jax.tree.map(lambda column: column[song], corpus.context)
     left = corpus.end_beat[song] - start_beat.astype(jnp.float32)
     next_note = first + num_notes
-    next_onset = corpus.notes.onset_beat.at[next_note].get(mode="clip") - start_beat.astype(jnp.float32)
+    next_onset = jnp.asarray(corpus.notes.onset_beat).at[next_note].get(mode="clip") - start_beat.astype(jnp.float32)
     is_cut = next_note < corpus.song_note[song + 1]
     left = jnp.where(is_cut, jnp.minimum(left, jnp.floor(next_onset)), left)
     return Window(

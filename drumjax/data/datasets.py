@@ -8,66 +8,23 @@ from pathlib import Path
 
 import platformdirs
 
+from drumjax.config.data import DataSettings
 from drumjax.data.groove_midi import GROOVE_NAME, find_groove, read_info
 from drumjax.data.midi_folder import assign_splits, find_midi_files
-from drumjax.data.selection import FILLS, as_names, check_choice, select
+from drumjax.data.selection import select
 from drumjax.data.song_reader import SongFile, Take, read_songs
 from drumjax.data.starter import starter_songs
-from drumjax.midi.instruments import parse_instrument
 from drumjax.music.notes import Song
 from drumjax.system.download import DownloadError
+from drumjax.system.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-DATASETS = ("groove", "folder", "starter")
 
 _NUM_EXAMPLES = 3  # names shown per reason
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """There are no songs to be had; the message says what, where and what to do."""
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """What to load. Raises DatasetError at once for a value that can't be.
-
-    dataset              "groove", "folder" or "starter"
-    dir                  where it is, a folder's also below $DRUMJAX_DATA; "" lets groove look for itself
-    fallback             groove: use the starter grooves if the dataset can't be downloaded
-    styles               primary styles to keep, () for all
-    fill                 "beat" or "fill" keeps only these, "all" both
-    time_signatures      such as ("4/4", "6/8"), () for all
-    drummers             such as ("drummer1",), () for all
-    instrument           "drums": channel 10; "all": every note of a file; or as instruments.parse_instrument
-    sustain              notes sound on while the sustain pedal is down
-    validation_fraction  folder: the share of files held out, in (0, 1)
-    seed                 starter: which variations
-    """
-
-    dataset: str = "groove"
-    dir: str = ""
-    fallback: bool = True
-    styles: tuple[str, ...] = ()
-    fill: str = "all"
-    time_signatures: tuple[str, ...] = ()
-    drummers: tuple[str, ...] = ()
-    instrument: str = "drums"
-    sustain: bool = False
-    validation_fraction: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self):
-        try:
-            check_choice("dataset", self.dataset, DATASETS)
-            check_choice("fill", self.fill, FILLS)
-            parse_instrument(self.instrument)
-            for name in ("styles", "time_signatures", "drummers"):
-                object.__setattr__(self, name, as_names(name, getattr(self, name)))  # JSON knows no tuples
-            if not 0.0 < self.validation_fraction < 1.0:
-                raise ValueError(f"validation_fraction is {self.validation_fraction}; it must be between 0 and 1")
-        except ValueError as error:
-            raise DatasetError(f"config.data: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from drumjax.music.notes import FILL_NO, FILL_YES, Song
+from drumjax.config.data import FILLS
+from drumjax.music.metre import write_metre
+from drumjax.music.notes import Song
 
 SPLITS = ("train", "validation", "test")
-FILLS = {"all": None, "beat": FILL_NO, "fill": FILL_YES}
 
 
 def select(
@@ -38,7 +39,7 @@ def select(
         "drummer": as_names("drummers", drummers),
     }
     properties = [
-        {"style": song.style, "time signature": "/".join(map(str, song.time_signature)), "drummer": song.drummer}
+        {"style": song.style, "time signature": write_metre(song.time_signature), "drummer": song.drummer}
         for song in songs
     ]
     for what, names in wanted.items():

@@ -1,22 +1,25 @@
 """Many MIDI files to songs: parsed in parallel the first time, taken from the cache afterwards."""
 
 import concurrent.futures
+import contextlib
 import hashlib
-import inspect
+import io
 import json
 import logging
-import multiprocessing
 import os
+import queue
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
+from drumjax.data.read_worker import read_file
 from drumjax.data.song_cache import CACHE_VERSION, load_songs, pack_songs, store_songs, unpack_songs
-from drumjax.midi import instruments, pedal, reader, sanitizer
-from drumjax.midi.reader import MidiError, read_midi
+from drumjax.midi.reader import READER_VERSION
 from drumjax.music.notes import Song
 
 logger = logging.getLogger(__name__)
@@ -70,56 +73,91 @@ def read_songs(
 
 
 def _cache_key(files: Sequence[SongFile], kind: str, take: Take) -> str:
-    """SHA-256 over everything the songs depend on, the source of the reader included."""
-    try:
-        source = "".join(map(inspect.getsource, (reader, sanitizer, instruments, pedal)))
-    except OSError:  # installed without sources
-        source = ""
-    identity = [CACHE_VERSION, source, kind, take, [[file.name, file.fingerprint] for file in files]]
+    """SHA-256 over everything the songs depend on: the files, what is taken of them, and the version of the reader."""
+    identity = [CACHE_VERSION, READER_VERSION, kind, take, [[file.name, file.fingerprint] for file in files]]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-
-
-def _read_one(file: SongFile, take: Take) -> Song | str:
-    """The song of a file, or why there is none. Never raises: one bad file must not stop the others."""
-    try:
-        song = read_midi(Path(file.path), **take._asdict())
-    except MidiError as error:
-        return error.reason
-    except OSError as error:
-        return f"cannot be read ({error.strerror or type(error).__name__})"
-    except Exception as error:  # a defect of the reader, to be reported like one of the file
-        return f"unexpected {type(error).__name__}"
-    return song if len(song.notes.onset_beat) else "no notes"
-
-
-def _read_job(job: tuple[SongFile, Take]) -> Song | str:
-    return _read_one(*job)
 
 
 def _read_all(files: Sequence[SongFile], take: Take, num_workers: int | None) -> list[Song | str]:
     wanted = num_workers or os.cpu_count() or 1
-    num_workers = min(wanted, -(-len(files) // _FILES_PER_WORKER), 61)  # Windows waits for 61 processes at most
+    num_workers = min(wanted, -(-len(files) // _FILES_PER_WORKER))
     logger.info("reading %d MIDI files", len(files))
-    # A daemonic process may not have children.
-    if len(files) > PARALLEL_FROM and num_workers > 1 and not multiprocessing.current_process().daemon:
+    if len(files) > PARALLEL_FROM and num_workers > 1:
         try:
             return _read_parallel(files, take, num_workers)
-        except (OSError, RuntimeError) as error:  # BrokenProcessPool is a RuntimeError
-            if getattr(multiprocessing.current_process(), "_inheriting", False):
-                # This is a worker running the user's script once more, because the script starts without
-                # `if __name__ == "__main__":`. Going on would train in every worker; end it, its parent reads alone.
-                raise
+        except (OSError, ValueError, RuntimeError) as error:  # no process or thread can be started, or one is gone
             logger.warning("cannot read in parallel (%s); reading in one process", error or type(error).__name__)
-    return list(_show_progress((_read_one(file, take) for file in files), len(files)))
+    with tqdm(files, unit="file", disable=not sys.stderr.isatty()) as shown:
+        return [read_file(file.path, take.instrument, take.sustain) for file in shown]
 
 
 def _read_parallel(files: Sequence[SongFile], take: Take, num_workers: int) -> list[Song | str]:
-    # spawn: the forked child of a process with running threads (JAX has many) can hang.
-    context = multiprocessing.get_context("spawn")
-    jobs = [(file, take) for file in files]
-    with concurrent.futures.ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        return list(_show_progress(pool.map(_read_job, jobs, chunksize=_CHUNK_FILES), len(files)))
+    """Chunks of files, each read by whichever worker is free. Raises OSError or ValueError if a worker fails."""
+    starts: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for start in range(0, len(files), _CHUNK_FILES):
+        starts.put(start)
+    results: dict[int, list[Song | str]] = {}
+    workers: list[subprocess.Popen[bytes]] = []
+    try:
+        workers.extend(_start_worker() for _ in range(num_workers))
+        with (
+            tqdm(total=len(files), unit="file", disable=not sys.stderr.isatty()) as bar,
+            concurrent.futures.ThreadPoolExecutor(num_workers) as pool,
+        ):
+
+            def feed(worker: subprocess.Popen[bytes]) -> None:
+                while not starts.empty():
+                    try:
+                        start = starts.get_nowait()
+                    except queue.Empty:
+                        return
+                    chunk = files[start : start + _CHUNK_FILES]
+                    results[start] = _ask_worker(worker, chunk, take)
+                    bar.update(len(chunk))
+
+            try:
+                for done in concurrent.futures.as_completed([pool.submit(feed, worker) for worker in workers]):
+                    done.result()
+            except BaseException:  # an interrupt too: threads that wait for a worker wait no longer
+                _stop(workers)
+                raise
+    finally:
+        _stop(workers)
+    return [result for start in sorted(results) for result in results[start]]
 
 
-def _show_progress(results: Iterable[Song | str], total: int) -> Iterator[Song | str]:
-    return iter(tqdm(results, total=total, unit="file", disable=not sys.stderr.isatty()))
+def _start_worker() -> "subprocess.Popen[bytes]":
+    """A process that imports the very package that this one does."""
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
+    command = [sys.executable, "-P", "-m", "drumjax.data.read_worker"]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+def _ask_worker(worker: "subprocess.Popen[bytes]", files: Sequence[SongFile], take: Take) -> list[Song | str]:
+    """The songs of some files. Raises OSError or ValueError if the worker is gone."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    job = {"paths": [file.path for file in files], **take._asdict()}
+    worker.stdin.write(json.dumps(job).encode() + b"\n")
+    worker.stdin.flush()
+    size = int.from_bytes(worker.stdout.read(8), "big")
+    answer = worker.stdout.read(size)
+    if not size or len(answer) < size:
+        raise OSError("a process that reads files ended early")
+    with np.load(io.BytesIO(answer), allow_pickle=False) as arrays:
+        return unpack_songs(arrays, [file.name for file in files])
+
+
+def _stop(workers: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """Ends the workers, whatever they are at."""
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.wait()
+        for pipe in (worker.stdin, worker.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()

@@ -1,8 +1,8 @@
 """How good a run is: `python -m drumjax.evaluate --workdir runs/rock [--split validation] [--output evaluation.json]`.
 
 Prints how well it predicts held-out performances, beside baselines that count; how much what it plays is like what
-people play; and how much of it was heard in training. --output writes the same as JSON, --html as a page with plots and
-pieces to listen to.
+people play; and how much of it is in the training split. --output writes the same as JSON, --html as a page with plots
+and pieces to listen to.
 """
 
 import argparse
@@ -13,9 +13,9 @@ from pathlib import Path
 from drumjax.evaluate.page import write_report
 from drumjax.evaluate.score_tables import make_tables
 from drumjax.evaluate.scoreboard import evaluate
+from drumjax.report.figures import write_json
 from drumjax.report.tables import write_text
 from drumjax.runs.run import load_run
-from drumjax.studies.command import write_json
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
 
@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m drumjax.evaluate", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--workdir", required=True, help="the run")
     parser.add_argument("--checkpoint", choices=("best", "latest"), default="best", help="which of its checkpoints")
-    parser.add_argument("--split", choices=("validation", "test", "train"), default="validation", help="judged by what")
+    parser.add_argument("--split", choices=("validation", "test", "train"), default="validation", help="held out")
     parser.add_argument("--seed", type=int, default=0, help="of what it plays")
     parser.add_argument("--output", type=Path, help="write the figures to this file, as JSON")
     parser.add_argument("--html", type=Path, help="write a page to this file, to look at and listen to")

@@ -1,4 +1,4 @@
-"""What a run is judged by: the songs of its dataset, which of them are held out, and what counting knows of them."""
+"""What a run is compared with: the songs of its dataset that are held out, and what counting knows of them."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from drumjax.codecs.grid import GridCodec
-from drumjax.data.datasets import DatasetError, load_dataset, select
+from drumjax.data.datasets import DatasetError, load_dataset
+from drumjax.data.selection import select
 from drumjax.evaluate.baselines.counting import Counter, chords_of
 from drumjax.evaluate.prediction import lines_of, predict_by_counting
 from drumjax.music.grid_view import STEPS_PER_BEAT
@@ -16,12 +17,12 @@ from drumjax.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
+class Comparison:
     """What is compared.
 
     kit                the drums, None for a pitched instrument
     held_out, train    songs that the codec accepts; of drums those in 4/4, which the figures are made for
-    judged, alike      those of each that pass config.validation's filters; all of them if none does
+    chosen, chosen_train  those of each that pass config.validation's filters; all of them if none does
     """
 
     run: Run
@@ -30,8 +31,8 @@ class Scene:
     split: str
     held_out: list[Song]
     train: list[Song]
-    judged: list[Song]
-    alike: list[Song]
+    chosen: list[Song]
+    chosen_train: list[Song]
 
     @property
     def metre(self) -> str:
@@ -39,7 +40,7 @@ class Scene:
         return " in 4/4" if self.kit else ""
 
 
-def set_scene(run: Run, split: str) -> Scene:
+def compare_with(run: Run, split: str) -> Comparison:
     """Loads the run's own dataset. Raises DatasetError if it has no song in that split."""
     dataset = load_dataset(run.settings.data)
     kit = run.codec.kit
@@ -53,35 +54,37 @@ def set_scene(run: Run, split: str) -> Scene:
         which = "song in 4/4" if kit else "song"
         raise DatasetError(f"no {which} in the {split} split of {dataset.source}; try another --split")
     try:  # among all songs, so that a name that only another split or metre has is not unknown
-        chosen = {id(song) for song in select(dataset.songs, **dataclasses.asdict(run.settings.validation))}
+        passing = {id(song) for song in select(dataset.songs, **dataclasses.asdict(run.settings.validation))}
     except ValueError:  # the data are others than the run was made for
-        chosen = {id(song) for song in songs}
-    judged, alike = ([song for song in some if id(song) in chosen] for some in (held_out, train))
-    return Scene(run, kit, dataset.source, split, held_out, train, judged or held_out, alike or train)
+        passing = {id(song) for song in songs}
+    chosen, chosen_train = ([song for song in some if id(song) in passing] for some in (held_out, train))
+    return Comparison(run, kit, dataset.source, split, held_out, train, chosen or held_out, chosen_train or train)
 
 
-def count_chords(scene: Scene) -> Counter | None:
+def count_chords(comparison: Comparison) -> Counter | None:
     """What counting learns of the drums of each 16th; None of a pitched instrument, or without a training song."""
-    if scene.kit is None or not scene.train:
+    if comparison.kit is None or not comparison.train:
         return None
-    return Counter([chords_of(song, scene.kit) for song in scene.train], 2**scene.kit.num_classes)
+    return Counter([chords_of(song, comparison.kit) for song in comparison.train], 2**comparison.kit.num_classes)
 
 
-def count_all(scene: Scene, chords: Counter | None, groups: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+def count_all(
+    comparison: Comparison, chords: Counter | None, groups: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
     """By field what each baseline predicts, rows by group; {} for a codec that counting says nothing of."""
-    codec = scene.run.codec
+    codec = comparison.run.codec
     if isinstance(codec, GridCodec):
         if not chords or codec.steps_per_beat != STEPS_PER_BEAT:
             return {}
-        lines = [chords_of(song, codec.kit) for song in scene.held_out]
+        lines = [chords_of(song, codec.kit) for song in comparison.held_out]
         return {codec.fields[0].name: predict_by_counting(chords, lines, groups, codec.fields[0].rest)}
-    if not scene.train:
+    if not comparison.train:
         return {}
-    learned, judged = (lines_of(songs, codec) for songs in (scene.train, scene.held_out))
+    learned, wanted = (lines_of(songs, codec) for songs in (comparison.train, comparison.held_out))
     return {
         field.name: predict_by_counting(
             Counter(learned[field.name], field.size, codec.num_positions, "repeat", 1),
-            judged[field.name], groups, field.rest,
+            wanted[field.name], groups, field.rest,
         )
         for field in codec.fields
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""How much of what is played was heard in training: bars that are copies, runs that go on for long, near misses."""
+"""Memorization: how much of what is played is in the training split. Bars that are copies, long runs, near misses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Memory(NamedTuple):
     nearest: float
 
 
-class Heard:
+class TrainingBars:
     """The bars of the training split: songs [bars, 16, drums] bool each."""
 
     def __init__(self, songs: Sequence[np.ndarray]):

@@ -10,7 +10,7 @@ from drumjax.codecs.base import Codec, clock
 from drumjax.evaluate.baselines.counting import Counter, Line
 from drumjax.models.scoring import place_of
 from drumjax.models.song_scoring import encode_songs, make_song_scorer
-from drumjax.music.notes import FILL_NO, FILL_YES, Song
+from drumjax.music.notes import FILL_NO, FILL_YES, Array, Song
 from drumjax.runs.run import Run
 
 NUM_RESAMPLES = 1000
@@ -18,7 +18,7 @@ NUM_RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)
 
 
-def bootstrap(total: np.ndarray, count: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+def bootstrap(total: Array, count: Array, seed: int = 0) -> tuple[float, float, float]:
     """sum(total) / sum(count) over songs [n], and the interval that it has if other songs had been drawn.
 
     Songs are drawn with replacement (Efron's percentile bootstrap), whole, since their steps depend on each other. One
@@ -54,7 +54,7 @@ def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> l
     """A row per group: per field nats per variable that exists, their interval, accuracy, and accuracy of events; and
     the nats of a bar of all fields together."""
     batches = encode_songs(songs, run.codec, run.styles)
-    scores = make_song_scorer(run.model, run.codec)(run.params, run.stats, batches)
+    scores = make_song_scorer(run.model, run.codec)(run.weights, batches)
     bars = np.asarray([song.num_bars for song in songs], float)
     rows = []
     for name, mask in groups.items():
@@ -116,5 +116,5 @@ def predict_by_counting(
     return found
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> float:
+def _share(part: Array, whole: Array) -> float:
     return float(part.sum() / whole.sum()) if whole.sum() else float("nan")

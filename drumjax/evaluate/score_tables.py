@@ -95,7 +95,7 @@ def _memory(board: dict[str, Any]) -> Table:
         rows.append([name, _percent(found["copied"]), _number(found["run"], 2), _number(found["longest"], 2),
                      _number(found["nearest"], 2)])  # fmt: skip
     note = "Bars that occur verbatim (drums and 16ths) in the training split; runs in bars; people repeat bars too."
-    return Table("How much was heard in training", note, rows)
+    return Table("How much is in the training split", note, rows)
 
 
 def _spread(found: dict[str, float]) -> str:

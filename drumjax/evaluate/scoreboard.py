@@ -3,7 +3,7 @@
 prediction   how likely held-out performances are, beside baselines that count
 grooves      figures of what it plays beside those of held-out performances
 patterns     how much its rhythms per drum have in common with the held-out ones
-memory       how much of what it plays was heard in training
+memory       how much of what it plays is in the training split
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ from drumjax.evaluate.baselines.counting import Counter
 from drumjax.evaluate.features import notes as note_features
 from drumjax.evaluate.features.drums import accent_profile, bar_patterns, features_of, measure
 from drumjax.evaluate.features.feature import Feature
-from drumjax.evaluate.held_out import Scene, count_all, count_chords, set_scene
-from drumjax.evaluate.memorization import Heard
+from drumjax.evaluate.held_out import Comparison, compare_with, count_all, count_chords
+from drumjax.evaluate.memorization import TrainingBars
 from drumjax.evaluate.overlap import compare_figure, share_in_common
 from drumjax.evaluate.players import play_counter, play_like
 from drumjax.evaluate.prediction import groups_of, predict
@@ -51,27 +51,31 @@ class Evaluation:
 
 def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
     """All of it. Raises DatasetError if the run's dataset has no song in that split."""
-    scene = set_scene(run, split)
-    counter = count_chords(scene)
-    groups = groups_of(scene.held_out, scene.judged)
+    comparison = compare_with(run, split)
+    counter = count_chords(comparison)
+    groups = groups_of(comparison.held_out, comparison.chosen)
     board: dict[str, Any] = {
-        "step": run.step, "source": scene.source, "split": split, "metre": scene.metre,
-        "songs": len(scene.held_out), "training_songs": len(scene.train), "seed": seed,
+        "step": run.step, "source": comparison.source, "split": split, "metre": comparison.metre,
+        "songs": len(comparison.held_out), "training_songs": len(comparison.train), "seed": seed,
         "prediction": {
-            "model": predict(run, scene.held_out, groups), "baselines": count_all(scene, counter, groups),
+            "model": predict(run, comparison.held_out, groups), "baselines": count_all(comparison, counter, groups),
         },
     }  # fmt: skip
-    return _hear_drums(scene, scene.kit, counter, board) if scene.kit else _hear_notes(scene, board)
+    return (
+        _compare_drums(comparison, comparison.kit, counter, board)
+        if comparison.kit
+        else _compare_notes(comparison, board)
+    )
 
 
-def _hear_drums(scene: Scene, kit: Kit, counter: Counter | None, board: dict[str, Any]) -> Evaluation:
+def _compare_drums(comparison: Comparison, kit: Kit, counter: Counter | None, board: dict[str, Any]) -> Evaluation:
     """The rest of the board for drums: grooves, patterns and memory."""
-    run, seed = scene.run, board["seed"]
-    cuts = list(cut_excerpts(scene.judged, kit))
+    run, seed = comparison.run, board["seed"]
+    cuts = list(cut_excerpts(comparison.chosen, kit))
     if len(cuts) < 3:
         return _too_few(board, len(cuts))
     songs = play_like(run, [song for song, _ in cuts], seed=seed)
-    players = gather(scene, kit, [cut for _, cut in cuts], songs, counter, seed)
+    players = gather(comparison, kit, [cut for _, cut in cuts], songs, counter, seed)
     features = features_of(kit, played=is_played(run))
     figures = {name: measure(parts, features, kit) for name, parts in players.items()}
     if counter:  # it knows nothing of how hits are played
@@ -79,10 +83,10 @@ def _hear_drums(scene: Scene, kit: Kit, counter: Counter | None, board: dict[str
         figures[NGRAM][:, [feature.name not in plain for feature in features]] = np.nan
     board |= {"excerpts": len(cuts), "bars": NUM_BARS, "grooves": compare_figures(features, figures)}
     board["patterns"] = compare_patterns(players, kit)
-    if scene.train:
-        heard = Heard([excerpt_of(song, kit).hits for song in scene.train])
+    if comparison.train:
+        known = TrainingBars([excerpt_of(song, kit).hits for song in comparison.train])
         board["memory"] = {
-            name: heard.compare([part.hits for part in parts])._asdict()
+            name: known.compare([part.hits for part in parts])._asdict()
             for name, parts in players.items()
             if name != TRAIN
         }
@@ -90,18 +94,18 @@ def _hear_drums(scene: Scene, kit: Kit, counter: Counter | None, board: dict[str
     return Evaluation(board, features, figures, {name: accent_profile(players[name]) for name in expressive}, songs)
 
 
-def _hear_notes(scene: Scene, board: dict[str, Any]) -> Evaluation:
+def _compare_notes(comparison: Comparison, board: dict[str, Any]) -> Evaluation:
     """The rest of the board for a pitched instrument: figures of what is played."""
-    held_out, alike = (note_features.find_stretches(songs) for songs in (scene.judged, scene.alike))
+    held_out, alike = (note_features.find_stretches(songs) for songs in (comparison.chosen, comparison.chosen_train))
     if len(held_out) < 3:
         return _too_few(board, len(held_out))
     generator = np.random.default_rng(board["seed"])
     some = [held_out[i] for i in generator.permutation(len(held_out))[:MAX_STRETCHES]]
-    heard = [alike[i] for i in generator.permutation(len(alike))[: len(some)]]
-    songs = play_like(scene.run, [song for song, _ in some], seed=board["seed"])
+    others = [alike[i] for i in generator.permutation(len(alike))[: len(some)]]
+    songs = play_like(comparison.run, [song for song, _ in some], seed=board["seed"])
     players = {
         REAL: [note_features.cut_song(*stretch) for stretch in some],
-        TRAIN: [note_features.cut_song(*stretch) for stretch in heard],
+        TRAIN: [note_features.cut_song(*stretch) for stretch in others],
         MODEL: songs,
     }
     figures = {name: note_features.measure(parts) for name, parts in players.items() if parts}
@@ -122,11 +126,11 @@ def is_played(run: Run) -> bool:
 
 
 def gather(
-    scene: Scene, kit: Kit, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
+    comparison: Comparison, kit: Kit, held_out: list[Excerpt], songs: Sequence[Song], counter: Counter | None, seed: int
 ) -> dict[str, list[Excerpt]]:
     """Excerpts by player, as many of each. `songs` are what the model played."""
     players = {REAL: held_out}
-    alike = [cut for _, cut in cut_excerpts(scene.alike, kit)]
+    alike = [cut for _, cut in cut_excerpts(comparison.chosen_train, kit)]
     if alike:
         some = np.random.default_rng(seed).permutation(len(alike))[: len(held_out)]
         players[TRAIN] = [alike[i] for i in some]

@@ -43,8 +43,8 @@ def advise(songs: Sequence[Song], settings: Settings, kit: Kit | None) -> list[A
         advice.append(Advice("codec.steps_per_beat", str(grid), f"loses {100 * losses[grid]:.1f}% of the notes"))
     train = [song for song in songs if song.split == "train" and song.fill != FILL_YES] or list(songs)
     beats = np.asarray([song.num_bars * song.beats_per_bar for song in train])
-    heard = [beats[beats >= window].sum() / beats.sum() for window in WINDOW_BEATS]
-    window = next((w for w, share in zip(WINDOW_BEATS, heard, strict=True) if share >= 0.75), WINDOW_BEATS[-1])
+    covered = [beats[beats >= window].sum() / beats.sum() for window in WINDOW_BEATS]
+    window = next((w for w, share in zip(WINDOW_BEATS, covered, strict=True) if share >= 0.75), WINDOW_BEATS[-1])
     advice.append(Advice("train.window_beats", str(window), "three quarters of what there is comes in songs as long"))
     t = settings.train
     windows = beats.sum() / window

@@ -1,11 +1,11 @@
-"""Whether what is held out was heard in training: the same performance, or the same bar."""
+"""Whether what is held out is in training: the same performance, or the same bar."""
 
 import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from drumjax.evaluate.memorization import Heard
+from drumjax.evaluate.memorization import TrainingBars
 from drumjax.music.grid_view import excerpt_of
 from drumjax.music.kits import Kit
 from drumjax.music.notes import Song
@@ -38,8 +38,8 @@ def check_leakage(songs: Sequence[Song], kit: Kit | None) -> Table:
     )
     held_out = [song for song in held_out if song.split]
     if kit and train and held_out:
-        heard = Heard([excerpt_of(song, kit).hits for song in train])
-        memory = heard.compare([excerpt_of(song, kit).hits for song in held_out])
+        known = TrainingBars([excerpt_of(song, kit).hits for song in train])
+        memory = known.compare([excerpt_of(song, kit).hits for song in held_out])
         rows += [
             ["held-out bars that are in training too", f"{100 * memory.copied:.1f}%"],
             ["longest held-out stretch that is in training too", f"{memory.longest:.1f} bars"],

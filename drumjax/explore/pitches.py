@@ -6,8 +6,7 @@ import numpy as np
 
 from drumjax.music.kits import KITS, Kit
 from drumjax.music.notes import Song
-from drumjax.music.pitch_names import percussion_name
-from drumjax.music.text import pitch_name
+from drumjax.music.pitch_names import percussion_name, pitch_name
 from drumjax.report.tables import Table
 
 UNMAPPED = "NO DRUM"

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from drumjax.config.controls import CONTROLS
 from drumjax.jobs.manifest import MANIFEST
 from drumjax.midi.reader import read_midi
-from drumjax.music.kits import DrumMap, Kit
+from drumjax.music.drum_maps import DrumMap
+from drumjax.music.kits import Kit
 from drumjax.music.notes import Song
 from drumjax.report.page import Page, Piece
 from drumjax.system.files import write_atomically
@@ -38,34 +40,19 @@ def write_gallery(out_dir: Path, kit: Kit | None, title: str, out_map: DrumMap |
 
 
 def describe(row: dict[str, Any]) -> str:
-    """How a sample was made, in a line."""
-    context, parts = row["context"], []
-    if context["style"]:
-        parts.append(context["style"])
-    parts += [f"{context['bpm']:g} bpm", context["time_signature"]]
-    parts.append(f"{context['num_notes']} notes" if context["num_notes"] else f"{context['bars']} bars")
-    if "task" in row:
-        parts.insert(0, row["task"])
-    if context["fill_every"]:
-        parts.append(f"a fill every {context['fill_every']} bars")
-    parts += [f"{name} {context[name]:g}" for name in ("density", "dynamics") if context[name]]
-    if context["lean"] is not None:
-        parts.append(f"lean {context['lean']:g} ms")
-    heat = sorted(set(row["temperature"].values()))
-    if heat != [1.0]:
-        parts.append("temperature " + " ".join(f"{name}={value:g}" for name, value in row["temperature"].items()))
-    parts += [
-        f"{name} {row[name]:g}"
-        for name, neutral in (("spread", 1), ("top_k", 0), ("top_p", 1), ("guidance", 1), ("no_repeat", 0))
-        if row[name] != neutral
-    ]
-    parts.append(f"seed {row['seed']}, number {row['index']}")
-    return " · ".join(parts)
+    """How a sample was made, in a line: the captions of all controls that ask for something."""
+    values = {**row["context"], **row}
+    left_out = "bars" if values["num_notes"] else "num_notes"
+    parts = [row["edit"]] if "edit" in row else []
+    for name, control in CONTROLS.items():
+        if name in values and name != left_out and values[name] != control.neutral:
+            parts.append(control.caption(values[name]))
+    return " · ".join(filter(None, [*parts, f"seed {row['seed']}, number {row['index']}"]))
 
 
 def _num_bars(song: Song, row: dict[str, Any]) -> int:
     """As long as was asked for; music that was given may be longer or, without its prompt, shorter."""
-    is_free = "task" in row or row["context"]["num_notes"]
+    is_free = "edit" in row or row["context"]["num_notes"]
     return max(1, song.num_bars if is_free else row["context"]["bars"])
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from drumjax.sampling.request import RequestError
+from drumjax.sampling.piece import RequestError
 from drumjax.system.files import write_atomically
 
 MANIFEST = "manifest.jsonl"

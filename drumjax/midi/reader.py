@@ -16,10 +16,15 @@ from drumjax.midi.pedal import sustain_notes
 from drumjax.midi.sanitizer import SUSTAIN, DamageError, load_bytes, wash_bytes
 from drumjax.midi.writer import MAX_TEMPO_BPM, MIN_TEMPO_BPM, encode_song, keep_loudest
 from drumjax.music.notes import Song, make_notes
+from drumjax.system.errors import UserError
 from drumjax.system.files import write_atomically
 
+# Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
+# are kept, and known by this number.
+READER_VERSION = 1
 
-class MidiError(ValueError):
+
+class MidiError(UserError):
     """A MIDI file that cannot be used: `path`, a short countable `reason` without the path, and a free `detail`."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str, detail: str = ""):

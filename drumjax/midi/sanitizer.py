@@ -10,6 +10,8 @@ import stat
 import struct
 from collections.abc import Iterator
 
+from drumjax.music.metre import is_metre
+
 MAX_FILE_BYTES = 4_000_000  # the largest Groove file has 155,615
 MAX_NOTES = 100_000  # the largest Groove file has 11,513
 MAX_BEATS = 20_000  # almost three hours at 120 bpm; float32 onsets are still exact to half a tick
@@ -29,11 +31,6 @@ class DamageError(Exception):
 def _require(condition: object, reason: str, detail: str = "") -> None:
     if not condition:
         raise DamageError(reason, detail)
-
-
-def is_time_signature(numerator: int, denominator: int) -> bool:
-    """True for the time signatures that are read and written: 1..64 over a power of two up to 64."""
-    return 1 <= numerator <= 64 and denominator in (1, 2, 4, 8, 16, 32, 64)
 
 
 def load_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -194,7 +191,7 @@ def _clean_change(kind: int, data: bytes) -> bytes:
     _require(kind != _TEMPO or any(data[:3]), "tempo out of range", "no time for a beat")
     if kind == _TEMPO:
         return bytes((0xFF, kind, 3, *data[:3]))
-    _require(is_time_signature(data[0], 2 ** data[1]), "bad time signature", f"{data[0]}/2^{data[1]}")
+    _require(is_metre(data[0], 2 ** data[1]), "bad time signature", f"{data[0]}/2^{data[1]}")
     return bytes((0xFF, kind, 4, *data[:2], 24, 8))
 
 

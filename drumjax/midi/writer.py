@@ -8,7 +8,8 @@ import struct
 
 import numpy as np
 
-from drumjax.midi.sanitizer import MAX_BEATS, is_time_signature
+from drumjax.midi.sanitizer import MAX_BEATS
+from drumjax.music.metre import is_metre
 from drumjax.music.notes import Song
 
 TICKS_PER_BEAT = 480  # of the files we write; also that of the Groove MIDI Dataset
@@ -29,7 +30,7 @@ def encode_song(song: Song) -> bytes:
         raise ValueError(f"tempo of {song.tempo_bpm} bpm is not in {MIN_TEMPO_BPM:g}..{MAX_TEMPO_BPM:g}")
     if not 0 <= song.program <= 127:
         raise ValueError(f"program {song.program} is not in 0..127")
-    if not is_time_signature(*song.time_signature):
+    if not is_metre(*song.time_signature):
         raise ValueError(f"bad time signature {song.time_signature}")
 
     scaled = (

@@ -1,57 +1,80 @@
-"""What a model is told of the music: measured from a window, and hidden from it now and then."""
+"""Conditioning: what a model knows of the music (config.conditions), measured from a window, and hidden from examples
+now and then, so that the model can also play, and be evaluated, without it."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from drumjax.codecs.base import ABSENT, Field, per_variable
+from drumjax.config.conditions import CONDITIONS
 from drumjax.music.notes import Array, Context, Window
 
-# Parts of the context that say what is played; the metre and the tempo say in what.
-ASKED = ("style", "fill", "density", "dynamics")
+# Conditions that are given with a song, and those that are measured from the window.
+_GIVEN = tuple(name for name, row in CONDITIONS.items() if not row.measured)
+_MEASURED = tuple(name for name, row in CONDITIONS.items() if row.measured)
+# Measured conditions are hidden all together with the odds measured_dropout, and in this share of the other examples
+# each alone, so that one can be asked for without the others.
+_ALONE = 0.25
+
+
+def measure_density(window: Window) -> Array:
+    """Notes per beat."""
+    return _count(window) / jnp.maximum(window.num_beats, 1)
+
+
+def measure_dynamics(window: Window) -> Array:
+    """Mean velocity; 0, unknown, of a window without notes."""
+    loudness = jnp.sum(jnp.where(_inside(window), window.notes.velocity, 0)).astype(jnp.float32)
+    return jnp.where(_count(window) > 0, loudness / jnp.maximum(_count(window), 1), 0)
+
+
+# How each measured condition is measured. It speaks of the whole window, the future included.
+MEASURES: dict[str, Callable[[Window], Array]] = {"density": measure_density, "dynamics": measure_dynamics}
 
 
 def measure(window: Window) -> Window:
-    """The window with its density and dynamics in its context. They speak of all of it, the future included."""
-    notes = window.notes
-    inside = notes.mask & (notes.onset_beat < window.num_beats)
-    count = jnp.sum(inside).astype(jnp.float32)
-    loudness = jnp.sum(jnp.where(inside, notes.velocity, 0)).astype(jnp.float32)
-    density = count / jnp.maximum(window.num_beats, 1)
-    dynamics = jnp.where(count > 0, loudness / jnp.maximum(count, 1), 0)
-    return window._replace(context=window.context._replace(density=density, dynamics=dynamics))
+    """The window with its measured conditions in its context."""
+    found = {CONDITIONS[name].field: MEASURES[name](window) for name in _MEASURED}
+    return window._replace(context=window.context._replace(**found))
 
 
 def hide(key: Array, context: Context, rate: Array, measured_rate: Array) -> Context:
-    """One example's context with parts set to unknown, so that a model can play and be judged without them.
+    """One example's context with parts set to unknown.
 
-    Style, tempo, metre and fill are each hidden with the odds `rate`. What is measured from the music itself is not to
-    be had where a performance is judged: density and dynamics are hidden together with the odds measured_rate, and each
-    alone in a quarter of the other examples.
+    rate           odds, 0..1, of each condition that is given with a song
+    measured_rate  odds of all the measured ones together: where a performance is scored they are not to be had
     """
-    keys = dict(
-        zip(
-            ("style", "tempo_bpm", "metre", "fill", "both", "density", "dynamics"),
-            jax.random.split(key, 7),
-            strict=True,
-        )
-    )
-    hidden = {name: jax.random.bernoulli(keys[name], rate) for name in ("style", "tempo_bpm", "metre", "fill")}
-    both = jax.random.bernoulli(keys["both"], measured_rate)
-    hidden |= {name: both | jax.random.bernoulli(keys[name], 0.25) for name in ("density", "dynamics")}
-    parts = {name: getattr(context, name) for name in hidden}
-    return context._replace(**{name: jnp.where(hidden[name], jnp.zeros_like(x), x) for name, x in parts.items()})
+    names = (*_GIVEN, "all measured", *_MEASURED)
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+    hidden = {name: jax.random.bernoulli(keys[name], rate) for name in _GIVEN}
+    together = jax.random.bernoulli(keys["all measured"], measured_rate)
+    hidden |= {name: together | jax.random.bernoulli(keys[name], _ALONE) for name in _MEASURED}
+    parts = {CONDITIONS[name].field: is_hidden for name, is_hidden in hidden.items()}
+    values = {field: getattr(context, field) for field in parts}
+    return context._replace(**{field: jnp.where(parts[field], jnp.zeros_like(x), x) for field, x in values.items()})
 
 
 def hide_history(key: Array, fields: tuple[Field, ...], tokens: Array, rates: Array) -> Array:
-    """One example's tokens [T, F] as later steps hear them: ABSENT in each field with the odds of `rates` [fields].
+    """One example's tokens [T, F] as the inputs of later steps: ABSENT in each field with the odds of `rates` [fields].
 
-    A model that always hears how early or late the drummer has been goes by that alone. Left to itself it goes by its
+    A model that always sees how early or late the drummer has been goes by that alone. Left to itself it goes by its
     own mistakes, and wanders; it never learned what timing the notes ask for.
     """
     hides = jax.random.bernoulli(key, rates)
     return jnp.where(per_variable(fields, hides), ABSENT, tokens)
 
 
-def forget(context: Context) -> Context:
-    """The context without what was asked for: what a model plays left to itself, in the same tempo and metre."""
-    return context._replace(**{name: jnp.zeros_like(getattr(context, name)) for name in ASKED})
+def drop_controls(context: Context) -> Context:
+    """The context without what controls ask for: what a model plays left to itself, in the same tempo and metre."""
+    asked = [row.field for row in CONDITIONS.values() if row.control]
+    return context._replace(**{field: jnp.zeros_like(getattr(context, field)) for field in asked})
+
+
+def _inside(window: Window) -> Array:
+    """[N] bool: the notes that are in the window."""
+    return window.notes.mask & (window.notes.onset_beat < window.num_beats)
+
+
+def _count(window: Window) -> Array:
+    return jnp.sum(_inside(window)).astype(jnp.float32)

@@ -1,6 +1,7 @@
 """The parts of MusicLSTM around its recurrence: inputs, norms, dropout, heads."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -9,17 +10,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, field_slices
-from drumjax.music.notes import METRES, Array, Context
+from drumjax.config.conditions import CONDITIONS
+from drumjax.music.notes import Array, Context
 
-# Of the running statistics. At 0.99 a run of 400 steps still had a part of the variances it began with, and was judged
-# by it: 11% of the notes right, where it had 21% in training.
+# Of the running statistics. At 0.99 a run of 400 steps still had a part of the variances it began with, and was
+# evaluated with it: 11% of the notes right, where it had 21% in training.
 BATCH_NORM_MOMENTUM = 0.9
 # One scale for everything that is added up to the stack's input, so that no part drowns the others at the start (with
 # Flax's defaults the tempo did, and 200 steps ended 0.03 nats worse).
 INPUT_INIT = jax.nn.initializers.normal(0.05)
-
-# By name of a scale: the field of the context, and what is usual.
-SCALES = {"tempo": ("tempo_bpm", 120.0), "density": ("density", 4.0), "dynamics": ("dynamics", 64.0)}
 
 
 def identity(x: Array) -> Array:
@@ -80,7 +79,8 @@ class FieldInput(nnx.Module):
         if self.has_table:
             table = project(self._rows())
             rows = [self._row(tokens[..., slot, 0], slot) for slot in range(tokens.shape[-2])]
-            return sum(table.at[row].get(mode="fill", fill_value=0) for row in rows)
+            parts = [jnp.asarray(table).at[row].get(mode="fill", fill_value=0) for row in rows]
+            return functools.reduce(operator.add, parts)
         present = (tokens != ABSENT)[..., None].astype(jnp.float32)
         values = jnp.asarray(self.field.features)[jnp.maximum(tokens, 0)] * present
         return project(multiply(values.reshape(*tokens.shape[:-2], -1), self.weight[...]))
@@ -107,29 +107,28 @@ class FieldInput(nnx.Module):
 
 
 class ContextInput(nnx.Module):
-    """Embeds the parts of the context that are switched on: [B] -> [B, E]. An unknown part has a row of its own.
+    """Embeds the conditions that are switched on: [B] -> [B, E].
 
-    `scales` are numbers that count in octaves: tempo from 120 bpm (half and double time are equally far), density from
-    4 notes per beat, dynamics from a velocity of 64.
+    A category has a row of a table for each value, that of 0 (unknown) included. A number counts in octaves: tempo from
+    120 bpm (half and double time are equally far), density from 4 notes per beat, dynamics from a velocity of 64.
     """
 
-    def __init__(self, style: int, metre: bool, fill: bool, scales: tuple[str, ...], size: int, rngs: nnx.Rngs):
-        self.rows = {"style": style, "metre": len(METRES) if metre else 0, "fill": 3 if fill else 0}
-        self.scales = scales
-        for name, rows in self.rows.items():
-            if rows:
-                setattr(self, name, nnx.Embed(rows, size, embedding_init=INPUT_INIT, rngs=rngs))
-        for name in scales:
+    def __init__(self, conditions: tuple[str, ...], num_styles: int, size: int, rngs: nnx.Rngs):
+        on = {name: row for name, row in CONDITIONS.items() if name in conditions}
+        self.categories = tuple(name for name, row in on.items() if row.rows)
+        self.numbers = tuple(name for name, row in on.items() if not row.rows)
+        for name in self.categories:
+            rows = num_styles if on[name].rows == "styles" else int(on[name].rows)
+            setattr(self, name, nnx.Embed(rows, size, embedding_init=INPUT_INIT, rngs=rngs))
+        for name in self.numbers:
             setattr(self, name, nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs))
 
     def __call__(self, context: Context) -> Array:
         total = jnp.zeros((context.tempo_bpm.shape[0], 1))
-        for name, rows in self.rows.items():
-            if rows:
-                total = total + getattr(self, name)(getattr(context, name))
-        for name in self.scales:
-            field, usual = SCALES[name]
-            value = getattr(context, field)
+        for name in self.categories:
+            total = total + getattr(self, name)(getattr(context, CONDITIONS[name].field))
+        for name in self.numbers:
+            value, usual = getattr(context, CONDITIONS[name].field), CONDITIONS[name].usual
             known = value > 0
             octaves = jnp.where(known, jnp.log2(jnp.where(known, value, usual) / usual), 0.0)
             total = total + getattr(self, name)(jnp.stack([known.astype(jnp.float32), octaves, octaves**2], axis=-1))
@@ -148,6 +147,8 @@ class Norm(nnx.Module):
 
     def __call__(self, x: Array, axis: str | None) -> Array:
         """axis: in training, the mapped axis whose devices share the batch."""
+        mean: Array
+        var: Array
         if self.kind == "none":
             return x
         if self.kind == "layer":
@@ -179,8 +180,8 @@ class FieldHead(nnx.Module):
     """Logits of field number `index`, given the stack's output and the fields before it in the same step.
 
     The first field's logits are linear in the output: a free column per value, plus one per feature (so that a rare
-    chord is judged by its drums), plus a gate per lookback that raises the value found there. Later fields see the
-    earlier ones through one hidden layer.
+    chord gets the logits of its drums), plus a gate per lookback that raises the value found there. Later fields see
+    the earlier ones through one hidden layer.
     """
 
     def __init__(
@@ -198,7 +199,8 @@ class FieldHead(nnx.Module):
         self.gates = nnx.Linear(width, slots, rngs=rngs) if slots else None
 
     def __call__(self, output: Array, lookback: Array, tokens: Array) -> Array:
-        field, x = self.fields[self.index], output
+        field: Field = self.fields[self.index]
+        x: Array = output
         if self.index:
             x = linear(x, *_weights(self.inner))
             slices = field_slices(self.fields)
@@ -232,7 +234,7 @@ class FieldHead(nnx.Module):
         rows, gates, values = (array.reshape(-1, array.shape[-1]) for array in (logits, gates, values))
         values = jnp.where(values == ABSENT, size, values)
         index = jnp.arange(values.shape[0])[:, None]
-        return rows.at[index, values].add(gates, mode="drop").reshape(logits.shape)
+        return jnp.asarray(rows).at[index, values].add(gates, mode="drop").reshape(logits.shape)
 
 
 def _weights(layer: Any) -> tuple[Array, Array]:

@@ -1,36 +1,20 @@
-"""What a model remembers of the tokens it heard, and how it finds those of some time ago.
+"""What a model remembers of the tokens before, and how it finds those of some time ago.
 
 A step is found by *when* it was, not by how many steps ago: on a grid that is the same, but where a step is a note,
 nobody knows how many notes a bar ago is. Of several steps at one tick (a chord of notes) the first looks back to the
 first that was at that time or after, the second to the one after that, and so on.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
 from drumjax.codecs.base import ABSENT, Place
+from drumjax.models.interface import History
 from drumjax.music.notes import Array
 
 # The tick of what was before the beginning.
 NEVER = -(2**31)
 LAST = 2**31 - 1
-
-
-class History(NamedTuple):
-    """A ring of the last R tokens.
-
-    tokens  [B, R, F] int32, ABSENT before the start
-    tick    [B, R] int32, when each began, NEVER before the start
-    oldest  int32 scalar, where in the ring the oldest of them stands
-    now     [B] int32, when the step after them begins
-    """
-
-    tokens: Array
-    tick: Array
-    oldest: Array
-    now: Array
 
 
 def empty_history(batch: int, size: int, num_variables: int) -> History:
@@ -46,7 +30,7 @@ def empty_history(batch: int, size: int, num_variables: int) -> History:
 def recall(history: History, previous: Array, place: Place) -> tuple[Array, History]:
     """Tokens of the lookback places [B, T, L, F], and the history that the next steps look back to.
 
-    previous [B, T, F] is the token before each step. What was never heard, or is forgotten, is ABSENT.
+    previous [B, T, F] is the token before each step. What was never there, or is forgotten, is ABSENT.
     """
     began = jnp.concatenate([history.now[:, None], place.tick[:, :-1]], axis=1)
     if previous.shape[1] == 1:
@@ -55,15 +39,22 @@ def recall(history: History, previous: Array, place: Place) -> tuple[Array, Hist
 
 
 def _recall_one(history: History, previous: Array, began: Array, place: Place) -> tuple[Array, History]:
-    """In place: to shift the ring at every step of sampling would be to copy it."""
+    """In place: to shift the ring at every step of sampling would be to copy it.
+
+    The ring holds its tokens in no order: with 4 places, after the steps of ticks 0, 1, ..., 5 it holds those of ticks
+    4 5 2 3, and `oldest` is 2. The *age* of a token counts from the oldest: tick 2 has age 0, tick 5 age 3, and a
+    token of age a lies at (oldest + a) % size.
+    """
     size = history.tick.shape[1]
     tokens = jax.lax.dynamic_update_slice(history.tokens, previous, (0, history.oldest, 0))
     tick = jax.lax.dynamic_update_slice(history.tick, began, (0, history.oldest))
     oldest = (history.oldest + 1) % size
     now = place.tick[:, 0]
     when = now[:, None] - place.lookback[:, 0]
-    # The ring is in no order, but to count what was earlier needs none.
+    # The ring is in no order, but to count what was earlier needs none. `rank` is how many tokens began at this very
+    # tick already (notes of a chord): the second note of a chord looks back to the second of the chord it finds.
     rank = size - jnp.sum(tick < now[:, None], axis=1)
+    # As many tokens began before `when` as the one that is looked for has before it.
     age = jnp.sum(tick[:, None] < when[..., None], axis=2) + rank[:, None]
     begin = jnp.min(jnp.where(tick == NEVER, LAST, tick), axis=1)
     known = (age < size) & (when >= _known_from(tick[:, oldest], begin)[:, None])
@@ -72,6 +63,7 @@ def _recall_one(history: History, previous: Array, began: Array, place: Place) -
 
 
 def _recall_many(history: History, previous: Array, began: Array, place: Place) -> tuple[Array, History]:
+    """The same for T steps at once: what is remembered, put in order, and then the tokens of these steps."""
     num_steps, size = previous.shape[1], history.tick.shape[1]
     tokens = jnp.concatenate([jnp.roll(history.tokens, -history.oldest, axis=1), previous], axis=1)
     tick = jnp.concatenate([jnp.roll(history.tick, -history.oldest, axis=1), began], axis=1)

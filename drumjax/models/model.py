@@ -1,62 +1,60 @@
-"""Model: a MusicLSTM as pure functions over plain nested dicts."""
+"""Model: a MusicLSTM as pure functions over Weights, plain nested dicts."""
 
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs.base import Field, Place
+from drumjax.config.model import ModelSettings
+from drumjax.models.interface import Carry, Hidden, Noise, Params, Shape, Weights
 from drumjax.models.layers import FieldHead, FieldInput
 from drumjax.models.lookback import empty_history
-from drumjax.models.network import Carry, Hidden, ModelSettings, MusicLSTM, Noise, Shape
-from drumjax.models.recurrence import initial_state
+from drumjax.models.network import MusicLSTM
+from drumjax.models.recurrence import LAYERS
 from drumjax.music.notes import Array, Context
-
-Params = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Static, so it can be closed over by jit.
-
-    `params` are trained; `stats` are the running statistics of batch norm, {} without it.
-    """
+    """Static: hashable, so that it can be closed over by jit."""
 
     settings: ModelSettings
     fields: tuple[Field, ...]
     shape: Shape
 
-    def init(self, key: Array) -> tuple[Params, Params]:
-        """Fresh (params, stats)."""
+    def init(self, key: jax.Array) -> Weights:
+        """Fresh weights."""
         module = MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(key))
         parts: Any = nnx.split(module, nnx.Param, nnx.BatchStat)
         _, params, stats = parts
-        return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
+        return Weights(nnx.to_pure_dict(params), nnx.to_pure_dict(stats))
 
-    def _module(self, params: Params, stats: Params) -> MusicLSTM:
+    def _module(self, weights: Weights) -> MusicLSTM:
         abstract = nnx.eval_shape(lambda: MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(0)))
         parts: Any = nnx.split(abstract, nnx.Param, nnx.BatchStat)
         graph, *states = parts
-        for state, values in zip(states, (params, stats), strict=True):
+        for state, values in zip(states, weights, strict=True):
             if values:
                 nnx.replace_by_pure_dict(state, values)
         return nnx.merge(graph, *states)
 
-    def fold(self, params: Params) -> tuple["Model", Params]:
-        """A model and parameters that compute the same in fewer operations, for use where they are used many times.
+    def fold(self, weights: Weights) -> tuple["Model", Weights]:
+        """A model and weights that compute the same in fewer operations, for use where they are used many times.
 
         What features add to tables and kernels is added to them once.
         """
-        module = self._module(params, {})
+        params, module = weights.params, self._module(weights)
         has_features = {name for name in params if isinstance(getattr(module, name), FieldInput | FieldHead)}
         folded = {name: getattr(module, name).fold() if name in has_features else params[name] for name in params}
-        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, features=False)), folded
+        plain = dataclasses.replace(self, settings=dataclasses.replace(self.settings, features=False))
+        return plain, weights._replace(params=folded)
 
     def apply(
         self,
-        params: Params,
-        stats: Params,
+        weights: Weights,
         previous: Array,
         place: Place,
         context: Context,
@@ -69,18 +67,19 @@ class Model:
         `axis` names the mapped axis whose devices share a training batch, so that batch norm speaks of all of it.
         Returns what the heads of each step need, the carry after the last step, and the stats, updated if `axis`.
         """
-        module = self._module(params, stats)
+        module = self._module(weights)
         hidden, carry = module(previous, place, context, carry, noise, axis)
         return hidden, carry, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
-    def head(self, params: Params, field: int, hidden: Hidden, tokens: Array) -> Array:
+    def head(self, weights: Weights, field: int, hidden: Hidden, tokens: Array) -> jax.Array:
         """Logits [T, B, count, size] of a field, given the fields before it in the step's own tokens [B, T, F]."""
-        head = getattr(self._module(params, {}), f"head_{self.fields[field].name}")
-        return head(hidden.output, hidden.lookback, jnp.swapaxes(tokens, 0, 1))
+        head = getattr(self._module(weights), f"head_{self.fields[field].name}")
+        return jnp.asarray(head(hidden.output, hidden.lookback, jnp.swapaxes(tokens, 0, 1)))
 
     def initial_carry(self, batch: int) -> Carry:
         """The carry before the first step of a sequence."""
-        layers = tuple(initial_state(batch, self.settings.hidden_size) for _ in range(self.settings.num_layers))
+        s = self.settings
+        layers = tuple(LAYERS[s.cell].initial_state(batch, s.hidden_size) for _ in range(s.num_layers))
         num_variables = sum(field.count for field in self.fields)
-        size = self.shape.memory_steps if self.settings.lookback else 1
+        size = self.shape.memory_steps if s.lookback else 1
         return Carry(layers, empty_history(batch, size, num_variables))

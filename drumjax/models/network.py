@@ -10,92 +10,26 @@ time-major, [T, B, ...], from the embeddings to the logits, as the recurrence wa
 One forward path serves training (T steps, fresh carry) and sampling (T = 1, its own carry).
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place, field_slices
+from drumjax.config.model import ModelSettings
+from drumjax.models.interface import Carry, Hidden, History, Shape
 from drumjax.models.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity, repeat
-from drumjax.models.lookback import History, recall
-from drumjax.models.recurrence import BACKENDS, LSTMLayer, LSTMState, choose_backend
+from drumjax.models.lookback import recall
+from drumjax.models.recurrence import LAYERS, choose_backend
 from drumjax.music.notes import Array, Context
 
-NORMS = ("none", "layer", "batch")
 # The table of beginnings stands for all that is not there to look back to. At a gain of 1 it grows too slowly for the
 # few steps that use it: after 400 steps a snare on 2 in the first bar was given 0.47 (0.58 at 4) where it is 0.67.
 BEGINNING_GAIN = 4.0
 # Bars are counted modulo this: phrases of drum music are 2, 4 or 8 bars long.
 PHRASE_BARS = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelSettings:
-    """Sizes and parts of the model; every part can be left out to see what it is worth."""
-
-    hidden_size: int
-    num_layers: int
-    embed_size: int
-    backend: str  # of the recurrence: auto, scan or cudnn
-    norm: str  # after each layer: none, layer or batch
-    residual: bool  # add a layer's input to its output, from the second layer on
-    skip: bool  # show the heads the input of the stack beside its output
-    position: bool  # place in the bar, and bar in the phrase
-    lookback: bool  # tokens of the same place in earlier bars, as far as the codec looks back
-    copy: bool  # let the first field's head raise the tokens of the lookback directly
-    features: bool  # share between related values (drums of a chord) in inputs and outputs
-    style: bool  # the parts of the context
-    tempo: bool
-    metre: bool
-    fill: bool
-    density: bool
-    dynamics: bool
-
-    def __post_init__(self):
-        if self.norm not in NORMS:
-            raise ValueError(f"model.norm is {self.norm!r}; there are: {', '.join(NORMS)}")
-        if self.backend not in BACKENDS:
-            raise ValueError(f"model.backend is {self.backend!r}; there are: {', '.join(BACKENDS)}")
-        for name in ("hidden_size", "num_layers", "embed_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"model.{name} is {getattr(self, name)}; it must be at least 1")
-
-
-class Carry(NamedTuple):
-    """All that the model remembers of a sequence.
-
-    layers   one LSTMState [B, H] per layer
-    history  the last codec.memory_steps tokens
-    """
-
-    layers: tuple[LSTMState, ...]
-    history: History
-
-
-class Hidden(NamedTuple):
-    """What the heads see of a step: the stack's output [T, B, D] and the lookback's tokens [T, B, L, F]."""
-
-    output: Array
-    lookback: Array
-
-
-class Noise(NamedTuple):
-    """Dropout of a training pass: a key per example [B], and the rate, a traced scalar."""
-
-    keys: Array
-    rate: Array
-
-
-class Shape(NamedTuple):
-    """What the model must know of its data: places of a codec, and the size of the style vocabulary."""
-
-    num_positions: int
-    num_lookbacks: int
-    memory_steps: int
-    num_styles: int
 
 
 class MusicLSTM(nnx.Module):
@@ -113,15 +47,13 @@ class MusicLSTM(nnx.Module):
         if s.position:
             self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
             self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
-        num_styles = shape.num_styles if s.style else 0
         if s.position and self.num_lookbacks:
-            places = max(1, num_styles), shape.num_positions, size
+            places = shape.num_styles if "style" in s.conditions else 1, shape.num_positions, size
             self.beginning = nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32))
-        scales = tuple(name for name in ("tempo", "density", "dynamics") if getattr(s, name))
-        self.context = ContextInput(num_styles, s.metre, s.fill, scales, size, rngs)
+        self.context = ContextInput(s.conditions, shape.num_styles, size, rngs)
         width = size
         for i in range(s.num_layers):
-            setattr(self, f"lstm_{i}", LSTMLayer(width, s.hidden_size, s.backend, rngs))
+            setattr(self, f"lstm_{i}", LAYERS[s.cell](width, s.hidden_size, s.backend, rngs))
             setattr(self, f"norm_{i}", Norm(s.norm, s.hidden_size))
             width = s.hidden_size
         width += size if s.skip else 0
@@ -153,7 +85,7 @@ class MusicLSTM(nnx.Module):
         x = dropout(x, next(keys), noise.rate) if noise else x
         return Hidden(x, lookback), Carry(tuple(states), history)
 
-    def _layer(self, i: int) -> LSTMLayer:
+    def _layer(self, i: int) -> Any:
         return getattr(self, f"lstm_{i}")
 
     def _can_fold(self, steps: int) -> bool:
@@ -186,7 +118,7 @@ class MusicLSTM(nnx.Module):
             x = x + project(self.phrase.embedding[...])[place.bar % PHRASE_BARS]
             if self.num_lookbacks:  # in the first bar there are only place and style to go by
                 is_first = lookback[:, :, :1, 0] == ABSENT
-                style = context.style if self.settings.style else jnp.zeros_like(context.style)
+                style = context.style if "style" in self.settings.conditions else jnp.zeros_like(context.style)
                 x = x + BEGINNING_GAIN * jnp.where(is_first, self.beginning[...][style[None], place.position], 0.0)
         return x
 

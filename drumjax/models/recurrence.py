@@ -9,29 +9,13 @@ Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; gates ar
 Axes are [T, B, H]: time outermost, so that each step of the scan reads one contiguous slab.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.experimental import rnn
 
+from drumjax.models.interface import LSTMState
 from drumjax.music.notes import Array
-
-# scan: the recurrence below, on any platform; cudnn: NVIDIA's; auto: cudnn where it is, else scan.
-BACKENDS = ("auto", "scan", "cudnn")
-
-
-class LSTMState(NamedTuple):
-    """What a layer carries from step to step: hidden and cell, each [B, H] float32."""
-
-    hidden: Array
-    cell: Array
-
-
-def initial_state(batch: int, hidden: int) -> LSTMState:
-    """Zeros [B, H]."""
-    return LSTMState(jnp.zeros((batch, hidden)), jnp.zeros((batch, hidden)))
 
 
 def lstm_layer(
@@ -89,15 +73,18 @@ def _backward(saved, cotangents):
     w_h_t = w_h.T  # transposed once: inside the scan it would be copied at every step
 
     def step(carry, now):
+        # From the last step to the first. `carry` is what the later steps want of this one's hidden and cell; the
+        # slopes of the gates are those before their sigmoid (s' = s (1 - s)) or tanh (t' = 1 - t^2).
         d_hidden, previous_cell, tanh_cell, i, f, g, o = now
         d_hidden = d_hidden + carry.hidden
+        # The cell counts through h = o tanh(c), and goes on to the next step's cell.
         d_cell = carry.cell + d_hidden * o * (1 - tanh_cell * tanh_cell)
         d_gate = jnp.concatenate(
             [
-                d_cell * g * i * (1 - i),
-                d_cell * previous_cell * f * (1 - f),
-                d_cell * i * (1 - g * g),
-                d_hidden * tanh_cell * o * (1 - o),
+                d_cell * g * i * (1 - i),  # c = f c' + i g, by i
+                d_cell * previous_cell * f * (1 - f),  # by f
+                d_cell * i * (1 - g * g),  # by g
+                d_hidden * tanh_cell * o * (1 - o),  # h = o tanh(c), by o
             ],
             axis=-1,
         )
@@ -105,6 +92,7 @@ def _backward(saved, cotangents):
 
     d_state, d_gates = jax.lax.scan(step, d_last, (d_hiddens, previous_cells, *gates), reverse=True)
     size, width = w_h.shape
+    # The gradient of w_h is the sum over steps of h'^T d_gate: one product [H, T B] @ [T B, 4H].
     previous_hiddens = jnp.concatenate([state.hidden[None], hiddens[:-1]])
     d_w_h = previous_hiddens.reshape(-1, size).T @ d_gates.reshape(-1, width)
     return d_gates, d_w_h, jnp.sum(d_gates, (0, 1)), d_state
@@ -149,6 +137,11 @@ class LSTMLayer(nnx.Module):
         self.w_h = nnx.Param(jnp.concatenate(gates, axis=1))
         self.bias = nnx.Param(jnp.zeros(4 * hidden).at[hidden : 2 * hidden].set(1.0))
 
+    @staticmethod
+    def initial_state(batch: int, hidden: int) -> LSTMState:
+        """Zeros [B, H], from which a sequence begins."""
+        return LSTMState(jnp.zeros((batch, hidden)), jnp.zeros((batch, hidden)))
+
     def __call__(self, x: Array, state: LSTMState) -> tuple[Array, LSTMState]:
         """x [T, B, D] -> outputs [T, B, H] and the last state."""
         backend = choose_backend(self.backend, x.shape[0])
@@ -161,3 +154,8 @@ class LSTMLayer(nnx.Module):
     def recur(self, projected: Array, state: LSTMState) -> tuple[Array, LSTMState]:
         """The layer over inputs [T, B, 4H] that `project` has mapped."""
         return recur(projected, self.w_h[...], self.bias[...], state)
+
+
+# The layers there are, by config.model.cell. Each has initial_state(batch, hidden), and is called with inputs
+# [T, B, D] and the state before them; `project` and `recur` are the two halves of that call.
+LAYERS = {"lstm": LSTMLayer}

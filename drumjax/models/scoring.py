@@ -6,17 +6,22 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.codecs.base import ABSENT, Codec, Place, field_slices
-from drumjax.models.model import Model, Params
-from drumjax.models.network import Carry, Noise
+from drumjax.models.interface import Carry, Noise, Params, Weights
+from drumjax.models.model import Model
 from drumjax.music.notes import Array, Context
 
 
 class Example(NamedTuple):
-    """Sequences to learn from: tokens [B, T, F], what later steps hear of them [B, T, F], and the place [B, T, ...] and
-    context [B] of their steps."""
+    """Sequences to learn from.
+
+    tokens   [B, T, F] int32, what is predicted
+    inputs   [B, T, F] int32, what later steps see of them: the same, but for what is hidden from the example
+    place    [B, T, ...] of the steps
+    context  [B]
+    """
 
     tokens: Array
-    heard: Array
+    inputs: Array
     place: Place
     context: Context
 
@@ -26,32 +31,31 @@ class Score(NamedTuple):
 
     nll: Array  # nats
     correct: Array  # variables whose most likely value is the true one
-    count: Array
+    count: Array  # type: ignore[assignment]  # a tuple would have a method of that name
     events: Array  # variables whose value is not a rest
     events_correct: Array
 
 
 def score_tokens(
     model: Model,
-    params: Params,
-    stats: Params,
+    weights: Weights,
     example: Example,
     carry: Carry,
     noise: Noise | None = None,
     axis: str | None = None,
     first: Array | None = None,
 ) -> tuple[tuple[Score, ...], Carry, Params]:
-    """Scores of every field, each summed over steps and variables: [B].
+    """Scores of every field, each summed over steps and variables: [B]; the carry after the last step; new stats.
 
     first [B, F] is the token before the first step; without it the sequences start here.
     """
     if first is None:
-        first = jnp.full_like(example.heard[:, 0], ABSENT)
-    previous = jnp.concatenate([first[:, None], example.heard[:, :-1]], axis=1)
-    hidden, carry, stats = model.apply(params, stats, previous, example.place, example.context, carry, noise, axis)
+        first = jnp.full_like(example.inputs[:, 0], ABSENT)
+    previous = jnp.concatenate([first[:, None], example.inputs[:, :-1]], axis=1)
+    hidden, carry, stats = model.apply(weights, previous, example.place, example.context, carry, noise, axis)
     scores = []
     for i, where in enumerate(field_slices(model.fields)):
-        logits = model.head(params, i, hidden, example.tokens)
+        logits = model.head(weights, i, hidden, example.tokens)
         scores.append(_score(logits, jnp.swapaxes(example.tokens[..., where], 0, 1), model.fields[i].rest))
     return tuple(scores), carry, stats
 

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from drumjax.codecs.base import ABSENT, Codec, clock
-from drumjax.data.corpus import pack, window_at
-from drumjax.models.model import Model, Params
+from drumjax.data.corpus import Corpus, pack, window_at
+from drumjax.models.interface import Weights
+from drumjax.models.model import Model
 from drumjax.models.scoring import Example, Score, place_of, score_tokens
-from drumjax.music.notes import Context, Song
+from drumjax.music.metre import write_metre
+from drumjax.music.notes import Array, Context, Song
 
 # Songs are scored a chunk at a time, a batch of songs of similar length side by side; these fix the compiled shape.
 CHUNK_STEPS = 128
@@ -33,17 +35,9 @@ class SongBatch(NamedTuple):
     context: Context
 
 
-def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> list[SongBatch]:
-    """Encodes every song from its first bar to the end of its last one.
-
-    Raises ValueError for a song whose bars the codec does not accept.
-    """
-    for song in songs:
-        if not codec.accepts(song.beats_per_bar):
-            raise ValueError(
-                f"{song.name}: bars of {'{}/{}'.format(*song.time_signature)} do not fit the codec's steps"
-            )
-    corpus = pack(songs, styles)
+@functools.lru_cache(maxsize=8)  # so that the next songs of a run do not compile again
+def _make_encoder(codec: Codec) -> Callable[[Corpus, np.ndarray, int, int], Array]:
+    """A compiled function (corpus, songs [B], num_beats, num_notes) -> tokens [B, T, F]."""
 
     @functools.partial(jax.jit, static_argnums=(2, 3))
     def encode(corpus, songs, num_beats, num_notes):
@@ -51,6 +45,18 @@ def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> 
         windows = jax.vmap(lambda song: window_at(corpus, song, jnp.int32(0), num_beats, num_notes))(songs)
         return jax.vmap(lambda window: codec.encode(window, num_steps))(windows)
 
+    return encode
+
+
+def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> list[SongBatch]:
+    """Encodes every song from its first bar to the end of its last one.
+
+    Raises ValueError for a song whose bars the codec does not accept.
+    """
+    for song in songs:
+        if not codec.accepts(song.beats_per_bar):
+            raise ValueError(f"{song.name}: bars of {write_metre(song.time_signature)} do not fit the codec's steps")
+    corpus, encode = pack(songs, styles), _make_encoder(codec)
     device_corpus = jax.device_put(corpus)
     # Lengths are rounded up to powers of two, and the notes to the most of any song of that length: few shapes compile.
     length = 1 << np.maximum(5, np.ceil(np.log2(np.maximum(corpus.end_beat, 1)))).astype(int)
@@ -71,31 +77,35 @@ def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> 
     return batches
 
 
-SongScorer = Callable[[Params, Params, list[SongBatch]], tuple[Score, ...]]
+SongScorer = Callable[[Weights, list[SongBatch]], tuple[Score, ...]]
 
 
+@functools.lru_cache(maxsize=8)
 def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
-    """A function (params, stats, batches) -> per field a Score of numpy arrays [S], one entry per song."""
+    """A function (weights, batches) -> per field a Score of numpy arrays [S], one entry per song.
 
-    @functools.partial(jax.jit, donate_argnums=(5,))
-    def score_chunk(params, stats, tokens, first, start, carry, context):
+    Asked for again it is the same function, which does not compile again.
+    """
+
+    @functools.partial(jax.jit, donate_argnums=(4,))
+    def score_chunk(weights, tokens, first, start, carry, context):
         tick = clock(codec, tokens, start)
         example = Example(tokens, tokens, place_of(codec, context, tick[:, :-1]), context)
-        scores, carry, _ = score_tokens(model, params, stats, example, carry, first=first)
+        scores, carry, _ = score_tokens(model, weights, example, carry, first=first)
         return scores, carry, tick[:, -1]
 
-    def score(params: Params, stats: Params, batches: list[SongBatch]) -> tuple[Score, ...]:
+    def score(weights: Weights, batches: list[SongBatch]) -> tuple[Score, ...]:
         num_songs = sum(len(batch.songs) for batch in batches)
         totals = tuple(Score(*np.zeros((len(Score._fields), num_songs))) for _ in model.fields)
         for batch in batches:
-            # Where the parameters are, as all later ones will be: otherwise the first chunk compiles by itself.
-            where = getattr(jax.tree.leaves(params)[0], "sharding", None)
+            # Where the weights are, as all later ones will be: otherwise the first chunk compiles by itself.
+            where = getattr(jax.tree.leaves(weights)[0], "sharding", None)
             begin_at = model.initial_carry(len(batch.tokens)), np.zeros(len(batch.tokens), np.int32)
             carry, tick = jax.device_put(begin_at, where)
             first = np.full_like(batch.tokens[:, 0], ABSENT)
             for begin in range(0, batch.tokens.shape[1], CHUNK_STEPS):
                 tokens = batch.tokens[:, begin : begin + CHUNK_STEPS]
-                scores, carry, tick = score_chunk(params, stats, tokens, first, tick, carry, batch.context)
+                scores, carry, tick = score_chunk(weights, tokens, first, tick, carry, batch.context)
                 first = tokens[:, -1]
                 for total, now in zip(totals, scores, strict=True):
                     for sums, values in zip(total, now, strict=True):

@@ -1,15 +1,14 @@
-"""Drum maps: which MIDI pitches are which drum, and which pitch to write for each drum.
+"""Kits: which MIDI pitches are which drum, and which pitch is written for each drum.
 
 Reading and writing are separate, because players' electronic kits send pitches that General MIDI does not define
 (22, 26 and 58 on a Roland TD-11) while what we write must sound right on any synthesizer.
 """
 
 import dataclasses
-import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from drumjax.system.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +43,14 @@ class Kit:
         return np.asarray(self.write, np.int32)
 
 
-_NINE = ("kick", "snare", "closed hi-hat", "open hi-hat", "low tom", "mid tom", "high tom", "crash", "ride")
+NINE_DRUMS = ("kick", "snare", "closed hi-hat", "open hi-hat", "low tom", "mid tom", "high tom", "crash", "ride")
 _NINE_SYMBOLS = ("BD", "SD", "HH", "OH", "LT", "MT", "HT", "CC", "RC")
 _NINE_WRITE = (36, 38, 42, 46, 43, 47, 50, 49, 51)
 
 # Gillick et al., "Learning to Groove with Inverse Sequence Transformations", ICML 2019, Table 5 (Roland TD-11).
 ROLAND_TD11 = Kit(
     name="roland_td11",
-    names=_NINE,
+    names=NINE_DRUMS,
     symbols=_NINE_SYMBOLS,
     pitches=(
         (36,),
@@ -71,7 +70,7 @@ ROLAND_TD11 = Kit(
 # drum whose role it takes. 48 is a mid tom and 45 a low tom here, unlike on the TD-11.
 GENERAL_MIDI = Kit(
     name="general_midi",
-    names=_NINE,
+    names=NINE_DRUMS,
     symbols=_NINE_SYMBOLS,
     pitches=(
         (36, 35),
@@ -98,77 +97,29 @@ ONE_DRUM = Kit(
 
 KITS = {kit.name: kit for kit in (ROLAND_TD11, GENERAL_MIDI, ONE_DRUM)}
 
-# What the nine drums are called by instruments that do not go by General MIDI: for writing only. The TD-11's factory
-# pitches for its pads, and the default key map of Addictive Drums 2 (hi-hat: closed 1 tip and open A; ride 1 tip).
-OUT_MAPS = {
-    "general_midi": dict(zip(_NINE, GENERAL_MIDI.write, strict=True)),
-    "roland_td11": dict(zip(_NINE, (36, 38, 42, 46, 43, 45, 48, 49, 51), strict=True)),
-    "addictive_drums_2": dict(zip(_NINE, (36, 38, 49, 54, 65, 69, 71, 77, 60), strict=True)),
-}
 
-
-class KitError(ValueError):
-    """A drum map that cannot be used; the message says which, and what it must be."""
+class KitError(UserError):
+    """A kit or drum that does not exist, or a drum map that cannot be used; the message says which there are."""
 
 
 def get_kit(name: str) -> Kit:
-    """The kit of that name. Raises ValueError naming the ones there are."""
+    """The kit of that name. Raises KitError naming the ones there are."""
     if name not in KITS:
-        raise ValueError(f"unknown kit {name!r}; there are: {', '.join(sorted(KITS))}")
+        raise KitError(f"unknown kit {name!r}; there are: {', '.join(sorted(KITS))}")
     return KITS[name]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class DrumMap:
-    """How another instrument names the drums of a kit.
-
-    read   [128] int32, the drum of each pitch, -1 for none
-    write  the pitch of each drum, by name; some may be missing
+def find_drum(kit: Kit, name: str) -> int:
+    """The class of a drum by its name in the kit ("closed hi-hat"), its tab symbol ("HH") or a part of its name that no
+    other drum has ("ride"); "hihat" is the closed one. Raises KitError naming all there are.
     """
-
-    read: np.ndarray
-    write: dict[str, int]
-
-
-def read_map(name: str, drums: tuple[str, ...]) -> DrumMap:
-    """A drum map in terms of `drums`.
-
-    `name` is one of KITS or OUT_MAPS, or a JSON file:
-
-        {"read": {"36": "kick", "38": "snare", "40": "snare"}, "write": {"kick": 36, "snare": 38}}
-
-    either part of which may be missing. Raises KitError.
-    """
-    if not name.endswith(".json"):
-        if name not in {**KITS, **OUT_MAPS}:
-            raise KitError(
-                f"no drum map {name!r}; there are {', '.join(sorted({**KITS, **OUT_MAPS}))}, or a .json file"
-            )
-        kit = KITS.get(name, ROLAND_TD11)
-        read = {pitch: drum for drum, pitches in zip(kit.names, kit.pitches, strict=True) for pitch in pitches}
-        return DrumMap(_table(name, read, drums), OUT_MAPS.get(name, dict(zip(kit.names, kit.write, strict=True))))
-    try:
-        content: Any = json.loads(Path(name).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise KitError(f"cannot read the drum map {name}: {getattr(error, 'strerror', None) or error}") from error
-    if not isinstance(content, dict) or not content or not set(content) <= {"read", "write"}:
-        raise KitError(f'{name}: a drum map is {{"read": {{"36": "kick"}}, "write": {{"kick": 36}}}}')
-    read, write = content.get("read", {}), content.get("write", {})
-    pitches = [*read, *write.values()] if isinstance(read, dict) and isinstance(write, dict) else [None]
-    for pitch in pitches:
-        if not str(pitch).isdecimal() or not 0 <= int(str(pitch)) <= 127:
-            raise KitError(f"{name}: {pitch!r} is not a MIDI pitch, 0..127")
-    for drum in [*read.values(), *write]:
-        if drum not in drums:
-            raise KitError(f"{name}: no drum is called {drum!r}; there are: {', '.join(drums)}")
-    table = _table(name, {int(pitch): drum for pitch, drum in read.items()}, drums)
-    return DrumMap(table, {drum: int(pitch) for drum, pitch in write.items()})
-
-
-def _table(name: str, read: dict[int, str], drums: tuple[str, ...]) -> np.ndarray:
-    table = np.full(128, -1, np.int32)
-    for pitch, drum in read.items():
-        if drum not in drums:
-            raise KitError(f"drum map {name!r} has a drum {drum!r}, which this model does not play")
-        table[pitch] = drums.index(drum)
-    return table
+    wanted = name.strip().lower().replace("-", "").replace("_", " ")
+    names = [known.replace("-", "") for known in kit.names]
+    exact = [k for k, known in enumerate(names) if wanted in (known, kit.symbols[k].lower())]
+    found = exact or [k for k, known in enumerate(names) if wanted in known]
+    if len(found) > 1 and wanted == "hihat":
+        found = [k for k in found if "closed" in names[k]]
+    if len(found) != 1:
+        known = ", ".join(f"{n} ({symbol})" for n, symbol in zip(kit.names, kit.symbols, strict=True))
+        raise KitError(f"{'no' if not found else 'more than one'} drum is called {name!r}; there are: {known}")
+    return found[0]

@@ -11,15 +11,19 @@ In every context `0` means "unknown", so a model can be trained with parts of th
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-# jax.Array or numpy.ndarray: the same tuples travel on the host and on the device.
-Array = Any
+from drumjax.music.metre import beats_per_bar, metre_id
 
-# Metres a context can name; the index is the id. 0 is unknown (or a metre not in this list).
-METRES = ((0, 0), (4, 4), (3, 4), (6, 8), (5, 4), (7, 8), (5, 8), (2, 4), (12, 8), (9, 8), (7, 4), (6, 4), (2, 2))
+if TYPE_CHECKING:  # not imported when running: who only reads MIDI files does not wait for JAX
+    import jax
+
+    # The same tuples travel on the host and on the device.
+    Array = jax.Array | np.ndarray
+else:
+    Array = np.ndarray
 
 FILL_UNKNOWN, FILL_NO, FILL_YES = 0, 1, 2
 
@@ -47,11 +51,11 @@ class Notes(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a window is played in; scalars, or [B] when batched.
+    """What a window is played in; scalars, or [B] when batched. By default nothing is known, in bars of 4/4.
 
     tempo_bpm       float32, quarter notes per minute; 0 is unknown
     beats_per_bar   float32, quarter notes per bar; always known, since positions need it
-    metre           int32, index into METRES; 0 is unknown
+    metre           int32, index into metre.METRES; 0 is unknown
     style           int32, index into the run's style vocabulary; 0 is unknown
     fill            int32, FILL_UNKNOWN, FILL_NO or FILL_YES
     start_beat      float32, where the window starts in its song, in beats from bar 0
@@ -59,14 +63,14 @@ class Context(NamedTuple):
     dynamics        float32, mean MIDI velocity, 1..127; 0 is unknown
     """
 
-    tempo_bpm: Array
-    beats_per_bar: Array
-    metre: Array
-    style: Array
-    fill: Array
-    start_beat: Array
-    density: Array = np.float32(0)
-    dynamics: Array = np.float32(0)
+    tempo_bpm: Array = np.asarray(0, np.float32)
+    beats_per_bar: Array = np.asarray(4, np.float32)
+    metre: Array = np.asarray(0, np.int32)
+    style: Array = np.asarray(0, np.int32)
+    fill: Array = np.asarray(0, np.int32)
+    start_beat: Array = np.asarray(0, np.float32)
+    density: Array = np.asarray(0, np.float32)
+    dynamics: Array = np.asarray(0, np.float32)
 
 
 class Window(NamedTuple):
@@ -122,8 +126,7 @@ class Song:
 
     @property
     def beats_per_bar(self) -> float:
-        numerator, denominator = self.time_signature
-        return 4.0 * numerator / denominator
+        return beats_per_bar(self.time_signature)
 
     @property
     def num_bars(self) -> int:
@@ -135,5 +138,5 @@ class Song:
 
     @property
     def metre(self) -> int:
-        """Index of the time signature in METRES, 0 if it is not there."""
-        return METRES.index(self.time_signature) if self.time_signature in METRES else 0
+        """Index of the time signature in metre.METRES, 0 if it is not there."""
+        return metre_id(self.time_signature)

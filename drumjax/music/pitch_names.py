@@ -1,5 +1,6 @@
-"""What MIDI pitches are called: General MIDI level 1 percussion, and what a Roland TD-11 adds to it."""
+"""What MIDI pitches are called: notes, General MIDI level 1 percussion, and what a Roland TD-11 adds to it."""
 
+_NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FIRST = 35
 _GENERAL_MIDI = (
     "acoustic bass drum", "bass drum 1", "side stick", "acoustic snare", "hand clap", "electric snare",
@@ -23,3 +24,8 @@ def percussion_name(pitch: int) -> str:
     if pitch in _ROLAND:
         names.append(f"TD-11: {_ROLAND[pitch]}")
     return " / ".join(names)
+
+
+def pitch_name(pitch: int) -> str:
+    """Such as C4, which is MIDI 60."""
+    return f"{_NOTES[pitch % 12]}{pitch // 12 - 1}"

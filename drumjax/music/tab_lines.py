@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from drumjax.music.notes import FILL_NO, FILL_YES
+from drumjax.system.errors import UserError
 
 _SWING = (r"0?\.[5-8]\d*", float, "where the off-beat falls, 0.5 (straight) to 0.89; 0.667 is a triplet")
 _HEADERS: dict[str, tuple[str, Callable[[str], Any], str]] = {  # what a value looks like, what it means, what to say
@@ -18,7 +19,7 @@ _HEADERS: dict[str, tuple[str, Callable[[str], Any], str]] = {  # what a value l
 }
 
 
-class TabError(ValueError):
+class TabError(UserError):
     """A tab that cannot be read: where (name and line) and what to do about it."""
 
 

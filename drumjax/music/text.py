@@ -6,15 +6,10 @@ import numpy as np
 
 from drumjax.music.kits import Kit
 from drumjax.music.notes import Song
+from drumjax.music.pitch_names import pitch_name
 from drumjax.music.tab import write_tab
 
 STEPS_PER_BEAT = 4
-_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-
-def pitch_name(pitch: int) -> str:
-    """Such as C4, which is MIDI 60."""
-    return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def write_roll(song: Song, beats_per_line: int = 16) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from drumjax.music.kits import Kit
 from drumjax.music.notes import Song
-from drumjax.music.text import pitch_name
+from drumjax.music.pitch_names import pitch_name
 
 # Pixels per inch of pictures on pages, and inches per bar; long performances are drawn wide, and scrolled.
 DPI = 96
@@ -60,7 +60,7 @@ def _rows(song: Song, kit: Kit | None) -> tuple[list[str], np.ndarray]:
         return list(kit.symbols), kit.class_table()[song.notes.pitch]
     low, high = (int(song.notes.pitch.min()), int(song.notes.pitch.max())) if len(song.notes.pitch) else (60, 72)
     labels = [pitch_name(pitch) if pitch % 12 == 0 else "" for pitch in range(low, high + 1)]  # Cs are named
-    return labels, song.notes.pitch - low
+    return labels, np.asarray(song.notes.pitch) - low
 
 
 def _draw_grid(ax: Any, song: Song, num_bars: int, labels: list[str], *, is_kit: bool) -> None:

@@ -166,6 +166,7 @@ class Checkpoints:
         restored = self._checkpointer.restore(self._folder.path(step), args=ocp.args.Composite(**args)) if items else {}
         arrays = {item: flatten(restored[item]) for item in items}
         for item in items:
+            # content["leaves"]["params"]["bias"] is ["float32[128]", 2873460123], say: what it was, and its sum.
             for name, (kind, saved_crc) in content["leaves"][item].items():
                 if crc(arrays[item][name]) != saved_crc:
                     raise ValueError(f"{item}/{name} does not match its checksum")

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import jax
 
+from drumjax.system.errors import UserError
+
 _KEEP_NEWEST = 2  # were the newest damaged, resuming loses one interval, not the whole run
 
 Which = int | Literal["best", "latest"]
@@ -21,7 +23,7 @@ Which = int | Literal["best", "latest"]
 _log = logging.getLogger(__name__)
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError):
     """A checkpoint cannot be written or read; one line says where, what, and what to do."""
 
 

@@ -1,10 +1,9 @@
-"""Where figures of a run go: metrics.jsonl (exactly one row per logged step), TensorBoard, and the terminal."""
+"""Where figures of a run go: metrics.jsonl (exactly one row per logged step) and TensorBoard."""
 
 import contextlib
 import json
 import logging
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
-from tqdm import tqdm
 
 from drumjax.system.files import write_atomically
 
@@ -103,38 +101,3 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
             except (ValueError, KeyError, TypeError):
                 logger.warning("%s: dropped a damaged line", path)
     return rows
-
-
-class Progress:
-    """A progress bar on a terminal, a log line now and then elsewhere."""
-
-    def __init__(self, first_step: int, num_steps: int, enabled: bool = True):
-        terminal = sys.stderr.isatty()
-        self.num_steps = num_steps
-        self.bar = tqdm(total=num_steps, initial=first_step, unit="step", disable=not (terminal and enabled))
-        self.enabled = enabled
-        self.log = logger.info if enabled and not terminal else logger.debug
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.bar.close()
-
-    def advance(self, step: int, loss: float) -> None:
-        """The run has reached `step`."""
-        self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-        self.bar.update(step - self.bar.n)
-
-    def report(self, step: int, loss: float, steps_per_second: float) -> None:
-        """A line for those who have no bar."""
-        left = (self.num_steps - step) / max(steps_per_second, 1e-9)
-        self.log(
-            "step %d/%d  loss %.3f  %.2f steps/s  %d:%02d left",
-            step, self.num_steps, loss, steps_per_second, left // 60, left % 60,
-        )  # fmt: skip
-
-    def say(self, text: str) -> None:
-        """Text for the log that leaves the bar whole."""
-        with tqdm.external_write_mode():
-            (logger.info if self.enabled else logger.debug)("%s", text)

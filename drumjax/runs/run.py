@@ -1,4 +1,4 @@
-"""A trained run as others see it: everything that playing and judging it need, read from its checkpoints alone."""
+"""A run as others see it: everything that playing and judging it need, read from its checkpoints alone."""
 
 import dataclasses
 from pathlib import Path
@@ -7,42 +7,43 @@ from typing import Any
 from drumjax.codecs.base import Codec
 from drumjax.codecs.factory import make_codec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.config.settings import TOLD_BY, SampleSettings, Settings, history_odds, make_settings
-from drumjax.models.model import Model, Params
-from drumjax.models.network import ModelSettings, Shape
+from drumjax.config.settings import Settings, make_settings
+from drumjax.models.interface import Shape, Weights
+from drumjax.models.model import Model
 from drumjax.runs.checkpoint import Checkpoints, Which
 from drumjax.runs.workdir import RunError
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
-FORMAT = 9
+FORMAT = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A model and its parameters.
+    """A model, its weights, and what they were made of.
 
+    settings         as they were trained with; settings.sample asks for nothing that the model cannot do
     styles           the style vocabulary; index 0 is the unknown style ""
-    step             train steps behind the parameters
+    step             train steps behind the weights
     time_signatures  those of the training songs, such as "4/4"; () is not known
     """
 
     settings: Settings
     codec: Codec
     model: Model
-    params: Params
-    stats: Params
+    weights: Weights
     styles: tuple[str, ...]
-    step: int
+    step: int = 0
     time_signatures: tuple[str, ...] = ()
 
     @property
-    def can_do_without(self) -> tuple[str, ...]:
-        """The fields that it learned to choose without hearing their earlier values: history_dropout above 0.
+    def hidden_fields(self) -> tuple[str, ...]:
+        """The fields whose earlier values are hidden from the model where the notes are given: those it learned to
+        choose without (train.history_dropout).
 
-        Where the notes are given it plays without, for it would take its own chance of being early or late for the
-        drummer's manner, and wander.
+        It would take its own chance of being early or late for the drummer's manner, and wander.
         """
-        return tuple(name for name, odds in history_odds(self.settings.train, self.codec.fields).items() if odds > 0)
+        odds = self.settings.train.history_odds([field.name for field in self.codec.fields if field.is_expression])
+        return tuple(name for name, share in odds.items() if share > 0)
 
 
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
@@ -56,18 +57,14 @@ def make_metadata(
     config: dict[str, Any], styles: tuple[str, ...], vocabulary: Vocabulary | None, data: dict[str, Any]
 ) -> dict[str, Any]:
     """What a checkpoint says of itself, as JSON. `data` says what was trained on."""
-    told = vocabulary.to_json() if vocabulary else None
-    return {"format": FORMAT, "config": config, "styles": list(styles), "vocabulary": told, "data": data}
+    values = vocabulary.to_json() if vocabulary else None
+    return {"format": FORMAT, "config": config, "styles": list(styles), "vocabulary": values, "data": data}
 
 
-def known_defaults(sample: SampleSettings, model: ModelSettings, styles: tuple[str, ...]) -> SampleSettings:
-    """The defaults, with a style that the training songs lacked (a folder's, a fallback's) and all that the model is
-    never told left open."""
-    neutral: dict[str, Any] = {"style": "", "fill_every": 0, "density": 0.0, "dynamics": 0.0}
-    told = {name for name, part in TOLD_BY.items() if getattr(model, part)}
-    if sample.style not in styles:
-        told.discard("style")
-    return dataclasses.replace(sample, **{name: value for name, value in neutral.items() if name not in told})
+def with_known_defaults(settings: Settings, styles: tuple[str, ...]) -> Settings:
+    """The settings, what is played by default changed to what a model of these settings and styles can play."""
+    sample = settings.sample.as_trained(settings.model.conditions, styles)
+    return dataclasses.replace(settings, sample=sample)
 
 
 def load_run(workdir: str | Path, which: Which = "best") -> Run:
@@ -75,7 +72,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
 
     Raises RunError or CheckpointError with what is wrong and what to do.
     """
-    workdir = Path(workdir)
+    workdir = Path(workdir).expanduser()
     if not workdir.is_dir():
         raise RunError(f"{workdir} is not a directory; train first: python run_train.py --workdir {workdir}")
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
@@ -86,19 +83,16 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
             f"{workdir} has checkpoints of format {found!r}, and this drumjax reads {FORMAT}: train again, or play it "
             "with the version that trained it"
         )
-    settings = make_settings(metadata["config"])
     styles = tuple(metadata["styles"])
-    settings = dataclasses.replace(settings, sample=known_defaults(settings.sample, settings.model, styles))
+    settings = with_known_defaults(make_settings(metadata["config"]), styles)
     vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
     codec = make_codec(settings.codec, vocabulary)
-    model = make_model(settings, codec, len(styles))
     return Run(
-        settings,
-        codec,
-        model,
-        tree["params"],
-        tree.get("stats", {}),
-        styles,
-        metadata["step"],
-        tuple(metadata["data"]["time_signatures"]),
+        settings=settings,
+        codec=codec,
+        model=make_model(settings, codec, len(styles)),
+        weights=Weights(tree["params"], tree.get("stats", {})),
+        styles=styles,
+        step=metadata["step"],
+        time_signatures=tuple(metadata["data"]["time_signatures"]),
     )

@@ -4,41 +4,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+from drumjax.config.checks import SettingsError
+from drumjax.config.settings import Settings, make_settings, write_settings
 from drumjax.runs.checkpoint import CheckpointError, check_compatible
+from drumjax.system.errors import UserError
 from drumjax.system.files import write_atomically
 
 # What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
 # played by default.
-FREE_TO_CHANGE = {
+_FREE_GROUPS = ("sample",)
+_FREE_FIELDS = {
     "train": (
-        "num_steps",
-        "log_every_steps",
-        "eval_every_steps",
-        "patience_evals",
-        "num_epochs",
-        "eval_every_epochs",
+        "num_steps", "log_every_steps", "eval_every_steps", "patience_evals", "num_epochs", "eval_every_epochs"
     ),
     "data": ("dir", "fallback"),
-    "sample": (
-        "style",
-        "bpm",
-        "time_signature",
-        "bars",
-        "fill_every",
-        "density",
-        "dynamics",
-        "guidance",
-        "spread",
-        "humanize_spread",
-        "temperature",
-        "top_k",
-        "top_p",
-        "no_repeat",
-    ),
-}
+}  # fmt: skip
 
 
-class RunError(RuntimeError):
+class RunError(UserError):
     """A workdir that cannot be used; one line says what, where, and what to do."""
 
 
@@ -78,16 +61,24 @@ def check_same_run(workdir: Path, config: dict[str, Any]) -> None:
 
 
 def check_same_config(saved: dict[str, Any], config: dict[str, Any], where: str) -> None:
-    """Raises RunError, showing the difference, if a run of `saved` cannot go on as `config`."""
+    """Raises RunError, showing the difference, if a run of `saved` cannot go on as `config`.
+
+    What a run from before a setting was there is silent on, it has the value of that reproduces it.
+    """
     try:
-        check_compatible(_fixed(saved), _fixed(config), where=where)
+        was = make_settings(saved)
+    except SettingsError as error:
+        raise RunError(f"{where} was trained by another version of drumjax ({error}); use another --workdir") from None
+    try:
+        check_compatible(_fixed(was), _fixed(make_settings(config)), where=where)
     except CheckpointError as error:
         raise RunError(str(error)) from None
 
 
-def _fixed(config: dict[str, Any]) -> dict[str, Any]:
+def _fixed(settings: Settings) -> dict[str, Any]:
     """The part of a config that a resumed run must share."""
     return {
-        group: {name: value for name, value in fields.items() if name not in FREE_TO_CHANGE.get(group, ())}
-        for group, fields in json.loads(json.dumps(config)).items()
+        group: {name: value for name, value in fields.items() if name not in _FREE_FIELDS.get(group, ())}
+        for group, fields in write_settings(settings).items()
+        if group not in _FREE_GROUPS
     }

@@ -1,59 +1,88 @@
-"""How values are chosen, as it is asked for on a command line."""
+"""From what is asked for, on a command line or in Python, to complete Controls."""
 
-import dataclasses
-from collections.abc import Sequence
+import difflib
+import numbers
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from drumjax.codecs.base import Field
-from drumjax.config.settings import SampleSettings, read_numbers
-from drumjax.sampling.request import Controls, RequestError
+from drumjax.config.controls import CONTROLS, ControlError, Controls
+from drumjax.config.sampling import SampleSettings
+from drumjax.music.metre import write_metre
+from drumjax.music.notes import Song
 
-
-def humanize_defaults(defaults: SampleSettings) -> SampleSettings:
-    """What is played unless asked otherwise, where the notes are given and only how they are played is chosen: nearer
-    to what is usual, and nothing exaggerated."""
-    return dataclasses.replace(defaults, spread=defaults.humanize_spread, guidance=1.0)
+# What each control is: int, float, str or dict. None, which lean can be, is not asked for.
+_KINDS: dict[str, Any] = {
+    name: {float | None: float}.get(hint, typing.get_origin(hint) or hint)
+    for name, hint in typing.get_type_hints(Controls).items()
+}
 
 
 def make_controls(
-    defaults: SampleSettings,
-    fields: Sequence[Field],
-    *,
-    temperature: str | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    guidance: float | None = None,
-    no_repeat: int | None = None,
-    spread: float | None = None,
+    defaults: SampleSettings, fields: Sequence[Field], song: Song | None = None, **asked: Any
 ) -> Controls:
-    """Controls from flags; None is as the run's settings say. temperature is a number, or `hits=0.9,velocity=1`.
+    """The controls that are asked for by name; what is None or missing is as in the song that is worked on, or the
+    run's settings.
 
-    Raises RequestError.
+    temperature is a number for all fields, a dict, or text such as `hits=0.9,velocity=1`; style may be a dict of
+    weights. Raises ControlError for a control that does not exist, a value that cannot be played, and for a spread of
+    a model without velocity and timing.
     """
-    temperatures = {field.name: 1.0 for field in fields}
-    for text in filter(None, (defaults.temperature, temperature)):
-        temperatures |= _read_temperatures(text, list(temperatures))
-    if spread is not None and not any(field.is_expression for field in fields):
-        raise RequestError("this model knows no velocity and timing, which --spread is about")
-    try:
-        return Controls(
-            tuple(temperatures.values()),
-            defaults.top_k if top_k is None else top_k,
-            defaults.top_p if top_p is None else top_p,
-            defaults.guidance if guidance is None else guidance,
-            defaults.no_repeat if no_repeat is None else no_repeat,
-            defaults.spread if spread is None else spread,
-        )
-    except ValueError as error:
-        raise RequestError(str(error)) from None
+    for name in asked:
+        if name not in CONTROLS:
+            close = difflib.get_close_matches(name, CONTROLS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(CONTROLS)}"
+            raise ControlError(f"no control is called {name!r}; {hint}")
+    given = {name: value for name, value in asked.items() if value is not None}
+    values = defaults.values()
+    if song is not None:
+        values |= {"bpm": song.tempo_bpm, "time_signature": write_metre(song.time_signature)}
+    names = [field.name for field in fields]
+    temperatures = {**dict.fromkeys(names, 1.0), **{n: t for n, t in defaults.temperature.items() if n in names}}
+    given["temperature"] = temperatures | _temperatures(given.get("temperature", {}), names)
+    if isinstance(given.get("style"), Mapping):
+        given["style"] = ",".join(f"{style}={weight:g}" for style, weight in given["style"].items())
+    if "spread" in given and not any(field.is_expression for field in fields):
+        raise ControlError("this model knows no velocity and timing, which spread is about")
+    return Controls(**(values | {name: _as_declared(name, value) for name, value in given.items()}))
 
 
-def _read_temperatures(text: str, names: Sequence[str]) -> dict[str, float]:
-    """The fields that `0.9` or `hits=0.9,velocity=1` speaks of, and their temperatures. Raises RequestError."""
+def _as_declared(name: str, value: Any) -> Any:
+    """The value as the control's type wants it: an int for a float, NumPy's numbers too. Raises ControlError."""
+    kind = _KINDS[name]
+    if kind in (int, float):
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or (kind is int and value != int(value)):
+            raise ControlError(f"{name} is {value!r}; it must be a {'whole ' if kind is int else ''}number")
+        return kind(value)
+    if not isinstance(value, kind):
+        raise ControlError(f"{name} is {value!r}; it must be {CONTROLS[name].must}")
+    return value
+
+
+def _temperatures(asked: Any, names: Sequence[str]) -> dict[str, float]:
+    """The fields that are spoken of, and their temperatures. Raises ControlError."""
+    if isinstance(asked, int | float):
+        return dict.fromkeys(names, float(asked))
+    pairs = asked.items() if isinstance(asked, Mapping) else read_numbers(str(asked))
     found: dict[str, float] = {}
-    for name, value in read_numbers(text):
+    for name, value in pairs:
         if value is None:
-            raise RequestError(f"temperature is {text!r}; give 0.9, or hits=0.9,velocity=1")
+            raise ControlError(f"temperature is {asked!r}; give 0.9, or hits=0.9,velocity=1")
         if name and name not in names:
-            raise RequestError(f"temperature of {name!r}: the fields are {', '.join(names)}")
-        found |= {name: value} if name else dict.fromkeys(names, value)
+            raise ControlError(f"temperature of {name!r}: the fields are {', '.join(names)}")
+        found |= {name: float(value)} if name else dict.fromkeys(names, float(value))
     return found
+
+
+def read_numbers(text: str) -> list[tuple[str, float | None]]:
+    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
+    pairs: list[tuple[str, float | None]] = []
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            pairs.append((name.strip(), float(number)))
+        except ValueError:
+            pairs.append((name.strip(), None))
+    return pairs

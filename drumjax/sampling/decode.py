@@ -1,4 +1,4 @@
-"""What a model answers: the songs that sampled tokens spell."""
+"""From sampled tokens to songs."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -10,18 +10,17 @@ import numpy as np
 from drumjax.codecs.base import ABSENT, Codec, clock
 from drumjax.music.notes import EARLY_BEAT, FILL_NO, Array, Context, Notes, Song, make_notes
 from drumjax.music.timing import lean_to
-from drumjax.sampling.edits import Task
-from drumjax.sampling.piece import ENDLESS, Groove
+from drumjax.sampling.edits import Edit
+from drumjax.sampling.piece import Piece
+from drumjax.sampling.request import Request
 
 
-def decode_tokens(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> Notes:
-    """The padded notes [B, N] that tokens [B, T, F] spell, cut to the groove's length.
+def decode_tokens(codec: Codec, tokens: Array, request: Request) -> Notes:
+    """The padded notes [B, N] of sampled tokens [B, T, F], cut to the length that was asked for.
 
     On the device, and without waiting for it: tokens may still be on their way there.
     """
-    context = groove.context(styles)
-    end = ENDLESS if groove.num_notes else int(codec.to_ticks(context, groove.beats))
-    return _make_decoder(codec)(tokens, context, np.int32(end))
+    return _make_decoder(codec)(tokens, request.context, request.end)
 
 
 @functools.lru_cache(maxsize=8)
@@ -30,41 +29,53 @@ def _make_decoder(codec: Codec) -> Callable[[Array, Context, Array], Notes]:
 
     @jax.jit
     def decode(tokens: Array, context: Context, end: Array) -> Notes:
-        inside = clock(codec, tokens, 0)[:, :-1] < end
-        return jax.vmap(codec.decode, (0, None))(jnp.where(inside[..., None], tokens, ABSENT), context)
+        inside = clock(codec, tokens, 0)[:, :-1] < end[:, None]
+        return jax.vmap(codec.decode)(jnp.where(inside[..., None], tokens, ABSENT), context)
 
     return decode
 
 
-def collect_songs(groove: Groove, notes: Notes, codec: Codec, task: Task | None = None) -> list[Song]:
-    """The songs [B] of the groove that decoded notes [B, N] are; hits before beat 0 fall on it.
+def drop_given(codec: Codec, tokens: Array, request: Request) -> Array:
+    """The tokens [B, T, F] without what was given: ABSENT where a first variable was given whole, its bits to keep
+    taken out where they were given."""
+    first, given = tokens[..., 0], request.clamp[..., 0] >= 0
+    is_whole = (request.keep == -1) if codec.partial_field == 0 else jnp.ones_like(given)
+    return (
+        jnp.asarray(tokens).at[..., 0].set(jnp.where(given, jnp.where(is_whole, ABSENT, first & ~request.keep), first))
+    )
 
-    What the task keeps is heard as it was, and its first bars may be left out.
+
+def collect_songs(codec: Codec, pieces: Sequence[Piece], notes: Notes, edit: Edit | None = None) -> list[Song]:
+    """The songs [B] of the pieces [B] that decoded notes [B, N] are; hits before beat 0 fall on it.
+
+    What the edit keeps is written as it was, and its first bars may be left out.
     """
-    kept = task.kept if task and task.kept else make_notes([], [], [], [])
-    skip = task.skip_bars * groove.beats / groove.bars if task else 0.0
-    songs = []
-    for columns in zip(*jax.device_get(notes), strict=True):
-        inside = columns[-1]
-        if task and task.pitches is not None:
-            step = (np.arange(len(inside)) // codec.notes_per_step).clip(0, len(task.pitches) - 1)
-            columns = (*columns[:2], task.pitches[step, columns[2]], *columns[3:])
-        onset, *rest = (np.concatenate([old, new[inside]]) for old, new in zip(kept[:-1], columns[:-1], strict=True))
-        here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
-        if groove.num_notes:
-            wanted = groove.num_notes + (0 if skip else len(kept.pitch))
-            here[np.argsort(np.where(here, onset, np.inf), kind="stable")[wanted:]] = False
-        if groove.lean is not None:
-            is_new = here & (np.arange(len(here)) >= len(kept.pitch))
-            onset[is_new] = lean_to(onset[is_new], groove.bpm, groove.beats / groove.bars, groove.lean)
-        song = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
-        is_drums = codec.kit is not None
-        songs.append(
-            Song(song, groove.bpm, groove.metre(), groove.style, FILL_NO, is_drums=is_drums, program=codec.program)
-        )
-    return songs
+    columns = zip(*jax.device_get(notes), strict=True)
+    return [_collect(codec, piece, Notes(*row), edit) for piece, row in zip(pieces, columns, strict=True)]
 
 
-def make_songs(groove: Groove, codec: Codec, styles: Sequence[str], tokens: Array) -> list[Song]:
-    """The songs [B] that tokens [B, T, F] spell."""
-    return collect_songs(groove, decode_tokens(groove, codec, styles, tokens), codec)
+def _collect(codec: Codec, piece: Piece, new: Notes, edit: Edit | None) -> Song:
+    controls, inside = piece.controls, new.mask
+    kept = edit.kept if edit and edit.kept else make_notes([], [], [], [])
+    if edit and edit.pitches is not None:
+        step = (np.arange(len(inside)) // codec.notes_per_step).clip(0, len(edit.pitches) - 1)
+        new = new._replace(pitch=edit.pitches[step, new.pitch])
+    skip = edit.skip_bars * piece.beats_per_bar if edit else 0.0
+    onset, *rest = (np.concatenate([old, column[inside]]) for old, column in zip(kept[:-1], new[:-1], strict=True))
+    here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
+    if controls.num_notes:
+        wanted = controls.num_notes + (0 if skip else len(kept.pitch))
+        here[np.argsort(np.where(here, onset, np.inf), kind="stable")[wanted:]] = False
+    if controls.lean is not None:
+        is_new = here & (np.arange(len(here)) >= len(kept.pitch))
+        onset[is_new] = lean_to(onset[is_new], controls.bpm, piece.beats_per_bar, controls.lean)
+    written = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
+    return Song(
+        written,
+        controls.bpm,
+        piece.metre,
+        controls.style,
+        FILL_NO,
+        is_drums=codec.kit is not None,
+        program=codec.program,
+    )

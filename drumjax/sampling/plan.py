@@ -1,141 +1,194 @@
-"""A task as it is asked for on a command line: which music, and what to do with it."""
+"""Plans: all that decides what sample i is. Made of what is asked for, on a command line or in Python."""
 
 import dataclasses
 import logging
+from pathlib import Path
+from typing import Any
 
 from drumjax.codecs.events import EventCodec
-from drumjax.config.settings import SampleSettings
+from drumjax.config.controls import TEMPO_LIMITS, Controls
 from drumjax.data.datasets import load_dataset
+from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
 from drumjax.runs.run import Run
-from drumjax.sampling.controls import humanize_defaults
+from drumjax.sampling.controls import make_controls
 from drumjax.sampling.edits import (
-    Task,
-    TaskError,
+    Edit,
+    EditError,
     add_drums,
     continue_song,
     humanize_song,
     infill_song,
     need_kit,
     vary_song,
-)
-from drumjax.sampling.given_music import check_pitches, read_notes, read_pattern
-from drumjax.sampling.piece import TEMPO_LIMITS, Groove
-from drumjax.sampling.prompts import choose_prompt
+)  # fmt: skip
+from drumjax.sampling.given_music import check_pitches, choose_prompt, read_notes, read_pattern
+from drumjax.sampling.piece import RequestError, check_known
+from drumjax.sampling.style_mix import add_mix
 
 logger = logging.getLogger(__name__)
 
-# Bars after an infill that judge it: as far as the model's lookback usually reaches.
-JUDGED_BARS = 4
+# The largest batch sampled at once. Its size is part of what a sample is: in another block size logits may differ by
+# 1e-7, which can tip a close choice.
+BLOCK_SIZE = 64
 RANDOM = "random"
+# The edits, by the name of the field (and flag) that asks for each.
+_EDITS = ("prompt", "humanize", "vary", "add", "infill")
+Music = str | Path | Song
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
-    """At most one of prompt, humanize, vary, add and infill is not None or empty; add and infill need `to`.
+class Plan:
+    """Sample i depends on the run, the controls, the edit, the seed, the block size and i alone.
 
-    prompt, humanize, vary, to   paths of music; prompt can be "random": a stretch of a held-out performance
+    Raises RequestError for what the run cannot play.
+    """
+
+    run: Run
+    controls: Controls
+    seed: int = 0
+    edit: Edit | None = None
+    block_size: int = BLOCK_SIZE
+
+    def __post_init__(self):
+        if not 0 <= self.seed < 2**32:
+            raise RequestError(f"seed is {self.seed}; it must be in 0..{2**32 - 1}")
+        check_known(self.controls, self.run)
+
+
+@dataclasses.dataclass(frozen=True)
+class EditRequest:
+    """What is to be done with which music. At most one of prompt, humanize, vary, add and infill is given; add and
+    infill need `to`. Raises EditError for what does not go together.
+
+    prompt, humanize, vary, to   music: a Song, or the path of one; prompt can be "random": a stretch of a held-out song
     prompt_bars     of a random prompt
     add             names of drums
     infill          bars such as "5-6" or "5", counted from 1
     include_prompt  whether the prompt is written too
     amount          of what is varied, 0..1
     draws           versions that are tried for each infill
+    kit             which pitch of a file is which drum, as in drum_maps.read_map; "": the model's own kit
     """
 
-    prompt: str | None = None
+    prompt: Music | None = None
     prompt_bars: int = 4
-    humanize: str | None = None
-    vary: str | None = None
+    humanize: Music | None = None
+    vary: Music | None = None
     add: tuple[str, ...] = ()
     infill: str | None = None
-    to: str | None = None
+    to: Music | None = None
     include_prompt: bool = True
     amount: float = 0.3
     draws: int = 8
+    kit: str = ""
 
     def __post_init__(self):
-        asked = [name for name in ("prompt", "humanize", "vary", "add", "infill") if getattr(self, name)]
-        if len(asked) > 1:
-            raise TaskError(f"--{asked[0]} and --{asked[1]} do not go together; ask for one of them")
-        needs_to = bool(asked) and asked[0] in ("add", "infill")
+        given = [name for name in _EDITS if getattr(self, name)]
+        if len(given) > 1:
+            raise EditError(f"--{given[0]} and --{given[1]} do not go together; ask for one of them")
+        needs_to = bool(given) and given[0] in ("add", "infill")
         if needs_to and not self.to:
-            raise TaskError(f"--{asked[0]} needs --to, the file to work on")
+            raise EditError(f"--{given[0]} needs --to, the file to work on")
         if not 1 <= self.prompt_bars <= 64:
-            raise TaskError(f"--prompt_bars is {self.prompt_bars}; it must be in 1..64")
+            raise EditError(f"--prompt_bars is {self.prompt_bars}; it must be in 1..64")
         if self.to and not needs_to:
-            raise TaskError("--to goes with --add or --infill only")
+            raise EditError("--to goes with --add or --infill only")
 
     @property
-    def path(self) -> str:
-        """The music to work on, "" if there is none."""
-        return self.prompt or self.humanize or self.vary or self.to or ""
+    def music(self) -> Music | None:
+        """What to work on."""
+        return self.prompt or self.humanize or self.vary or self.to
 
-    def read(self, run: Run, seed: int, kit: str, time_signature: str | None) -> Song | None:
-        """The music to work on, None if there is none; `kit` says which pitch of a file is which drum.
+    @property
+    def name(self) -> str:
+        """Of the music, for messages."""
+        return (self.music.name or "the song") if isinstance(self.music, Song) else str(self.music or "")
 
-        Raises PatternError, PromptError, TaskError, DatasetError, MidiError, TabError, KitError or OSError.
+    def read(self, run: Run, seed: int, time_signature: str | None) -> Song | None:
+        """The music to work on, None if there is none.
+
+        Raises MusicError, EditError, DatasetError, MidiError, TabError, KitError or OSError.
         """
-        settings, drums = run.settings, run.codec.kit
+        music = self.music
+        if music is None or isinstance(music, Song):
+            return music
         if self.prompt == RANDOM:
-            metres = (time_signature,) if time_signature else run.time_signatures
-            low, high = TEMPO_LIMITS
-            songs = [
-                song
-                for song in load_dataset(settings.data).songs
-                if song.split == "validation"
-                and "{}/{}".format(*song.time_signature) in metres
-                and run.codec.accepts(song.beats_per_bar)
-                and low <= song.tempo_bpm <= high
-            ]
-            song = choose_prompt(songs, self.prompt_bars, seed)
-            logger.info("going on from %s", song.name)
-            return song
-        if not self.path:
-            return None
-        if drums:
-            return read_pattern(self.path, drums, kit, time_signature)
-        if kit:
-            raise TaskError("--kit is for drums, and this model plays a pitched instrument")
-        data = settings.data
-        song = read_notes(self.path, data.instrument, sustain=data.sustain, time_signature=time_signature)
+            return _choose_prompt(run, self.prompt_bars, seed, time_signature)
+        if run.codec.kit:
+            return read_pattern(music, run.codec.kit, self.kit, time_signature)
+        if self.kit:
+            raise EditError("--kit is for drums, and this model plays a pitched instrument")
+        data = run.settings.data
+        song = read_notes(music, data.instrument, sustain=data.sustain, time_signature=time_signature)
         if isinstance(run.codec, EventCodec):
-            check_pitches(song, run.codec.vocabulary.pitches, self.path)
+            check_pitches(song, run.codec.vocabulary.pitches, music)
         return song
 
-    def num_bars(self, song: Song, asked: int | None, usual: int) -> int:
-        """Bars of the groove, all told. Raises TaskError if those asked for do not go with the song's."""
+    def count_bars(self, song: Song, asked: int | None, usual: int) -> int:
+        """Bars of the piece, all in all. Raises EditError if those asked for do not go with the song's."""
         if self.prompt:
             bars = song.num_bars + usual if asked is None else asked
             if bars <= song.num_bars:
-                raise TaskError(
-                    f"{self.prompt} has {song.num_bars} bars, which leaves nothing to play of {bars}; "
+                raise EditError(
+                    f"{self.name} has {song.num_bars} bars, which leaves nothing to play of {bars}; "
                     f"ask for more: --bars={song.num_bars + usual}"
                 )
             return bars
         if asked is not None and asked != song.num_bars:
-            raise TaskError(f"{self.path} has {song.num_bars} bars; --bars goes with --prompt only")
+            raise EditError(f"{self.name} has {song.num_bars} bars; --bars goes with --prompt only")
         return song.num_bars
 
-    def sample_settings(self, run: Run) -> SampleSettings:
-        """The run's, as they are for what is asked."""
-        return humanize_defaults(run.settings.sample) if self.humanize else run.settings.sample
-
-    def task(self, song: Song, groove: Groove, run: Run) -> Task:
-        """What is asked for, done to the song, in the groove's tempo."""
+    def make_edit(self, song: Song, controls: Controls, run: Run, seed: int) -> Edit:
+        """The edit of the song, in the tempo that is asked for."""
         codec = run.codec
-        song = dataclasses.replace(song, tempo_bpm=groove.bpm)
+        song = dataclasses.replace(song, tempo_bpm=controls.bpm)
         if not codec.accepts(song.beats_per_bar):
-            raise TaskError(f"{self.path}: bars of {groove.time_signature} do not fit the steps of this model")
+            raise EditError(f"{self.name}: bars of {controls.time_signature} do not fit the steps of this model")
         if self.prompt:
             return continue_song(song, codec, self.include_prompt)
         if self.humanize:
-            return humanize_song(song, codec, run.can_do_without)
+            return humanize_song(song, codec, run.hidden_fields)
         if self.vary:
-            return vary_song(song, codec, need_kit(codec), self.amount)
+            return vary_song(song, codec, need_kit(codec), self.amount, seed)
         if self.add:
             return add_drums(song, codec, need_kit(codec), self.add)
         first, _, last = (self.infill or "").partition("-")
         if not first.isdecimal() or not (last or first).isdecimal():
-            raise TaskError(f"--infill is {self.infill!r}; give bars such as 5-6")
-        return infill_song(song, codec, int(first), int(last or first), self.draws, JUDGED_BARS)
+            raise EditError(f"--infill is {self.infill!r}; give bars such as 5-6")
+        return infill_song(song, codec, int(first), int(last or first), self.draws)
+
+
+def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **asked: Any) -> Plan:
+    """The plan of a run for what is asked for: controls by name, None where the run's settings (or the music that is
+    worked on) decide; and what to do with which music.
+
+    Raises UserErrors for what cannot be played.
+    """
+    request = request or EditRequest()
+    settings = run.settings.sample.when_humanizing() if request.humanize else run.settings.sample
+    song = request.read(run, seed, asked.get("time_signature"))
+    if song is not None:
+        asked = {**asked, "bars": request.count_bars(song, asked.get("bars"), settings.bars)}
+    controls = make_controls(settings, run.codec.fields, song, **asked)
+    plan = Plan(add_mix(run, controls.style), controls, seed)
+    if song is None:
+        return plan
+    return dataclasses.replace(plan, edit=request.make_edit(song, controls, plan.run, seed))
+
+
+def _choose_prompt(run: Run, num_bars: int, seed: int, time_signature: str | None) -> Song:
+    """A stretch of a held-out song in a metre and tempo that the model can play."""
+    metres = (time_signature,) if time_signature else run.time_signatures
+    low, high = TEMPO_LIMITS
+    songs = [
+        song
+        for song in load_dataset(run.settings.data).songs
+        if song.split == "validation"
+        and write_metre(song.time_signature) in metres
+        and run.codec.accepts(song.beats_per_bar)
+        and low <= song.tempo_bpm <= high
+    ]
+    song = choose_prompt(songs, num_bars, seed)
+    logger.info("going on from %s", song.name)
+    return song

@@ -1,17 +1,23 @@
-"""What is asked of the sampler, array by array, and how its choices are controlled."""
+"""Requests: what is asked of the sampler, array by array, made of pieces and an edit; and what it gives back."""
 
-import dataclasses
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
-from drumjax.codecs.base import ABSENT, FREE, Codec
+from drumjax.codecs.base import FREE, Codec
+from drumjax.config.controls import MAX_DENSITY
 from drumjax.music.notes import Array, Context
+from drumjax.runs.run import Run
+from drumjax.sampling.edits import KEEP_ALL, Edit
+from drumjax.sampling.piece import Piece, RequestError
 
-
-class RequestError(ValueError):
-    """Something that cannot be played; the message says what was asked and what can be."""
+# Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
+BUCKET_STEPS = 64
+# Where notes are counted: so many steps more, of the notes, as rests may take.
+SPARE_RESTS = 0.25
 
 
 class Request(NamedTuple):
@@ -25,9 +31,9 @@ class Request(NamedTuple):
                  all of it, 0 nothing
     end          [B] int32, the tick at which each sample ends
     fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
-    unheard      [fields] bool, whether earlier values of a field, chosen or given, are not heard
-    guidance     [fields] float32, >= 0: how far to go from what the model plays if it is told nothing (0) to what it
-                 plays as asked (1) and beyond, where what was asked for is exaggerated; 1 if the sampler is not guided
+    hidden       [fields] bool, whether earlier values of a field, chosen or given, are hidden from the model
+    guidance     [fields] float32, >= 0: how far to go from what the model plays unconditioned (0) to what it plays as
+                 asked (1) and beyond, where what was asked for is exaggerated
     temperature  [fields] float32, >= 0; 0 takes the most likely value
     spread       float32, 0..1: how far expression strays from its median, 1 as the odds are, 0 not at all
     top_k        int32, keep only the k most likely values; 0 keeps all
@@ -41,7 +47,7 @@ class Request(NamedTuple):
     keep: Array
     end: Array
     fill_every: Array
-    unheard: Array
+    hidden: Array
     guidance: Array
     temperature: Array
     spread: Array
@@ -58,41 +64,56 @@ class Samples(NamedTuple):
     nll: Array
 
 
-@dataclasses.dataclass(frozen=True)
-class Controls:
-    """How to choose values, validated on the host; see Request."""
-
-    temperature: tuple[float, ...]
-    top_k: int = 0
-    top_p: float = 1.0
-    guidance: float = 1.0
-    no_repeat: int = 0
-    spread: float = 1.0
-
-    def __post_init__(self):
-        for value in self.temperature:
-            if not 0 <= value <= 10:
-                raise ValueError(f"temperature is {value}; it must be in 0..10")
-        if self.top_k < 0:
-            raise ValueError(f"top_k is {self.top_k}; it must be at least 0 (0 keeps all)")
-        if not (self.no_repeat == 0 or 2 <= self.no_repeat <= 1000):
-            raise ValueError(f"no_repeat is {self.no_repeat}; it must be in 2..1000, or 0")
-        if not 0 <= self.guidance <= 10:
-            raise ValueError(f"guidance is {self.guidance}; it must be in 0..10")
-        if not 0 <= self.spread <= 1:
-            raise ValueError(f"spread is {self.spread}; it must be in 0..1")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
-
-
-def free_clamp(batch: int, num_steps: int, codec: Codec) -> Array:
+def free_clamp(batch: int, num_steps: int, codec: Codec) -> np.ndarray:
     """The clamp that gives nothing: [B, T, F]."""
     return np.full((batch, num_steps, sum(field.count for field in codec.fields)), FREE, np.int32)
 
 
-def chosen_tokens(codec: Codec, tokens: Array, request: Request) -> Array:
-    """The tokens [B, T, F] without what was given: ABSENT where a first variable was given whole, its bits to keep
-    taken out where they were given."""
-    first, given = tokens[..., 0], request.clamp[..., 0] >= 0
-    is_whole = (request.keep == -1) if codec.partial_field == 0 else jnp.ones_like(given)
-    return tokens.at[..., 0].set(jnp.where(given, jnp.where(is_whole, ABSENT, first & ~request.keep), first))
+def make_request(run: Run, pieces: Sequence[Piece], number: Sequence[int], edit: Edit | None = None) -> Request:
+    """A request for the pieces [B], whose samples have these numbers [B]; free but for what the edit gives.
+
+    How values are drawn, fills, and the number of steps are those of the first piece and the longest one: pieces asked
+    for together differ in style, tempo, metre, bars, and what else the model is conditioned on.
+    """
+    codec, controls = run.codec, pieces[0].controls
+    contexts: dict[int, Context] = {}
+    ends: dict[int, int] = {}
+    different = {id(piece): piece for piece in pieces}  # often it is one piece again and again
+    for i, piece in different.items():
+        if not codec.accepts(piece.beats_per_bar):
+            raise RequestError(
+                f"bars of {piece.controls.time_signature} do not fit the steps this model was trained on"
+            )
+        contexts[i] = piece.context(run.styles)
+        ends[i] = piece.end(codec, contexts[i])
+    num_steps = max(_count_steps(codec, piece, edit) for piece in different.values())
+    num_steps = -(-num_steps // BUCKET_STEPS) * BUCKET_STEPS
+    clamp, keep = free_clamp(len(number), num_steps, codec), np.full((len(number), num_steps), KEEP_ALL, np.int32)
+    if edit:
+        clamp, keep = edit.rows(number, num_steps, clamp.shape[2])
+    return Request(
+        number=np.asarray(number, np.int32),
+        context=jax.tree.map(lambda *column: np.stack(column), *(contexts[id(piece)] for piece in pieces)),
+        clamp=clamp,
+        keep=keep,
+        end=np.asarray([ends[id(piece)] for piece in pieces], np.int32),
+        fill_every=np.asarray(controls.fill, np.int32),
+        hidden=np.asarray([edit is not None and field.name in edit.hidden for field in codec.fields]),
+        guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),
+        temperature=np.asarray([controls.temperature[field.name] for field in codec.fields], np.float32),
+        spread=np.asarray(controls.spread, np.float32),
+        top_k=np.asarray(controls.top_k, np.int32),
+        top_p=np.asarray(controls.top_p, np.float32),
+        no_repeat=np.asarray(controls.no_repeat, np.int32),
+    )
+
+
+def _count_steps(codec: Codec, piece: Piece, edit: Edit | None) -> int:
+    """Steps that surely hold the piece."""
+    num_notes = piece.controls.num_notes
+    if not num_notes:
+        return codec.num_steps(piece.beats, math.ceil(MAX_DENSITY * piece.beats))
+    if codec.notes_per_step != 1:
+        raise RequestError("num_notes is for models that play note by note; ask this one for bars")
+    given = int((edit.clamp[:, 0] >= 0).sum()) if edit else 0
+    return given + math.ceil(num_notes * (1 + SPARE_RESTS)) + 8

@@ -1,4 +1,4 @@
-"""Which of several draws fits best to what comes after it."""
+"""Reranking: of several draws the one that fits best to what comes after it."""
 
 import functools
 from collections.abc import Callable
@@ -7,21 +7,22 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.codecs.base import Codec, clock
-from drumjax.models.model import Model, Params
+from drumjax.models.interface import Weights
+from drumjax.models.model import Model
 from drumjax.models.scoring import Example, place_of, score_tokens
 from drumjax.sampling.request import Request, Samples
 
-Judge = Callable[[Params, Params, Samples, Request, int], tuple[Samples, Request]]
+Reranker = Callable[[Weights, Samples, Request, int], tuple[Samples, Request]]
 
 
 @functools.lru_cache(maxsize=8)
-def make_judge(model: Model, codec: Codec, first: int, last: int) -> Judge:
-    """A compiled function (params, stats, samples [B * draws], request, draws) -> (samples [B], request [B]).
+def make_reranker(model: Model, codec: Codec, first: int, last: int) -> Reranker:
+    """A compiled function (weights, samples [B * draws], request, draws) -> (samples [B], request [B]).
 
     Of each `draws` samples in a row it takes the one under which the tokens of the steps [first, last) are likeliest.
     """
 
-    def score(params: Params, stats: Params, samples: Samples, request: Request) -> jax.Array:
+    def score(weights: Weights, samples: Samples, request: Request) -> jax.Array:
         """Nats [B * draws] of the steps, all fields together."""
         tokens, carry = samples.tokens, model.initial_carry(samples.tokens.shape[0])
         place = place_of(codec, request.context, clock(codec, tokens, 0)[:, :-1])
@@ -31,13 +32,13 @@ def make_judge(model: Model, codec: Codec, first: int, last: int) -> Judge:
             part = tokens[:, begin:end]
             example = Example(part, part, here, request.context)
             before = tokens[:, begin - 1] if begin else None
-            scores, carry, _ = score_tokens(model, params, stats, example, carry, first=before)
+            scores, carry, _ = score_tokens(model, weights, example, carry, first=before)
             parts.append(sum(s.nll for s in scores))
         return jnp.asarray(parts[1])
 
-    @functools.partial(jax.jit, static_argnums=(4,))
-    def judge(params: Params, stats: Params, samples: Samples, request: Request, draws: int):
-        nats = score(params, stats, samples, request).reshape(-1, draws)
+    @functools.partial(jax.jit, static_argnums=(3,))
+    def rerank(weights: Weights, samples: Samples, request: Request, draws: int):
+        nats = score(weights, samples, request).reshape(-1, draws)
         best = jnp.argmin(nats, axis=1) + draws * jnp.arange(len(nats))
         batch = samples.tokens.shape[0]
 
@@ -52,4 +53,4 @@ def make_judge(model: Model, codec: Codec, first: int, last: int) -> Judge:
             end=request.end[best],
         )
 
-    return judge
+    return rerank

@@ -11,16 +11,36 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from drumjax.codecs.base import ABSENT, FREE, Codec, Place, field_slices, per_variable
-from drumjax.models.conditioning import forget
-from drumjax.models.model import Model, Params
-from drumjax.models.network import Carry, Hidden
+from drumjax.models.conditioning import drop_controls
+from drumjax.models.interface import Carry, Hidden, Weights
+from drumjax.models.model import Model
 from drumjax.models.scoring import cross_entropy
 from drumjax.music.notes import FILL_YES, Array
 from drumjax.sampling.categorical import choose
 from drumjax.sampling.no_repeat import forbid_repeats
 from drumjax.sampling.request import Request, Samples
+
+
+class _Setup(NamedTuple):
+    """What is the same at all steps. A `guided` sampler runs two models side by side: see make_sampler."""
+
+    model: Model
+    codec: Codec
+    weights: Weights
+    request: Request
+    guided: bool
+
+
+class _Given(NamedTuple):
+    """What a step is given, of all steps: clamp [T, B, F], bits of it to keep [T, B], uniform numbers [T, B, F] in
+    [0, 1)."""
+
+    clamp: Array
+    keep: Array
+    uniform: Array
 
 
 class _Loop(NamedTuple):
@@ -38,31 +58,51 @@ class _Loop(NamedTuple):
     samples: Samples
 
 
-class _Given(NamedTuple):
-    """What a step is given, of all steps: clamp [T, B, F], bits of it to keep [T, B], uniform numbers [T, B, F] in
-    [0, 1)."""
+class _Draw(NamedTuple):
+    """What a field's values [B, count] are drawn by.
 
-    clamp: Array
-    keep: Array
+    hidden   what the heads see of the step
+    tokens   [B, F], the fields before it
+    uniform  [B, count], random numbers in [0, 1)
+    keep     [B, count], what is to be kept of the clamp
+    clamp    [B, count]
+    """
+
+    hidden: Hidden
+    tokens: Array
     uniform: Array
+    keep: Array
+    clamp: Array
+
+
+Sampler = Callable[[Weights, Array, Request], Samples]
+
+
+def draw(model: Model, codec: Codec, weights: Weights, key: Array, request: Request) -> Samples:
+    """Samples for a request, on the devices where the weights are. Its guidance, read on the host, decides whether the
+    model runs once or twice."""
+    return make_sampler(model, codec, guided=is_guided(request))(weights, key, request)
+
+
+def is_guided(request: Request) -> bool:
+    """Whether anything that is asked for is exaggerated, or played down."""
+    return bool(np.any(np.asarray(request.guidance) != 1))
 
 
 @functools.lru_cache(maxsize=8)  # so that the next request of a run does not compile again
-def make_sampler(
-    model: Model, codec: Codec, *, guided: bool = False
-) -> Callable[[Params, Params, Array, Request], Samples]:
-    """A compiled function (params, stats, key, request) -> Samples; compiled once per shape [B, T] of the clamp.
+def make_sampler(model: Model, codec: Codec, *, guided: bool = False) -> Sampler:
+    """A compiled function (weights, key, request) -> Samples; compiled once per shape [B, T] of the clamp.
 
-    A `guided` one runs the model twice side by side, once as asked and once told nothing (classifier-free guidance, Ho
-    & Salimans 2022).
+    A `guided` one runs the model twice side by side, once as asked and once without what controls ask for
+    (classifier-free guidance, Ho & Salimans 2022).
     """
 
     @jax.jit
-    def sample(params: Params, stats: Params, key: Array, request: Request) -> Samples:
+    def sample(weights: Weights, key: Array, request: Request) -> Samples:
         batch, num_steps, num_variables = request.clamp.shape
-        folded, params = model.fold(params)
-        given = _give(key, request)
-        body = functools.partial(_step, folded, codec, params, stats, request, guided, given)
+        folded, weights = model.fold(weights)
+        setup = _Setup(folded, codec, weights, request, guided)
+        body = functools.partial(_step, setup, _give(key, request))
         first = _Loop(
             step=jnp.int32(0),
             tick=jnp.zeros(batch, jnp.int32),
@@ -86,41 +126,35 @@ def _give(key: Array, request: Request) -> _Given:
     return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), _Given(request.clamp, request.keep, uniform))
 
 
-def _step(
-    model: Model,
-    codec: Codec,
-    params: Params,
-    stats: Params,
-    request: Request,
-    guided: bool,
-    given: _Given,
-    loop: _Loop,
-) -> _Loop:
-    """One step: hears the previous tokens [B, F], chooses this step's, field after field."""
+def _step(setup: _Setup, given: _Given, loop: _Loop) -> _Loop:
+    """One step: sees the previous tokens [B, F], chooses this step's, field after field."""
+    model, codec, request = setup.model, setup.codec, setup.request
     now = jax.tree.map(lambda x: x[loop.step], given)
     is_on = loop.tick < request.end
     previous = jnp.where(loop.step > 0, loop.samples.tokens[jnp.maximum(loop.step - 1, 0)], ABSENT)
     place = jax.vmap(codec.place)(request.context, loop.tick[:, None])
     context = request.context._replace(fill=_fill_at(request, place))
-    heard = jnp.where(per_variable(model.fields, request.unheard), ABSENT, previous)
-    if guided:
-        context = jax.tree.map(_stack, context, forget(context))
-        place, heard = jax.tree.map(lambda x: _stack(x, x), (place, heard))
-    hidden, carry, _ = model.apply(params, stats, heard[:, None], place, context, loop.carry)
+    inputs = jnp.where(per_variable(model.fields, request.hidden), ABSENT, previous)
+    if setup.guided:
+        context = jax.tree.map(_stack, context, drop_controls(context))
+        place, inputs = jax.tree.map(lambda x: _stack(x, x), (place, inputs))
+    hidden, carry, _ = model.apply(setup.weights, inputs[:, None], place, context, loop.carry)
     tokens, nll = jnp.full_like(previous, ABSENT), []
     for i, where in enumerate(field_slices(model.fields)):
         exists, clamp = codec.present(i, tokens) & is_on[:, None], now.clamp[:, where]
         keep = now.keep[:, None] if i == codec.partial_field else jnp.full_like(clamp, -1)
         # A given token cannot exist where the fields before it leave no room for it, nor be missing where they do.
         is_given = (clamp != FREE) & (clamp != ABSENT) & (keep == -1)
-        is_asked = exists & ~is_given
-        ask = functools.partial(_ask, model, codec, params, request, guided, i, loop)
-        # No head where no sample asks for it: who humanizes pays for no hits, and a rest for no velocities.
-        operands = hidden, tokens, now.uniform[:, where], jnp.where(clamp < 0, 0, keep), clamp
-        value, surprise = jax.lax.cond(jnp.any(is_asked), ask, _skip, *operands)
+        is_drawn = exists & ~is_given
+        # No head where no sample needs it: who humanizes pays for no hits, and a rest for no velocities.
+        by = _Draw(hidden, tokens, now.uniform[:, where], jnp.where(clamp < 0, 0, keep), clamp)
+        value, surprise = jax.lax.cond(
+            jnp.any(is_drawn), functools.partial(_draw_field, setup, i, loop), _draw_nothing, by
+        )
         tokens = tokens.at[:, where].set(jnp.where(exists, jnp.where(is_given, clamp, value), ABSENT))
-        nll.append(jnp.sum(jnp.where(is_asked, surprise, 0.0), axis=1))
-    samples = Samples(loop.samples.tokens.at[loop.step].set(tokens), loop.samples.nll + jnp.stack(nll, axis=1))
+        nll.append(jnp.sum(jnp.where(is_drawn, surprise, 0.0), axis=1))
+    written = jnp.asarray(loop.samples.tokens).at[loop.step].set(tokens)
+    samples = Samples(written, loop.samples.nll + jnp.stack(nll, axis=1))
     return _Loop(loop.step + 1, loop.tick + codec.ticks(tokens), carry, samples)
 
 
@@ -131,46 +165,39 @@ def _fill_at(request: Request, place: Place) -> Array:
     return jnp.where(is_fill, FILL_YES, request.context.fill)
 
 
-def _ask(
-    model: Model,
-    codec: Codec,
-    params: Params,
-    request: Request,
-    guided: bool,
-    field: int,
-    loop: _Loop,
-    hidden: Hidden,
-    tokens: Array,
-    uniform: Array,
-    keep: Array,
-    clamp: Array,
-) -> tuple[Array, Array]:
-    """A field's values [B, count] and their nats, given the fields before it in tokens [B, F] and what is to be kept
-    [B, count] of the clamp [B, count]."""
-    if guided:
-        both = model.head(params, field, hidden, _stack(tokens, tokens)[:, None])[0]
-        logits, untold = jnp.split(both, 2)
-        guided_logits = untold + request.guidance[field] * (logits - untold)
+def _draw_field(setup: _Setup, field: int, loop: _Loop, by: _Draw) -> tuple[Array, Array]:
+    """A field's values [B, count] and their nats under the model as asked, unguided."""
+    model, codec, request = setup.model, setup.codec, setup.request
+    if setup.guided:
+        both = model.head(setup.weights, field, by.hidden, _stack(by.tokens, by.tokens)[:, None])[0]
+        logits, unconditioned = jnp.split(both, 2)
+        guided_logits = unconditioned + request.guidance[field] * (logits - unconditioned)
     else:
-        guided_logits = logits = model.head(params, field, hidden, tokens[:, None])[0]
+        guided_logits = logits = model.head(setup.weights, field, by.hidden, by.tokens[:, None])[0]
     if field == codec.partial_field:
-        allowed = jax.vmap(codec.allows)(clamp[:, 0], keep[:, 0], loop.tick)
+        allowed = jax.vmap(codec.allows)(by.clamp[:, 0], by.keep[:, 0], loop.tick)
         guided_logits = jnp.where(allowed[:, None], guided_logits, -jnp.inf)
     if field == 0:
-        heard, length = loop.samples.tokens[..., 0], request.no_repeat
-        guard = functools.partial(forbid_repeats, heard=heard, step=loop.step, length=length)
-        guarded = jax.lax.cond(length > 0, guard, lambda x: x, guided_logits[:, 0])
-        is_possible = jnp.any(jnp.isfinite(guarded), axis=1, keepdims=True)  # else something has to come again
-        guided_logits = jnp.where(is_possible, guarded, guided_logits[:, 0])[:, None]
+        guided_logits = _guard(request, loop, guided_logits[:, 0])[:, None]
+    uniform: Array = by.uniform
     if model.fields[field].is_expression:  # values from least to most, so the middle of the odds is their median
         uniform = 0.5 + request.spread * (uniform - 0.5)
     value = choose(uniform, guided_logits, request.temperature[field], request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
 
 
-def _skip(hidden: Hidden, tokens: Array, uniform: Array, keep: Array, clamp: Array) -> tuple[Array, Array]:
-    """In the place of _ask, where its answer would not be used."""
-    return jnp.zeros(uniform.shape, jnp.int32), jnp.zeros(uniform.shape)
+def _guard(request: Request, loop: _Loop, logits: jax.Array) -> jax.Array:
+    """The first field's logits [B, size] without the values that no_repeat forbids, unless that leaves none."""
+    earlier, length = loop.samples.tokens[..., 0], request.no_repeat
+    guard = functools.partial(forbid_repeats, earlier=earlier, step=loop.step, length=length)
+    guarded = jax.lax.cond(length > 0, guard, lambda x: x, logits)
+    is_possible = jnp.any(jnp.isfinite(guarded), axis=1, keepdims=True)  # else something has to come again
+    return jnp.where(is_possible, guarded, logits)
+
+
+def _draw_nothing(by: _Draw) -> tuple[Array, Array]:
+    """In the place of _draw_field, where what it gives would not be used."""
+    return jnp.zeros(by.uniform.shape, jnp.int32), jnp.zeros(by.uniform.shape)
 
 
 def _stack(a: Array, b: Array) -> Array:

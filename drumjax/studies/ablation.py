@@ -1,6 +1,6 @@
 """What each augmentation is worth: `python -m drumjax.studies.ablation [--out_dir runs/ablation] [--seeds 3]`.
 
-Trains configs/ablation.py as it is, with each change of augment.Strength alone, and with all of them, on rock beats
+Trains configs/ablation.py as it is, with each change of config.augment alone, and with all of them, on rock beats
 only (the small-data case, trained longer) and on all styles, and writes table.md and ablation.json: the best
 validation loss of each run, and its negative log-likelihoods there. What is in ablation.json, or whose run is there, is
 not trained again, so the command goes on where it was stopped, also from a copy of that file.
@@ -9,24 +9,28 @@ not trained again, so the command goes on where it was stopped, also from a copy
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from drumjax.config.augmentation import AUGMENTATIONS
+from drumjax.config.load import load_config
+from drumjax.config.settings import make_settings
 from drumjax.runs.metrics import read_metrics
+from drumjax.studies.command import StudyError
+from drumjax.system.console import run_or_explain, set_up_logging
+from drumjax.system.devices import count_shares, use_compile_cache, use_cores
 from drumjax.system.files import write_atomically
-from drumjax.training.augment import MODERATE
+from drumjax.training.train import train
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "configs" / "ablation.py"
+CONFIG = "ablation"  # in configs/
+MODERATE = {name: row.moderate for name, row in AUGMENTATIONS.items() if row.moderate is not None}
 CASES: dict[str, dict[str, float]] = {
     "none": {},
     **{name: {name: value} for name, value in MODERATE.items()},
     "all": MODERATE,
 }
 DATA: dict[str, dict[str, Any]] = {
-    "rock beats": {"data.styles": "('rock',)", "data.fill": "beat", "validation.styles": "('rock',)",
+    "rock beats": {"data.styles": ("rock",), "data.fill": "beat", "validation.styles": ("rock",),
                    "validation.fill": "beat", "train.num_steps": 800},  # 17 times through
     "all styles": {"train.num_steps": 400},  # 3 times through
 }  # fmt: skip
@@ -43,11 +47,10 @@ class Trial(NamedTuple):
     def workdir(self, out_dir: Path) -> Path:
         return out_dir / f"{self.data.replace(' ', '_')}-{self.case}-{self.seed}"
 
-    def command(self, out_dir: Path) -> list[str]:
-        overrides: dict[str, Any] = {**DATA[self.data], **{f"augment.{k}": v for k, v in CASES[self.case].items()}}
-        flags = [f"--config.{name}={value}" for name, value in overrides.items()]
-        command = [sys.executable, str(ROOT / "run_train.py"), f"--config={CONFIG}"]
-        return [*command, f"--workdir={self.workdir(out_dir)}", f"--config.train.seed={self.seed}", *flags]
+    def overrides(self) -> dict[str, Any]:
+        """What differs from the config, by dotted name."""
+        changes = {f"augment.{name}": value for name, value in CASES[self.case].items()}
+        return {**DATA[self.data], **changes, "train.seed": self.seed}
 
 
 def best_figures(workdir: Path) -> dict[str, float] | None:
@@ -63,14 +66,16 @@ def best_figures(workdir: Path) -> dict[str, float] | None:
 
 
 def run(trials: list[Trial], out_dir: Path) -> dict[Trial, dict[str, float]]:
-    """Trains what is missing, and writes the table after each. Raises CalledProcessError if a training fails."""
+    """Trains what is missing, and writes the table after each. Raises UserError if a training fails or is stopped."""
     figures = read(out_dir)
     for trial in trials:
         if trial in figures:
             continue
         if best_figures(trial.workdir(out_dir)) is None:
             print(f"{trial.data}, {trial.case}, seed {trial.seed}", flush=True)
-            subprocess.run(trial.command(out_dir), check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+            result = train(CONFIG, trial.workdir(out_dir), overrides=trial.overrides())
+            if result.stopped_by:
+                raise StudyError(f"stopped by {result.stopped_by}; the same command goes on from here")
         found = best_figures(trial.workdir(out_dir))
         assert found is not None, f"{trial.workdir(out_dir)} ended early"
         figures[trial] = found
@@ -108,7 +113,7 @@ def make_table(figures: dict[Trial, dict[str, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m drumjax.studies.ablation", description=__doc__.partition("\n")[0])
     parser.add_argument("--out_dir", type=Path, default=Path("runs/ablation"), help="where the runs are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
@@ -119,15 +124,17 @@ def main() -> None:
         parser.error(f"no case {', '.join(sorted(unknown))}; there are: {', '.join(CASES)}")
     # Seed by seed, so that a table is there early.
     trials = [Trial(data, case, seed) for seed in range(args.seeds) for case in cases for data in DATA]
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    run(trials, args.out_dir.resolve())
-    print((args.out_dir / "table.md").read_text(encoding="utf-8"))
+
+    def study() -> None:
+        use_cores(count_shares(make_settings(load_config(CONFIG)).train.batch_size))
+        use_compile_cache()
+        args.out_dir.mkdir(parents=True, exist_ok=True)
+        run(trials, args.out_dir)
+        print((args.out_dir / "table.md").read_text(encoding="utf-8"))
+
+    set_up_logging()
+    return run_or_explain(study)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"error: {' '.join(error.cmd)} ended with status {error.returncode}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
+    raise SystemExit(main())

@@ -1,16 +1,19 @@
 """The command line that the questions share: --workdir, how much to play, and --output for the figures as JSON."""
 
 import argparse
-import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from drumjax.report.figures import write_json
 from drumjax.runs.run import Run, load_run
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
-from drumjax.system.files import write_atomically
+from drumjax.system.errors import UserError
+
+
+class StudyError(UserError):
+    """A question that this model or its data cannot be asked; the message says why."""
 
 
 class Amount(NamedTuple):
@@ -42,19 +45,6 @@ def ask(
 
     set_up_logging()
     return run_or_explain(run)
-
-
-def write_json(path: Path, found: Any) -> None:
-    """Writes it with null for what is not a number, which JSON does not know. Raises OSError."""
-    write_atomically(path, (json.dumps(_with_null(found), indent=1, allow_nan=False) + "\n").encode())
-
-
-def _with_null(found: Any) -> Any:
-    if isinstance(found, dict):
-        return {name: _with_null(value) for name, value in found.items()}
-    if isinstance(found, list):
-        return [_with_null(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def make_table(rows: list[dict[str, float | str]]) -> str:

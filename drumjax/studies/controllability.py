@@ -6,7 +6,6 @@ says of what was played which style it is; beside it, how well it knows real hel
 the hits in bars that were asked to be fills, and in the others, are on toms and crash.
 """
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -16,15 +15,14 @@ import scipy.stats
 
 from drumjax.data.datasets import load_dataset
 from drumjax.evaluate.features.drums import toms_and_crash
-from drumjax.jobs.job import Job, sample_songs
 from drumjax.music.grid_view import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
 from drumjax.music.kits import Kit
 from drumjax.music.notes import FILL_NO, Song
 from drumjax.runs.run import Run
-from drumjax.sampling.controls import make_controls
-from drumjax.sampling.edits import TaskError, need_kit
-from drumjax.sampling.piece import Groove, make_groove
-from drumjax.studies.command import Amount, ask
+from drumjax.sampling.blocks import sample_songs
+from drumjax.sampling.edits import need_kit
+from drumjax.sampling.plan import make_plan
+from drumjax.studies.command import Amount, StudyError, ask
 
 DENSITIES = (2.0, 3.5, 5.0, 6.5, 8.0)
 DYNAMICS = (40.0, 55.0, 70.0, 85.0, 100.0)
@@ -44,7 +42,7 @@ class StyleClassifier:
                 by_style.setdefault(song.style, []).extend(cut.hits for _, cut in cut_excerpts([song], kit))
         self.styles = sorted(style for style, found in by_style.items() if len(found) >= MIN_EXCERPTS)
         if not self.styles:
-            raise TaskError(f"no style has {MIN_EXCERPTS} stretches of {NUM_BARS} bars to know it by")
+            raise StudyError(f"no style has {MIN_EXCERPTS} stretches of {NUM_BARS} bars to know it by")
         means = np.stack([np.mean(np.concatenate(by_style[style]), axis=0) for style in self.styles])
         odds = np.clip(means, 0.005, 0.995)
         self._hit, self._rest = np.log(odds), np.log(1 - odds)
@@ -56,21 +54,21 @@ class StyleClassifier:
         return self.styles[int(np.argmax(score))]
 
 
-def play(run: Run, groove: Groove, num_samples: int, guidance: float) -> list[Song]:
-    controls = make_controls(run.settings.sample, run.codec.fields, guidance=guidance)
-    return [song for _, song, _ in sample_songs(run, Job(groove, controls, num_samples))]
+def play(run: Run, num_samples: int, **asked: Any) -> list[Song]:
+    """Pieces of NUM_BARS bars, as asked."""
+    plan = make_plan(run, bars=NUM_BARS, **asked)
+    return [sample.song for sample in sample_songs(plan, num_samples)]
 
 
 def check_scale(run: Run, name: str, levels: Sequence[float], num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for each level of density or dynamics."""
-    if not getattr(run.settings.model, name):
-        return {"guidance": guidance, "remark": f"this model is never told of {name}"}
-    groove = make_groove(run.settings.sample, bars=NUM_BARS)
+    if name not in run.settings.model.conditions:
+        return {"guidance": guidance, "remark": f"this model is not conditioned on {name}"}
     asked, played = [], []
     for level in levels:
-        changed: dict[str, Any] = {name: level}
-        for song in play(run, dataclasses.replace(groove, **changed), num_samples, guidance):
-            measured = len(song.notes.pitch) / groove.beats if name == "density" else np.mean(song.notes.velocity)
+        for song in play(run, num_samples, guidance=guidance, **{name: level}):
+            beats = NUM_BARS * song.beats_per_bar
+            measured = len(song.notes.pitch) / beats if name == "density" else np.mean(song.notes.velocity)
             asked.append(level)
             played.append(float(measured))
     means = np.mean(np.reshape(played, (len(levels), -1)), axis=1)
@@ -82,26 +80,26 @@ def check_scale(run: Run, name: str, levels: Sequence[float], num_samples: int, 
 
 
 def check_styles(run: Run, songs: Sequence[Song], num_samples: int, guidance: float) -> dict[str, Any]:
-    """Asks for each style that the classifier knows. Raises TaskError if there is none, or none is told."""
-    if not run.settings.model.style:
-        raise TaskError("this model is never told of styles")
+    """Asks for each style that the classifier knows. Raises StudyError if there is none, or the model is not
+    conditioned on them."""
+    if "style" not in run.settings.model.conditions:
+        raise StudyError("this model is not conditioned on styles")
     kit = need_kit(run.codec)
-    judge = StyleClassifier([song for song in songs if song.split == "train"], kit)
-    held_out = [song for song in songs if song.split == "validation" and song.style in judge.styles
+    classifier = StyleClassifier([song for song in songs if song.split == "train"], kit)
+    held_out = [song for song in songs if song.split == "validation" and song.style in classifier.styles
                 and song.time_signature == (4, 4) and song.fill == FILL_NO]  # fmt: skip
-    real = [(song.style, judge.classify(cut.hits)) for song, cut in cut_excerpts(held_out, kit)]
+    real = [(song.style, classifier.classify(cut.hits)) for song, cut in cut_excerpts(held_out, kit)]
     played = []
-    for style in judge.styles:
-        groove = make_groove(run.settings.sample, bars=NUM_BARS, style=style, time_signature="4/4")
-        for song in play(run, groove, num_samples, guidance):
-            played.append((style, judge.classify(excerpt_of(song, kit, NUM_BARS).hits)))
+    for style in classifier.styles:
+        for song in play(run, num_samples, guidance=guidance, style=style, time_signature="4/4"):
+            played.append((style, classifier.classify(excerpt_of(song, kit, NUM_BARS).hits)))
     shares = {
         style: round(float(np.mean([found == style for asked, found in played if asked == style])), 2)
-        for style in judge.styles
+        for style in classifier.styles
     }
     return {
         "guidance": guidance,
-        "chance": 1 / len(judge.styles),
+        "chance": 1 / len(classifier.styles),
         "held_out_recognized": float(np.mean([a == b for a, b in real])) if real else float("nan"),
         "samples_recognized": float(np.mean([a == b for a, b in played])),
         "by_style": shares,
@@ -114,20 +112,19 @@ def check_all_styles(
     """At each guidance; a remark where there are no styles to be known."""
     try:
         return [check_styles(run, songs, num_samples, guidance) for guidance in strengths]
-    except TaskError as error:
+    except StudyError as error:
         return [{"remark": str(error)}]
 
 
 def check_fills(run: Run, num_samples: int, guidance: float) -> dict[str, Any]:
     """Asks for a fill in every FILL_EVERY-th bar."""
-    if not run.settings.model.fill:
-        return {"guidance": guidance, "remark": "this model is never told of fills"}
+    if "fill" not in run.settings.model.conditions:
+        return {"guidance": guidance, "remark": "this model is not conditioned on fills"}
     kit = need_kit(run.codec)
     if "crash" not in kit.names:
         return {"guidance": guidance, "remark": f"the kit {kit.name} has no toms and crash to know a fill by"}
-    groove = make_groove(run.settings.sample, bars=NUM_BARS, fill_every=FILL_EVERY)
     fills, others = [], []
-    for song in play(run, groove, num_samples, guidance):
+    for song in play(run, num_samples, guidance=guidance, fill=FILL_EVERY):
         whole = excerpt_of(song, kit, NUM_BARS)
         is_fill = np.arange(NUM_BARS) % FILL_EVERY == FILL_EVERY - 1
         fills.append(toms_and_crash(_only(whole, is_fill), kit))

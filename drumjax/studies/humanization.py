@@ -3,8 +3,8 @@
     python -m drumjax.studies.humanization --workdir runs/rock
 
 Held-out performances are reduced to their hits on the grid, and the model chooses velocity and timing of each, as
-`run_sample.py --humanize` does, told style, tempo and metre; also as widely spread as people's are (`--spread 1`).
-Set beside what was really played, and beside some who know nothing of music: the quantizer (on the grid, all hits at
+`run_sample.py --humanize` does, conditioned on style, tempo and metre; also as widely spread as people's are
+(`--spread 1`). Set beside what was really played, and beside some who know nothing of music: the quantizer (on the grid, all hits at
 the mean velocity), the mean and the median of the same drum at the same place in the bar, learned from the training
 split, and all hits as early as the median of all.
 """
@@ -18,17 +18,19 @@ import numpy as np
 
 from drumjax.codecs.base import FREE
 from drumjax.codecs.grid import GridCodec
+from drumjax.config.controls import Controls
 from drumjax.data.corpus import max_notes, pack, window_at
-from drumjax.data.datasets import load_dataset, select
+from drumjax.data.datasets import load_dataset
+from drumjax.data.selection import select
 from drumjax.evaluate.prediction import bootstrap
 from drumjax.music.notes import Context, Song
 from drumjax.runs.run import Run
-from drumjax.sampling.controls import humanize_defaults, make_controls
-from drumjax.sampling.edits import KEEP_ALL, Task, TaskError
-from drumjax.sampling.piece import make_groove, make_request
-from drumjax.sampling.request import Controls
-from drumjax.sampling.sampler import make_sampler
-from drumjax.studies.command import Amount, ask, make_table
+from drumjax.sampling.controls import make_controls
+from drumjax.sampling.edits import KEEP_ALL, Edit
+from drumjax.sampling.piece import Piece
+from drumjax.sampling.request import make_request
+from drumjax.sampling.sampler import draw as draw_samples
+from drumjax.studies.command import Amount, StudyError, ask, make_table
 
 NUM_BARS = 16  # of an excerpt
 BATCH = 64
@@ -99,8 +101,7 @@ def hits_of(tokens: np.ndarray, context: Context, codec: GridCodec) -> Hits:
 
 def humanize(run: Run, excerpts: Excerpts, controls: Controls, draws: int) -> Iterator[np.ndarray]:
     """Tokens [E, T, F] of each draw: the excerpts' hits, with velocities and offsets chosen anew."""
-    sampler = make_sampler(run.model, run.codec, guided=controls.guidance != 1)
-    groove = make_groove(run.settings.sample, bars=NUM_BARS, time_signature="4/4", style="")
+    piece = Piece(dataclasses.replace(controls, bars=NUM_BARS, time_signature="4/4", style=""))
     count, steps, _ = excerpts.tokens.shape
     clamp, keep = np.where(np.arange(excerpts.tokens.shape[2]) == 0, excerpts.tokens, FREE), np.full(steps, KEEP_ALL)
     end = (excerpts.tokens[..., 0] >= 0).sum(axis=1, dtype=np.int32)
@@ -108,11 +109,11 @@ def humanize(run: Run, excerpts: Excerpts, controls: Controls, draws: int) -> It
         parts = []
         for first in range(0, count, BATCH):
             rows = np.resize(np.arange(first, min(first + BATCH, count)), BATCH)
-            task = Task("humanize", clamp[first], keep, unheard=run.can_do_without)
-            request = make_request(groove, run.codec, run.styles, controls, (rows + draw * count).tolist(), task)
+            edit = Edit("humanize", clamp[first], keep, hidden=run.hidden_fields)
+            request = make_request(run, [piece] * BATCH, (rows + draw * count).tolist(), edit)
             context = jax.tree.map(lambda column, rows=rows: column[rows], excerpts.context)
             request = request._replace(context=context, clamp=clamp[rows], end=end[rows])
-            tokens = np.asarray(sampler(run.params, run.stats, jax.random.key(0), request).tokens)
+            tokens = np.asarray(draw_samples(run.model, run.codec, run.weights, jax.random.key(0), request).tokens)
             parts.append(tokens[: min(BATCH, count - first)])
         yield np.concatenate(parts)
 
@@ -128,9 +129,9 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     """
     codec = run.codec
     if not isinstance(codec, GridCodec):
-        raise TaskError("this compares models of a grid, which know where hits are apart from how they are played")
+        raise StudyError("this compares models of a grid, which know where hits are apart from how they are played")
     if not codec.expressive:
-        raise TaskError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
+        raise StudyError("this model knows no velocity and timing (it was trained with codec.expressive=False)")
     songs = load_dataset(run.settings.data).songs
     filters = {**dataclasses.asdict(run.settings.validation), "fill": "beat", "time_signatures": ("4/4",)}
     held_out = cut(select(songs, split="validation", **filters), codec, run.styles)
@@ -145,11 +146,11 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
         f"every hit {usual:.1f} ms late, one velocity": real._replace(velocity=even, offset_ms=0 * even + usual),
     }
     players = {"the drummers": [real], **{name: [hits] for name, hits in simple.items()}}
-    controls = make_controls(humanize_defaults(run.settings.sample), codec.fields)
+    controls = make_controls(run.settings.sample.when_humanizing(), codec.fields)
     unknown = held_out.context._replace(style=np.zeros_like(held_out.context.style))
     for name, spread, excerpts in (
         (f"the model, spread {controls.spread:g}", controls.spread, held_out),
-        ("the same, not told the style", controls.spread, held_out._replace(context=unknown)),
+        ("the same, style unknown", controls.spread, held_out._replace(context=unknown)),
         ("the model, spread 1", 1.0, held_out),
     ):
         if f"{name}, one draw" in players:
@@ -163,7 +164,8 @@ def compare(run: Run, draws: int) -> list[dict[str, float | str]]:
     nearest = min((distance[name] for name in simple), key=np.mean)
     song = held_out.song[real.excerpt]
     return [
-        {"player": name, **judge(drawn, real), **gain(distance[name], nearest, song)} for name, drawn in players.items()
+        {"player": name, **measure(drawn, real), **gain(distance[name], nearest, song)}
+        for name, drawn in players.items()
     ]
 
 
@@ -172,7 +174,7 @@ def distance_ms(drawn: Sequence[Hits], real: Hits) -> np.ndarray:
     return np.mean([np.abs(hits.offset_ms - real.offset_ms) for hits in drawn], axis=0)
 
 
-def judge(drawn: Sequence[Hits], real: Hits) -> dict[str, float]:
+def measure(drawn: Sequence[Hits], real: Hits) -> dict[str, float]:
     """How some draws compare with what was played; see compare."""
     velocity, offset_ms = (np.stack([getattr(hits, name) for hits in drawn]) for name in ("velocity", "offset_ms"))
     later, louder = (np.concatenate([changes(hits, name) for hits in drawn]) for name in ("offset_ms", "velocity"))

@@ -7,18 +7,19 @@ those of the training split.
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 
-from drumjax.data.datasets import load_dataset, select
+from drumjax.data.datasets import load_dataset
+from drumjax.data.selection import select
 from drumjax.evaluate.features.drums import Feature, features_of, measure
 from drumjax.evaluate.overlap import compare_figure
 from drumjax.evaluate.players import play_like
 from drumjax.music.grid_view import NUM_BARS, cut_excerpts, excerpt_of
 from drumjax.runs.run import Run
-from drumjax.sampling.controls import make_controls
-from drumjax.sampling.edits import TaskError, need_kit
-from drumjax.studies.command import Amount, ask, make_table
+from drumjax.sampling.edits import need_kit
+from drumjax.studies.command import Amount, StudyError, ask, make_table
 
 # (temperature of the hits, top_p, guidance).
 SETTINGS = (
@@ -39,24 +40,22 @@ def compare(run: Run, rounds: int) -> list[dict[str, float | str]]:
     cuts = list(cut_excerpts(select(songs, split="validation", **filters), kit))
     train = cut_excerpts(select(songs, split="train", **filters), kit)
     if not cuts:
-        raise TaskError(f"no held-out performance in 4/4 has {NUM_BARS} bars to compare with")
+        raise StudyError(f"no held-out performance in 4/4 has {NUM_BARS} bars to compare with")
     held_out = measure([cut for _, cut in cuts], features, kit)
     rows = [
         summary("held out", held_out, held_out, features),
         summary("training", measure([cut for _, cut in train], features, kit), held_out, features),
     ]
     for temperature, top_p, guidance in SETTINGS:
-        controls = make_controls(
-            run.settings.sample,
-            run.codec.fields,
-            temperature=f"{run.codec.fields[0].name}={temperature}",
-            top_p=top_p,
-            guidance=guidance,
-        )
+        asked: dict[str, Any] = {
+            "temperature": {run.codec.fields[0].name: temperature},
+            "top_p": top_p,
+            "guidance": guidance,
+        }
         played = [
             excerpt_of(song, kit, NUM_BARS)
             for seed in range(rounds)
-            for song in play_like(run, [song for song, _ in cuts], controls, seed=seed)
+            for song in play_like(run, [song for song, _ in cuts], seed=seed, **asked)
         ]
         name = f"temperature {temperature:g}, top_p {top_p:g}, guidance {guidance:g}"
         rows.append(summary(name, measure(played, features, kit), held_out, features))

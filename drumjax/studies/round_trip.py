@@ -18,8 +18,7 @@ from drumjax.data.datasets import load_dataset
 from drumjax.models.song_scoring import encode_songs
 from drumjax.music.notes import Notes, Song
 from drumjax.runs.run import Run
-from drumjax.sampling.edits import TaskError
-from drumjax.studies.command import Amount, ask, make_table
+from drumjax.studies.command import Amount, StudyError, ask, make_table
 
 NUM_SONGS = Amount("num_songs", 1_000_000, "at most so many songs")
 
@@ -66,10 +65,10 @@ def take_round_trip(songs: Sequence[Song], codec: Codec) -> list[Errors]:
 
 
 def compare(run: Run, num_songs: int) -> list[dict[str, float | str]]:
-    """A row per split. Raises TaskError for a model that is not told when notes are, or if no song fits its steps."""
+    """A row per split. Raises StudyError for a codec without time, or if no song fits its steps."""
     codec = run.codec
     if isinstance(codec, EventCodec) and not codec.timed:
-        raise TaskError("this model is not told when notes are (codec.timed=False), so there is nothing to compare")
+        raise StudyError("this codec does not encode when notes are (codec.timed=False): there is nothing to compare")
     songs = load_dataset(run.settings.data).songs[:num_songs]
     rows: list[dict[str, float | str]] = []
     for split in sorted({song.split for song in songs}):
@@ -79,23 +78,23 @@ def compare(run: Run, num_songs: int) -> list[dict[str, float | str]]:
             found = summarize(take_round_trip(some, codec), codec)
             rows.append({"split": split, "songs": str(len(some)), "left out": str(len(mine) - len(some)), **found})
     if not rows:
-        raise TaskError("no song has bars that fit the steps of this model")
+        raise StudyError("no song has bars that fit the steps of this model")
     return rows
 
 
 def summarize(errors: Sequence[Errors], codec: Codec) -> dict[str, Any]:
     """How many notes there are and what share is lost; errors of the others in beats and in MIDI velocity, as far as
-    the codec tells them."""
+    the codec encodes them."""
     total = sum(error.num_notes for error in errors)
     onset, duration, velocity = (np.concatenate(column) for column in list(zip(*errors, strict=True))[:3])
-    told = {field.name for field in codec.fields}
+    encoded = {field.name for field in codec.fields}
     return {
         "notes": str(total),
         "lost, %": 100 * (1 - len(onset) / max(total, 1)),
         "onset, mean": _mean(onset),
         "onset, most": float(onset.max(initial=0)),
-        **({"duration, mean": _mean(duration)} if "duration" in told else {}),
-        **({"velocity, mean": _mean(velocity)} if "velocity" in told else {}),
+        **({"duration, mean": _mean(duration)} if "duration" in encoded else {}),
+        **({"velocity, mean": _mean(velocity)} if "velocity" in encoded else {}),
     }
 
 

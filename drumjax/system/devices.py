@@ -9,14 +9,15 @@ import numpy as np
 import platformdirs
 from jax.experimental import multihost_utils
 
+from drumjax.system.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 
-MATMUL_PRECISIONS = ("default", "bfloat16", "tensorfloat32", "float32")
 MIN_SHARE = 8  # examples per CPU device
 
 
-class DeviceError(RuntimeError):
+class DeviceError(UserError):
     """Devices or processes that were asked for cannot be had; one line says which, and what to do."""
 
 
@@ -69,7 +70,7 @@ def use_cores(num_devices: int) -> None:
 
 
 def matmuls_in(precision: str):
-    """A context in which matrix products are compiled at that precision, one of MATMUL_PRECISIONS."""
+    """A context in which matrix products are compiled at that precision, one of config.training.MATMUL_PRECISIONS."""
     return jax.default_matmul_precision(None if precision == "default" else precision)
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from drumjax.system.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 NUM_ATTEMPTS = 3
@@ -30,7 +32,7 @@ _CHUNK_BYTES = 1 << 16
 _UNPACK_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
-class DownloadError(RuntimeError):
+class DownloadError(UserError):
     """A download or an archive is not usable; the message says what, where and what to do."""
 
 

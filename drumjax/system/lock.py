@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from drumjax.system.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # not a POSIX system: no flock there, so lock_workdir only warns
@@ -24,7 +26,7 @@ _NOT_SUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, e
 _log = logging.getLogger(__name__)
 
 
-class LockError(RuntimeError):
+class LockError(UserError):
     """Another process is writing to the working directory, or the lock file cannot be opened; one line says which."""
 
 

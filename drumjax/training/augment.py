@@ -5,12 +5,12 @@ every function is the identity. They know notes and beats, not tokens: what is c
 Notes may leave their order.
 """
 
-import functools
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 
+from drumjax.config.augmentation import AUGMENTATIONS
 from drumjax.music.kits import Kit
 from drumjax.music.notes import EARLY_BEAT, USUAL_TEMPO_BPM, Array, Notes, Window
 
@@ -20,64 +20,17 @@ GHOST_VELOCITY = 32
 MIN_TEMPO_BPM, MAX_TEMPO_BPM = 50.0, 220.0
 
 
-class Strength(NamedTuple):
-    """How far each change may go: float32 scalars >= 0; 0, the default, is not at all.
-
-    tempo            octaves: the tempo is scaled by 2**U(-tempo, tempo)
-    double_time      odds of counting the music twice as fast or twice as slow
-    rotate_bars      odds that the window begins at another of its bars, its end joined to its beginning
-    rotate_beats     the same at another of its beats, so that the music moves against the bar line
-    swing            off-beats move by U(-swing, swing) of the way to the next triplet
-    push_ms          all notes move together by U(-push_ms, push_ms)
-    jitter_ms        each note moves, standard deviation
-    gain             nepers: velocities are scaled by exp(U(-gain, gain))
-    curve            nepers: velocities follow a response curve with the exponent exp(U(-curve, curve))
-    velocity_jitter  each velocity changes, standard deviation in MIDI velocity
-    drop_ghosts      odds that a ghost note is left out, each on its own
-    drop_voice       odds that one of the drums is left out
-    swap_hands       odds that closed hi-hat and ride change places
-    transpose        semitones: pitched instruments move by a whole number in -transpose..transpose; drums never do
-    """
-
-    tempo: Array = 0.0
-    double_time: Array = 0.0
-    rotate_bars: Array = 0.0
-    rotate_beats: Array = 0.0
-    swing: Array = 0.0
-    push_ms: Array = 0.0
-    jitter_ms: Array = 0.0
-    gain: Array = 0.0
-    curve: Array = 0.0
-    velocity_jitter: Array = 0.0
-    drop_ghosts: Array = 0.0
-    drop_voice: Array = 0.0
-    swap_hands: Array = 0.0
-    transpose: Array = 0.0
+# How far each change may go, by its name in config.augmentation: float32 scalars >= 0; 0 is not at all.
+Strengths = Mapping[str, Array]
 
 
-# What a drummer would call moderate, by name.
-MODERATE = {
-    "tempo": 0.25, "double_time": 0.1, "rotate_bars": 0.5, "rotate_beats": 0.2, "swing": 0.2, "push_ms": 10.0,
-    "jitter_ms": 6.0, "gain": 0.2, "curve": 0.2, "velocity_jitter": 5.0, "drop_ghosts": 0.2, "drop_voice": 0.1,
-    "swap_hands": 0.15,
-}  # fmt: skip
-
-
-def augment(key: Array, window: Window, strength: Strength, kit: Kit | None) -> Window:
-    """All changes one after another. `kit` names the drums; None for pitched instruments."""
-    changes = {
-        "tempo": scale_tempo, "double_time": count_double, "rotate_bars": rotate_bars, "rotate_beats": rotate_beats,
-        "swing": swing_notes, "push_ms": push_notes, "jitter_ms": jitter_notes, "gain": scale_velocity,
-        "curve": bend_velocity, "velocity_jitter": jitter_velocity,
-    }  # fmt: skip
-    if kit is None:
-        changes["transpose"] = transpose_notes
-    else:
-        changes["drop_ghosts"] = drop_ghosts
-        changes["drop_voice"] = functools.partial(drop_voice, kit=kit)
-        changes["swap_hands"] = functools.partial(swap_hands, kit=kit)
-    for (name, change), subkey in zip(changes.items(), jax.random.split(key, len(changes)), strict=True):
-        window = change(subkey, window, getattr(strength, name))
+def augment(key: Array, window: Window, strengths: Strengths, kit: Kit | None) -> Window:
+    """All changes that apply to the instrument, one after another. `kit` names the drums; None for pitched ones."""
+    mine = "drums" if kit else "pitched"
+    rows = {name: row for name, row in AUGMENTATIONS.items() if row.applies_to in ("any", mine)}
+    for (name, row), subkey in zip(rows.items(), jax.random.split(key, len(rows)), strict=True):
+        more = (kit,) if row.applies_to == "drums" else ()
+        window = CHANGES[name](subkey, window, strengths[name], *more)
     return window
 
 
@@ -182,13 +135,14 @@ def jitter_velocity(key: Array, window: Window, amount: Array) -> Window:
     return _strike(window, window.notes.velocity.astype(jnp.float32) + _normal(key, window) * amount)
 
 
-def drop_ghosts(key: Array, window: Window, amount: Array) -> Window:
-    """Leaves out some of the softest notes."""
+def drop_ghosts(key: Array, window: Window, amount: Array, kit: Kit) -> Window:
+    """Leaves out some of the softest notes, whichever drum of the kit they are."""
+    del kit
     dropped = jax.random.bernoulli(key, amount, window.notes.mask.shape) & (window.notes.velocity < GHOST_VELOCITY)
     return _keep(window, ~dropped)
 
 
-def drop_voice(key: Array, window: Window, amount: Array, *, kit: Kit) -> Window:
+def drop_voice(key: Array, window: Window, amount: Array, kit: Kit) -> Window:
     """Leaves out one drum of the kit for the whole window, if more than one is played."""
     key_whether, key_which = jax.random.split(key)
     drum = jnp.asarray(kit.class_table())[jnp.clip(window.notes.pitch, 0, 127)]
@@ -197,7 +151,7 @@ def drop_voice(key: Array, window: Window, amount: Array, *, kit: Kit) -> Window
     return _keep(window, ~(dropped & jax.random.bernoulli(key_whether, amount) & some_left))
 
 
-def swap_hands(key: Array, window: Window, amount: Array, *, kit: Kit) -> Window:
+def swap_hands(key: Array, window: Window, amount: Array, kit: Kit) -> Window:
     """The pattern of the closed hi-hat on the ride, and the other way round; the same window in a kit without them."""
     if not {"closed hi-hat", "ride"} <= set(kit.names):
         return window
@@ -213,6 +167,25 @@ def transpose_notes(key: Array, window: Window, amount: Array) -> Window:
     pitch = window.notes.pitch + jnp.round(_symmetric(key, amount)).astype(jnp.int32)
     window = _keep(window, (pitch >= 0) & (pitch <= 127))
     return window._replace(notes=window.notes._replace(pitch=jnp.clip(pitch, 0, 127)))
+
+
+# The function of each change: (key, window, amount), and the kit where it applies to drums alone.
+CHANGES: dict[str, Callable[..., Window]] = {
+    "tempo": scale_tempo,
+    "double_time": count_double,
+    "rotate_bars": rotate_bars,
+    "rotate_beats": rotate_beats,
+    "swing": swing_notes,
+    "push_ms": push_notes,
+    "jitter_ms": jitter_notes,
+    "gain": scale_velocity,
+    "curve": bend_velocity,
+    "velocity_jitter": jitter_velocity,
+    "drop_ghosts": drop_ghosts,
+    "drop_voice": drop_voice,
+    "swap_hands": swap_hands,
+    "transpose": transpose_notes,
+}
 
 
 def _symmetric(key: Array, amount: Array) -> Array:

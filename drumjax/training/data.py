@@ -1,4 +1,4 @@
-"""The songs that a run learns from and those it is judged by."""
+"""The songs that a run learns from and those it is validated by."""
 
 import collections
 import dataclasses
@@ -12,9 +12,12 @@ import numpy as np
 
 from drumjax.codecs.factory import find_vocabulary, make_codec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.config.settings import Settings, SettingsError
+from drumjax.config.checks import SettingsError
+from drumjax.config.settings import Settings
 from drumjax.data.corpus import Corpus, pack
-from drumjax.data.datasets import Dataset, DatasetError, load_dataset, select
+from drumjax.data.datasets import Dataset, DatasetError, load_dataset
+from drumjax.data.selection import select
+from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
 
 logger = logging.getLogger(__name__)
@@ -56,7 +59,7 @@ def load_training_data(settings: Settings) -> TrainingData:
     description = {
         "source": dataset.source,
         "train_songs": len(songs),
-        "time_signatures": sorted({"{}/{}".format(*song.time_signature) for song in songs}),
+        "time_signatures": sorted({write_metre(song.time_signature) for song in songs}),
         "train_minutes": round(minutes, 1),
         "validation_songs": len(validation),
         "fingerprint": _fingerprint(corpus),
@@ -72,8 +75,8 @@ def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:
     """Leaves out the songs whose bars the codec does not accept, and says so."""
     codec = make_codec(settings.codec)
     kept = [song for song in dataset.songs if codec.accepts(song.beats_per_bar)]
-    left_out = collections.Counter("/".join(map(str, s.time_signature)) for s in dataset.songs) - collections.Counter(
-        "/".join(map(str, s.time_signature)) for s in kept
+    left_out = collections.Counter(write_metre(s.time_signature) for s in dataset.songs) - collections.Counter(
+        write_metre(s.time_signature) for s in kept
     )
     for metre, count in sorted(left_out.items()):
         logger.warning("skipped %d songs in %s: such bars do not fit the codec's steps", count, metre)
@@ -81,7 +84,7 @@ def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:
 
 
 def _warn_of_unknown(songs: list[Song], vocabulary: Vocabulary) -> None:
-    """Says how many held-out notes cannot be told, and so do not count."""
+    """Says how many held-out notes cannot be encoded, and so do not count."""
     pitches = np.concatenate([song.notes.pitch for song in songs]) if songs else np.zeros(0, int)
     unknown = int((~np.isin(pitches, vocabulary.pitches)).sum())
     if unknown:

@@ -1,9 +1,14 @@
 """The numbers of a run that a sweep may vary: they go through the compiled step as arrays, not as constants."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from drumjax.codecs.base import Field
+from drumjax.config.settings import Settings
 from drumjax.music.notes import Array
-from drumjax.training.augment import Strength
+from drumjax.training.augment import Strengths
 
 
 class Hyper(NamedTuple):
@@ -18,7 +23,7 @@ class Hyper(NamedTuple):
     history_dropout    [fields], odds that the earlier values of a field are hidden from an example, 0..1
     average_decay      decay of the weight average per step; 0 keeps no average
     field_weights      [fields], weight of each field's nats per step in the loss
-    augment            how far augmentation may go, at its strongest
+    augment            how far each change of augmentation may go, at its strongest
     """
 
     learning_rate: Array
@@ -30,4 +35,22 @@ class Hyper(NamedTuple):
     history_dropout: Array
     average_decay: Array
     field_weights: Array
-    augment: Strength
+    augment: Strengths
+
+
+def make_hyper(settings: Settings, fields: Sequence[Field]) -> Hyper:
+    """The numbers that the settings name, float32. Raises SettingsError if they do not fit the codec's fields."""
+    t, names = settings.train, [field.name for field in fields]
+    odds = t.history_odds([field.name for field in fields if field.is_expression])
+    return Hyper(
+        learning_rate=np.asarray(t.learning_rate, np.float32),
+        weight_decay=np.asarray(t.weight_decay if t.optimizer == "adamw" else 0.0, np.float32),
+        clip_norm=np.asarray(t.clip_norm, np.float32),
+        dropout=np.asarray(t.dropout, np.float32),
+        context_dropout=np.asarray(t.context_dropout, np.float32),
+        measured_dropout=np.asarray(t.measured_dropout, np.float32),
+        history_dropout=np.asarray([odds.get(name, 0) for name in names], np.float32),
+        average_decay=np.asarray(t.average_decay, np.float32),
+        field_weights=np.asarray(t.weights_of(names), np.float32),
+        augment={name: np.asarray(value, np.float32) for name, value in settings.augment.strengths().items()},
+    )

@@ -1,8 +1,9 @@
-"""Training that starts from another run: its parameters, with the styles remapped by name."""
+"""Training that starts from another run: its weights, with the styles remapped by name."""
 
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.config.settings import Settings
-from drumjax.models.model import Params
+from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint import CheckpointError, Checkpoints, check_compatible
 from drumjax.runs.run import Run, load_run
 from drumjax.runs.workdir import RunError
@@ -21,16 +22,16 @@ logger = logging.getLogger(__name__)
 _SAME_WEIGHTS = ("backend",)
 
 
-def load_transfer(source: str | Path, settings: Settings, styles: tuple[str, ...]) -> tuple[Params, Params]:
-    """(params, stats) of the best checkpoint in `source`, for a run of these settings and styles.
+def load_initial(source: str | Path, settings: Settings, styles: tuple[str, ...]) -> Weights:
+    """The weights of the best checkpoint in `source`, for a run of these settings and styles.
 
     A style that the source lacks starts as its unknown style. Raises RunError or CheckpointError, naming what differs,
     if model or codec are not the same.
     """
-    run = load_run(Path(source).expanduser())
+    run = load_run(source)
     _check_same(run, settings, source)
-    params = jax.tree.map(np.asarray, run.params)
-    if settings.model.style:
+    params, stats = jax.tree.map(np.asarray, run.weights)
+    if "style" in settings.model.conditions:
         rows = [run.styles.index(style) if style in run.styles else 0 for style in styles]
         params["context"]["style"]["embedding"] = params["context"]["style"]["embedding"][rows]
         if "beginning" in params:
@@ -38,7 +39,7 @@ def load_transfer(source: str | Path, settings: Settings, styles: tuple[str, ...
         if new := [style for style in styles if style not in run.styles]:
             logger.info("%s does not know %s: they start as its unknown style", source, ", ".join(new))
     logger.info("starting from %s, step %d", source, run.step)
-    return params, jax.tree.map(np.asarray, run.stats)
+    return Weights(params, stats)
 
 
 def inherited_vocabulary(checkpoints: Checkpoints, source: str) -> Vocabulary | None:
@@ -48,21 +49,20 @@ def inherited_vocabulary(checkpoints: Checkpoints, source: str) -> Vocabulary | 
     Raises RunError or CheckpointError if `source`, "" for none, is no run.
     """
     if checkpoints.steps():
-        told = checkpoints.read_metadata().get("vocabulary")
-        return Vocabulary.from_json(told) if told else None
-    codec = load_run(Path(source).expanduser()).codec if source else None
+        values = checkpoints.read_metadata().get("vocabulary")
+        return Vocabulary.from_json(values) if values else None
+    codec = load_run(source).codec if source else None
     return codec.vocabulary if isinstance(codec, EventCodec) else None
 
 
 def _check_same(run: Run, settings: Settings, source: str | Path) -> None:
-    there, here = (
-        {
-            "model": {k: v for k, v in dataclasses.asdict(s.model).items() if k not in _SAME_WEIGHTS},
-            "codec": dataclasses.asdict(s.codec),
-        }
-        for s in (run.settings, settings)
-    )
+    """RunError, showing the difference, unless model and codec are the same."""
+
+    def kept(some: Settings) -> dict[str, Any]:
+        model = {name: value for name, value in dataclasses.asdict(some.model).items() if name not in _SAME_WEIGHTS}
+        return {"model": model, "codec": dataclasses.asdict(some.codec)}
+
     try:
-        check_compatible(there, here, where=f"config.train.init_from={source}")
+        check_compatible(kept(run.settings), kept(settings), where=f"config.train.init_from={source}")
     except CheckpointError as error:
         raise RunError(str(error)) from None

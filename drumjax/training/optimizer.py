@@ -4,10 +4,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from drumjax.models.model import Params
+from drumjax.models.interface import Params
 from drumjax.music.notes import Array
-
-OPTIMIZERS = ("adamw", "adam", "rmsprop")
 
 
 def make_tx(optimizer: str) -> optax.GradientTransformation:
@@ -16,7 +14,7 @@ def make_tx(optimizer: str) -> optax.GradientTransformation:
         return optax.scale_by_adam(b1=0.9, b2=0.99)
     if optimizer == "rmsprop":
         return optax.scale_by_rms(decay=0.9)
-    raise ValueError(f"train.optimizer is {optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
+    raise ValueError(f"no such optimizer: {optimizer!r}")
 
 
 def clip(grads: Params, norm: Array, clip_norm: Array) -> Params:

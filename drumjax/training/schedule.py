@@ -3,9 +3,6 @@
 import jax.numpy as jnp
 import optax
 
-LEARNING_RATES = ("cosine", "constant")
-AUGMENTATIONS = ("constant", "rise", "fade")
-
 
 def make_learning_rate(schedule: str, warmup_steps: int, num_steps: int) -> optax.Schedule:
     """Linear warm-up to 1, then a cosine down to 1% or constant. Raises ValueError at another name."""
@@ -14,7 +11,7 @@ def make_learning_rate(schedule: str, warmup_steps: int, num_steps: int) -> opta
     if schedule == "cosine":
         decay = max(num_steps, max(warmup_steps, 1) + 1)
         return optax.warmup_cosine_decay_schedule(0.0, 1.0, max(warmup_steps, 1), decay, 0.01)
-    raise ValueError(f"train.schedule is {schedule!r}; there are: {', '.join(LEARNING_RATES)}")
+    raise ValueError(f"no such schedule of the learning rate: {schedule!r}")
 
 
 def make_strength(schedule: str, num_steps: int) -> optax.Schedule:
@@ -29,4 +26,4 @@ def make_strength(schedule: str, num_steps: int) -> optax.Schedule:
         return lambda step: jnp.clip(step / quarter, 0, 1)
     if schedule == "fade":
         return lambda step: jnp.clip((num_steps - step) / quarter, 0, 1)
-    raise ValueError(f"augment.schedule is {schedule!r}; there are: {', '.join(AUGMENTATIONS)}")
+    raise ValueError(f"no such schedule of augmentation: {schedule!r}")

@@ -1,71 +1,129 @@
 """Trains a model: settings, data, model, restore, loop. What `run_train.py` calls, and a notebook may."""
 
 import contextlib
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from drumjax.codecs.factory import make_codec
-from drumjax.config.settings import Settings, SettingsError, history_odds, make_settings
+from drumjax.config.checks import require
+from drumjax.config.load import load_config, override
+from drumjax.config.settings import Settings, make_settings
+from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint import Checkpoints
-from drumjax.runs.metrics import MetricsLog, Progress
-from drumjax.runs.run import make_metadata, make_model
+from drumjax.runs.metrics import MetricsLog
+from drumjax.runs.progress import Progress
+from drumjax.runs.run import Run, make_metadata, make_model, with_known_defaults
 from drumjax.runs.workdir import check_same_run, make_workdir, write_config
-from drumjax.system.devices import make_data_mesh
+from drumjax.system.devices import make_data_mesh, replicate, replicated
 from drumjax.system.lock import lock_workdir
-from drumjax.training.data import load_training_data
+from drumjax.training.data import TrainingData, load_training_data
+from drumjax.training.example import count_steps, make_window_shape
+from drumjax.training.hyper import make_hyper
 from drumjax.training.init_from import inherited_vocabulary
-from drumjax.training.loop import Result, TrainLoop
-from drumjax.training.recipe import count_steps, make_window_shape
+from drumjax.training.loop import Result, Sinks, Step, Trainer
+from drumjax.training.start import find_start
+from drumjax.training.state import TrainState, init_state
+from drumjax.training.step import Recipe, make_recipe, make_train_call
+from drumjax.training.validation import Validator
+
+logger = logging.getLogger(__name__)
 
 
-def train(config: dict[str, Any], workdir: str | Path, *, num_devices: int = 0) -> Result:
-    """Trains as `config` (a nested dict, see configs/default.py) says, or resumes the run that is in `workdir`.
+def train(
+    config: dict[str, Any] | str | Path,
+    workdir: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    num_devices: int = 0,
+) -> Result:
+    """Trains as a config says, or resumes the run that is in `workdir`.
 
-    num_devices is how many devices share each batch; 0 takes all, of all processes. Whatever cannot be run raises an
-    error of one clear line: SettingsError, DatasetError, RequestError (what to play at evaluations), DeviceError,
-    RunError, CheckpointError, LockError, TrainError or OSError.
+    Args:
+      config: a nested dict (see configs/default.py), the path of a config file, or a name in configs/ such as "rock".
+      workdir: where the run is kept; made if missing.
+      overrides: values by dotted name, such as {"train.num_steps": 500}, in place of the config's.
+      num_devices: how many devices share each batch; 0 takes all, of all processes.
+
+    Raises:
+      UserError: whatever cannot be run, in one clear line (SettingsError, DatasetError, RequestError, DeviceError,
+        RunError, CheckpointError, LockError, TrainError). OSError: a file cannot be written.
     """
-    settings, workdir = make_settings(config), Path(workdir)
+    config = load_config(config) if isinstance(config, str | Path) else json.loads(json.dumps(config))
+    override(config, overrides or {})
+    settings, workdir = make_settings(config), Path(workdir).expanduser()
     is_main = jax.process_index() == 0
     check_same_run(workdir, config)
     mesh = make_data_mesh(num_devices)
-    _check_divisible(settings, mesh.size)
+    must = f"a multiple of the {mesh.size} devices"
+    require(settings.train.batch_size % mesh.size == 0, "train.batch_size", settings.train.batch_size, must)
     data = load_training_data(settings)
-    codec = make_codec(settings.codec, data.vocabulary)
-    _check_field_weights(settings, len(codec.fields))
-    history_odds(settings.train, codec.fields)  # before anything is written
+    make_hyper(settings, make_codec(settings.codec, data.vocabulary).fields)  # before anything is written
     make_workdir(workdir)
     with contextlib.ExitStack() as stack:
         if is_main:
             stack.enter_context(lock_workdir(workdir))
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints"))
-        vocabulary = data.vocabulary
-        if vocabulary:  # a run that goes on, or starts from another, keeps the meaning of its tokens
-            vocabulary = inherited_vocabulary(checkpoints, settings.train.init_from) or vocabulary
-            codec = make_codec(settings.codec, vocabulary)
-        settings = count_steps(settings, make_window_shape(settings, codec, data.corpus), data.corpus)
-        model = make_model(settings, codec, len(data.styles))
-        metadata = make_metadata(config, data.styles, vocabulary, data.description)
-        loop = TrainLoop(settings, metadata, workdir, checkpoints)
-        loop.build(model, codec, data, mesh)
-        loop.restore()
+        data = _keep_vocabulary(data, checkpoints, settings.train.init_from)
+        run, recipe = describe(settings, data)
+        metadata = make_metadata(config, data.styles, data.vocabulary, data.description)
+        start = find_start(init(recipe, settings.train.seed, mesh), run.settings, metadata, checkpoints, workdir)
         if is_main:
             write_config(workdir, config, data.description)
-        loop.log = stack.enter_context(MetricsLog(workdir, loop.step, enabled=is_main))
-        loop.progress = stack.enter_context(Progress(loop.step, settings.train.num_steps, enabled=is_main))
-        return loop.run()
-
-
-def _check_divisible(settings: Settings, num_devices: int) -> None:
-    if settings.train.batch_size % num_devices:
-        size = settings.train.batch_size
-        raise SettingsError(f"config.train.batch_size is {size}; it must be a multiple of the {num_devices} devices")
-
-
-def _check_field_weights(settings: Settings, num_fields: int) -> None:
-    if len(settings.train.field_weights) < num_fields:
-        raise SettingsError(
-            f"config.train.field_weights is {settings.train.field_weights}; the codec has {num_fields} fields"
+        log = stack.enter_context(MetricsLog(workdir, start.step, enabled=is_main))
+        progress = stack.enter_context(Progress(start.step, run.settings.train.num_steps, enabled=is_main))
+        trainer = Trainer(
+            run.settings.train,
+            [field.name for field in run.codec.fields],
+            start,
+            make_step(recipe, run.settings, data, mesh),
+            Validator(run, data.validation),
+            Sinks(workdir, checkpoints, log, progress, metadata),
         )
+        return trainer.run()
+
+
+def _keep_vocabulary(data: TrainingData, checkpoints: Checkpoints, source: str) -> TrainingData:
+    """A run that goes on, or starts from another, keeps the meaning of its tokens."""
+    if data.vocabulary is None:
+        return data
+    return dataclasses.replace(data, vocabulary=inherited_vocabulary(checkpoints, source) or data.vocabulary)
+
+
+def describe(settings: Settings, data: TrainingData) -> tuple[Run, Recipe]:
+    """The run, without weights yet, and its training step: the codec, the window's shape and the model, made once."""
+    codec = make_codec(settings.codec, data.vocabulary)
+    shape = make_window_shape(settings, codec, data.corpus)
+    settings = count_steps(settings, shape, data.corpus)
+    if settings.sample.style not in data.styles:  # a folder or a fallback dataset may lack it
+        known = ", ".join(filter(None, data.styles)) or "none"
+        logger.warning("config.sample.style is %r, which no training song has (there are: %s); it is left open",
+                       settings.sample.style, known)  # fmt: skip
+    settings = with_known_defaults(settings, data.styles)
+    model = make_model(settings, codec, len(data.styles))
+    run = Run(settings, codec, model, Weights({}, {}), data.styles)
+    return run, make_recipe(settings, model, codec, shape)
+
+
+def init(recipe: Recipe, seed: int, mesh: jax.sharding.Mesh) -> TrainState:
+    """A fresh state on every device of the mesh."""
+
+    def init(key_data):
+        return init_state(recipe.model, recipe.tx, jax.random.wrap_key_data(key_data))
+
+    # The key goes in as numpy: several processes share no other input.
+    return jax.jit(init, out_shardings=replicated(mesh))(np.asarray(jax.random.key_data(jax.random.key(seed))))
+
+
+def make_step(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.sharding.Mesh) -> Step:
+    """The compiled training call, with the corpus and the run's numbers on every device."""
+    call = make_train_call(recipe, mesh, settings.train.steps_per_call)
+    corpus = replicate(data.corpus, mesh)
+    hyper = replicate(make_hyper(settings, recipe.codec.fields), mesh)
+    return lambda state, num_steps: call(state, corpus, hyper, np.asarray(num_steps, np.int32))

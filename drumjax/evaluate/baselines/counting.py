@@ -12,6 +12,7 @@ import numpy as np
 from drumjax.evaluate.baselines.ngram import Followers, in_blocks
 from drumjax.music.grid_view import STEPS_PER_BEAT, excerpt_of
 from drumjax.music.kits import Kit
+from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
 
 BAR_STEPS = 4 * STEPS_PER_BEAT
@@ -31,7 +32,7 @@ class Line(NamedTuple):
 def chords_of(song: Song, kit: Kit) -> Line:
     """A value per 16th: a bit per drum. Raises ValueError for a song that is not in 4/4."""
     if song.time_signature != (4, 4):
-        raise ValueError(f"{song.name} is in {'{}/{}'.format(*song.time_signature)}, not in 4/4")
+        raise ValueError(f"{song.name} is in {write_metre(song.time_signature)}, not in 4/4")
     cells = excerpt_of(song, kit).hits.reshape(-1, kit.num_classes)
     chords = cells @ (1 << np.arange(kit.num_classes))
     return Line(chords, np.arange(len(chords)) % BAR_STEPS)

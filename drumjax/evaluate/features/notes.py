@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from drumjax.evaluate.features.feature import Feature
-from drumjax.music.notes import Notes, Song
+from drumjax.music.notes import Array, Notes, Song
 
 NUM_BARS = 8  # of a stretch
 # Notes nearer than this begin together.
@@ -113,8 +113,8 @@ def find_stretches(songs: Iterable[Song], num_bars: int = NUM_BARS) -> list[tupl
     found = []
     for song in songs:
         length = num_bars * song.beats_per_bar
-        heard = np.unique(np.maximum((song.notes.onset_beat + TOGETHER_BEATS / 2) // length, 0).astype(int))
-        found += [(song, int(i) * num_bars) for i in heard if (i + 1) * num_bars <= song.num_bars]
+        used = np.unique(np.maximum((song.notes.onset_beat + TOGETHER_BEATS / 2) // length, 0).astype(int))
+        found += [(song, int(i) * num_bars) for i in used if (i + 1) * num_bars <= song.num_bars]
     return found
 
 
@@ -139,5 +139,5 @@ def _onsets(song: Song) -> np.ndarray:
     return np.unique(np.round(song.notes.onset_beat / TOGETHER_BEATS)) * TOGETHER_BEATS
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: Array) -> float:
     return float(np.mean(values)) if len(values) else np.nan

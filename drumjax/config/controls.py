@@ -1,0 +1,171 @@
+"""The controls: what can be asked of a model when sampling. Each field of Controls is one.
+
+The flags of run_sample.py, the keywords of drumjax's functions, the fields of config.sample, the checks of their
+values, the manifest's rows and the captions of pages are all made from these fields.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from drumjax.config.conditions import CONDITIONS
+from drumjax.music.metre import MAX_BEATS_PER_BAR, beats_per_bar, parse_metre
+from drumjax.system.errors import UserError
+
+# Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
+MAX_DENSITY = 24
+TEMPO_LIMITS = 20.0, 400.0  # bpm
+MAX_LEAN_BEATS = 0.0625  # more would move notes to other 16ths
+
+
+ALWAYS = object()
+
+
+class ControlError(UserError):
+    """Something that cannot be played; the message says what was asked and what can be."""
+
+
+class Control(NamedTuple):
+    """help     for the command line
+    allows   whether a value can be played
+    must     what a value must be, for the message
+    about    "piece": what music is played; "draw": how its values are drawn
+    neutral  the value that asks for nothing, which captions leave out; ALWAYS: there is none
+    caption  what a caption says of a value, "" for nothing
+    """
+
+    help: str
+    allows: Callable[[Any], bool]
+    must: str
+    about: Literal["piece", "draw"]
+    neutral: Any
+    caption: Callable[[Any], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Range:
+    """A test of numbers, and what it asks for in words."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+    def __call__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"in {self.low:g}..{self.high:g}{self.unit}"
+
+
+def _control(
+    default: Any,
+    help: str,
+    allows: Callable[[Any], bool],
+    caption: Callable[[Any], str],
+    *,
+    must: str = "",
+    neutral: Any = ALWAYS,
+    about: Literal["piece", "draw"] = "piece",
+) -> Any:
+    row = Control(help, allows, must or str(allows), about, neutral, caption)
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata={"control": row})
+    return dataclasses.field(default=default, metadata={"control": row})
+
+
+def _by_field(values: dict[str, float]) -> str:
+    """Temperatures, unless all are 1."""
+    if set(values.values()) <= {1.0}:
+        return ""
+    return "temperature " + " ".join(f"{name}={value:g}" for name, value in values.items())
+
+
+def _fits_metre(text: str) -> bool:
+    metre = parse_metre(text)
+    return metre is not None and beats_per_bar(metre) <= MAX_BEATS_PER_BAR
+
+
+@dataclasses.dataclass(frozen=True)
+class Controls:
+    """What is asked for, complete and checked: raises ControlError for a value that cannot be played.
+
+    A default is what asks for nothing, and what runs from before the control was there are played with.
+    """
+
+    style: str = _control(
+        "", "A style the model was trained on, or a mix: rock=0.7,jazz=0.3; '' leaves it open.",
+        lambda text: isinstance(text, str), str, must="a name", neutral="",
+    )  # fmt: skip
+    bpm: float = _control(
+        120.0, "Quarter notes per minute, 20..400.", _Range(*TEMPO_LIMITS), "{:g} bpm".format
+    )  # fmt: skip
+    time_signature: str = _control(
+        "4/4", "Such as 4/4 or 6/8.", _fits_metre, str,
+        must=f"a metre such as 4/4 or 6/8, with bars of up to {MAX_BEATS_PER_BAR} quarter notes",
+    )  # fmt: skip
+    bars: int = _control(8, "Bars of each piece, 1..1000.", _Range(1, 1000), "{} bars".format)
+    num_notes: int = _control(
+        0, "Notes of each, however many bars that takes; 0: as many as the bars hold.",
+        _Range(0, 100_000), "{} notes".format, neutral=0,
+    )  # fmt: skip
+    fill: int = _control(
+        0, "Play a fill in every n-th bar; 0 asks for none.", lambda every: every >= 0, "a fill every {} bars".format,
+        must="a number of bars, or 0 for no fills", neutral=0,
+    )  # fmt: skip
+    density: float = _control(
+        0.0, f"Notes per beat, up to {MAX_DENSITY}; 0 leaves it open.",
+        _Range(0, MAX_DENSITY, " notes per beat (0 leaves it open)"), "density {:g}".format, neutral=0,
+    )  # fmt: skip
+    dynamics: float = _control(
+        0.0, "Mean velocity, 1..127; 0 leaves it open.",
+        _Range(0, 127, " (0 leaves it open)"), "dynamics {:g}".format, neutral=0,
+    )  # fmt: skip
+    lean: float | None = _control(
+        None, "Milliseconds behind the beat on average: 10 is laid back, -10 pushes.",
+        lambda late: late is None or abs(late) < float("inf"), "lean {:g} ms".format,
+        must="a finite number", neutral=None,
+    )  # fmt: skip
+    temperature: dict[str, float] = _control(  # noqa: RUF009
+        {},
+        "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8.",
+        lambda by_field: all(0 <= value <= 10 for value in by_field.values()), _by_field,
+        must="in 0..10", about="draw",
+    )  # fmt: skip
+    spread: float = _control(
+        1.0, "How far velocity and timing stray from their medians: 1 as widely as drummers do, 0 not at all.",
+        _Range(0, 1), "spread {:g}".format, neutral=1, about="draw",
+    )  # fmt: skip
+    top_k: int = _control(
+        0, "Choose among the k most likely values only; 0 among all.",
+        lambda k: k >= 0, "top_k {}".format, must="at least 0 (0 keeps all)", neutral=0, about="draw",
+    )  # fmt: skip
+    top_p: float = _control(
+        1.0, "Choose among the likeliest values up to this probability; 1 among all.",
+        lambda p: 0 < p <= 1, "top_p {:g}".format, must="above 0 and at most 1", neutral=1, about="draw",
+    )  # fmt: skip
+    guidance: float = _control(
+        1.0, "How much style, fills, density and dynamics count, but for timing: 1 as learned, 2 exaggerated (0..10).",
+        _Range(0, 10), "guidance {:g}".format, neutral=1, about="draw",
+    )  # fmt: skip
+    no_repeat: int = _control(
+        0, "Never the same so many notes (on a grid: steps) in a row again, if it can be helped; 0 lets it.",
+        lambda n: n == 0 or 2 <= n <= 1000, "no_repeat {}".format, must="in 2..1000, or 0", neutral=0, about="draw",
+    )  # fmt: skip
+
+    def __post_init__(self):
+        for name, control in CONTROLS.items():
+            value = getattr(self, name)
+            if not control.allows(value):
+                raise ControlError(f"{name} is {_show(value)}; it must be {control.must}")
+        limit = MAX_LEAN_BEATS * 60_000 / self.bpm
+        if self.lean is not None and abs(self.lean) > limit:
+            raise ControlError(f"lean is {self.lean:g}; at {self.bpm:g} bpm it must be in -{limit:.0f}..{limit:.0f} ms")
+
+
+def _show(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
+
+
+CONTROLS: dict[str, Control] = {field.name: field.metadata["control"] for field in dataclasses.fields(Controls)}
+# The control that asks for a condition, by its name: the condition that a model must have been trained with.
+CONDITION_OF = {condition.control: name for name, condition in CONDITIONS.items() if condition.control}

@@ -1,0 +1,67 @@
+"""Config files: Python with one function, get_config(), which returns an ml_collections.ConfigDict."""
+
+import difflib
+import json
+import runpy
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drumjax.config.checks import SettingsError
+
+# Where configs lie that are named without a path: here, in a checkout or where the package is installed.
+_FOLDERS = (Path("configs"), Path(__file__).resolve().parents[2] / "configs")
+
+
+def find_config(name: str) -> Path:
+    """The config file of that path, or of that name ("rock") in configs/. Raises SettingsError naming those there
+    are."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    tried = [folder / f"{path.name.removesuffix('.py')}.py" for folder in _FOLDERS]
+    if path.parent in (Path("."), Path("configs")):
+        for found in tried:
+            if found.is_file():
+                return found
+    known = sorted({file.stem for folder in _FOLDERS for file in folder.glob("*.py")} - {"__init__"})
+    raise SettingsError(f"no config {name!r}; give the path of a file, or one of: {', '.join(known)}")
+
+
+def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The nested dict of settings of a config file, which is executed.
+
+    Args:
+      name: a path, or a name in configs/ such as "rock".
+      overrides: values by dotted name, such as {"train.num_steps": 500}.
+
+    Raises:
+      SettingsError: there is no such file, it cannot be executed, or an override names no field.
+    """
+    path = find_config(str(name))
+    root = str(path.resolve().parent.parent)  # configs start from others: `from configs import default`
+    if root not in sys.path:
+        sys.path.append(root)
+    try:
+        config: dict[str, Any] = json.loads(runpy.run_path(str(path))["get_config"]().to_json())
+    except Exception as error:  # it is code, and may raise whatever it likes
+        raise SettingsError(f"cannot read the config {path}: {type(error).__name__}: {error}") from error
+    override(config, overrides or {})
+    return config
+
+
+def override(config: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Sets values by dotted name. Raises SettingsError for a name that is not there."""
+    for name, value in overrides.items():
+        *groups, last = name.split(".")
+        node: Any = config
+        for part in groups:
+            node = node.get(part) if isinstance(node, dict) else None
+        is_by_name = len(groups) > 1 and isinstance(node, dict)  # such as train.history_dropout.offset
+        if not groups or not isinstance(node, dict) or not (last in node or is_by_name):
+            names = [f"{group}.{field}" for group, fields in config.items() for field in fields]
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SettingsError(f"config.{name} does not exist{hint}")
+        node[last] = value

@@ -1,0 +1,42 @@
+"""Sizes of the model, and its parts."""
+
+import dataclasses
+
+from drumjax.config.checks import require, require_choice, require_each
+from drumjax.config.conditions import CONDITIONS
+
+# The recurrence of a layer; see models/recurrence.py.
+CELLS = ("lstm",)
+# How it is computed. scan: ours, on any platform; cudnn: NVIDIA's; auto: cudnn where it is, else scan.
+BACKENDS = ("auto", "scan", "cudnn")
+NORMS = ("none", "layer", "batch")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """Sizes and parts of the model; every part can be left out to see what it is worth. Hashable: models are static.
+
+    A field with a default is younger than some runs: the default is what reproduces them.
+    """
+
+    hidden_size: int
+    num_layers: int
+    embed_size: int
+    backend: str  # of the recurrence: auto, scan or cudnn
+    norm: str  # after each layer: none, layer or batch
+    residual: bool  # add a layer's input to its output, from the second layer on
+    skip: bool  # show the heads the input of the stack beside its output
+    position: bool  # place in the bar, and bar in the phrase
+    lookback: bool  # tokens of the same place in earlier bars, as far as the codec looks back
+    copy: bool  # let the first field's head raise the tokens of the lookback directly
+    features: bool  # share between related values (drums of a chord) in inputs and outputs
+    conditions: tuple[str, ...]  # of conditions.CONDITIONS, what the model is conditioned on
+    cell: str = "lstm"  # of CELLS
+
+    def __post_init__(self):
+        require_choice("model.norm", self.norm, NORMS)
+        require_choice("model.backend", self.backend, BACKENDS)
+        require_choice("model.cell", self.cell, CELLS)
+        require_each(self, "model", ("hidden_size", "num_layers", "embed_size"), 1)
+        known = set(self.conditions) <= set(CONDITIONS) and len(set(self.conditions)) == len(self.conditions)
+        require(known, "model.conditions", self.conditions, f"a tuple of some of {', '.join(CONDITIONS)}")

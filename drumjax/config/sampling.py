@@ -1,0 +1,43 @@
+"""What is played unless it is asked for otherwise: config.sample."""
+
+import dataclasses
+from typing import Any
+
+from drumjax.config.checks import require
+from drumjax.config.codec import FIELDS
+from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleSettings(Controls):
+    """The value of each control where it is not asked for; and of some of them another, where --humanize plays given
+    notes: nearer to what is usual, say, and nothing exaggerated."""
+
+    humanize: dict[str, float] = dataclasses.field(default_factory=lambda: {"guidance": 1.0, "spread": 1.0})
+
+    def __post_init__(self):
+        super().__post_init__()
+        fields = set(self.temperature) <= set(FIELDS)
+        require(fields, "sample.temperature", self.temperature, f"numbers by field, of {', '.join(FIELDS)}")
+        numbers = [name for name, value in self.values().items() if type(value) is float]
+        known = set(self.humanize) <= set(numbers)
+        require(known, "sample.humanize", self.humanize, f"numbers by control, of {', '.join(numbers)}")
+        for name, value in self.humanize.items():
+            require(CONTROLS[name].allows(value), f"sample.humanize.{name}", value, CONTROLS[name].must)
+
+    def values(self) -> dict[str, Any]:
+        """The value of each control."""
+        return {name: getattr(self, name) for name in CONTROLS}
+
+    def when_humanizing(self) -> "SampleSettings":
+        """The settings as they are where given notes are played."""
+        changes: dict[str, Any] = {"humanize": {}, **self.humanize}
+        return dataclasses.replace(self, **changes) if self.humanize else self
+
+    def as_trained(self, conditions: tuple[str, ...], styles: tuple[str, ...]) -> "SampleSettings":
+        """The settings of a model with these conditions and styles: a style that the training songs lacked (a folder's,
+        a fallback's), and all that the model is never conditioned on, is left open."""
+        cannot = [name for name, condition in CONDITION_OF.items() if condition not in conditions]
+        if self.style not in styles:
+            cannot.append("style")
+        return dataclasses.replace(self, **{name: CONTROLS[name].neutral for name in cannot})

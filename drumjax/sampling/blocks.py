@@ -1,0 +1,110 @@
+"""Blocks of samples: pieces, request, sampler, notes and songs, one after the other. Every sample of drumjax, from a
+preview in training to a job of a million, comes from here.
+"""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from drumjax.music.notes import Array, Notes, Song
+from drumjax.runs.run import Run
+from drumjax.sampling.decode import collect_songs, decode_tokens, drop_given
+from drumjax.sampling.edits import Edit
+from drumjax.sampling.piece import Piece
+from drumjax.sampling.plan import Plan
+from drumjax.sampling.request import make_request
+from drumjax.sampling.rerank import make_reranker
+from drumjax.sampling.sampler import is_guided, make_sampler
+
+# Blocks that each device has been given while one is written. More would only make Ctrl-C wait longer: a block that
+# was begun cannot be taken back.
+BLOCKS_AHEAD = 1
+
+
+class Sample(NamedTuple):
+    """One sample: its number in its job, the song, and the nats by field of what the model chose."""
+
+    number: int
+    song: Song
+    nll: dict[str, float]
+
+
+class Block(NamedTuple):
+    """Samples that are being made: their pieces [B], and on the device their notes [B, N] and nats [B, fields]."""
+
+    pieces: Sequence[Piece]
+    notes: Notes
+    nll: Array
+
+
+def begin(run: Run, key: Array, pieces: Sequence[Piece], number: Sequence[int], edit: Edit | None = None) -> Block:
+    """Starts to sample the pieces [B], where the run's weights are, and does not wait for it.
+
+    number is that of each sample; an edit that reranks has `draws` numbers for each piece.
+    """
+    draws = edit.draws if edit else 1
+    repeated = [piece for piece in pieces for _ in range(draws)]
+    request = make_request(run, repeated, number, edit)
+    sampler = make_sampler(run.model, run.codec, guided=is_guided(request))
+    request = jax.device_put(request, getattr(key, "sharding", None))
+    samples = sampler(run.weights, key, request)
+    if edit and draws > 1:
+        rerank = make_reranker(run.model, run.codec, *edit.ranked_by)
+        samples, request = rerank(run.weights, samples, request, draws)
+    tokens = drop_given(run.codec, samples.tokens, request) if edit and edit.kept else samples.tokens
+    return Block(pieces, decode_tokens(run.codec, tokens, request), samples.nll)
+
+
+def play(run: Run, key: Array, pieces: Sequence[Piece], number: Sequence[int] | None = None) -> list[Song]:
+    """The songs [B] of the pieces [B], whose numbers are 0 and on unless they are given."""
+    block = begin(run, key, pieces, range(len(pieces)) if number is None else number)
+    return collect_songs(run.codec, pieces, block.notes)
+
+
+def sample_blocks(plan: Plan, num_samples: int, first: int = 0) -> Iterator[list[Sample]]:
+    """Blocks of the samples number `first` and on, up to num_samples.
+
+    The devices take turns, a whole block each, so that a sample does not depend on their number. Each is given its
+    next BLOCKS_AHEAD blocks before one is handed out, so it does not wait for what is done with that.
+    """
+    if first >= num_samples:
+        return
+    run, edit = plan.run, plan.edit
+    draws = edit.draws if edit else 1
+    size = max(1, plan.block_size // draws)
+    pieces = [Piece(plan.controls)] * size
+    starts = range(first - first % size, num_samples, size)
+    copies = []
+    for device in jax.local_devices()[: len(starts)]:
+        weights, key = jax.device_put((run.weights, jax.random.key(plan.seed)), device)
+        copies.append((dataclasses.replace(run, weights=weights), key))
+
+    def begin_at(start: int, copy: tuple[Run, Array]) -> tuple[int, Block]:
+        block = begin(*copy, pieces, range(start * draws, (start + size) * draws), edit)
+        for array in (*block.notes, block.nll):
+            jnp.asarray(array).copy_to_host_async()
+        return start, block
+
+    ahead = map(begin_at, starts, itertools.cycle(copies))
+    begun = collections.deque(itertools.islice(ahead, BLOCKS_AHEAD * len(copies)))
+    names = [field.name for field in run.codec.fields]
+    while begun:
+        begun.extend(itertools.islice(ahead, 1))
+        start, block = begun.popleft()
+        songs = collect_songs(run.codec, pieces, block.notes, edit)
+        samples = [
+            Sample(i, dataclasses.replace(song, name=f"{i:06d}"), dict(zip(names, nll, strict=True)))
+            for i, song, nll in zip(itertools.count(start), songs, np.asarray(block.nll).tolist(), strict=False)
+        ]
+        yield [sample for sample in samples if first <= sample.number < num_samples]
+
+
+def sample_songs(plan: Plan, num_samples: int, first: int = 0) -> Iterator[Sample]:
+    """The samples number `first` and on, up to num_samples, one by one."""
+    return itertools.chain.from_iterable(sample_blocks(plan, num_samples, first))

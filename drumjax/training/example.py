@@ -1,0 +1,68 @@
+"""Examples: random windows of the corpus, augmented, as tokens, with parts of what goes with them hidden."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from drumjax.codecs.base import Codec, clock
+from drumjax.config.settings import Settings
+from drumjax.data.corpus import Corpus, max_notes, take_window
+from drumjax.models.conditioning import hide, hide_history, measure
+from drumjax.models.scoring import Example
+from drumjax.music.notes import Array, Window
+from drumjax.training.hyper import Hyper
+
+
+class WindowShape(NamedTuple):
+    """Static sizes of a batch of windows: windows, beats, tokens, notes (padded) of each."""
+
+    batch: int
+    num_beats: int
+    num_steps: int
+    num_notes: int
+
+
+def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> WindowShape:
+    """The sizes of a batch of the corpus's windows."""
+    t = settings.train
+    num_notes = max_notes(corpus, t.window_beats)
+    if t.window_notes:
+        num_notes = min(num_notes, t.window_notes)
+    return WindowShape(t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes)
+
+
+def count_steps(settings: Settings, shape: WindowShape, corpus: Corpus) -> Settings:
+    """The settings with their epochs turned into steps: one is as many windows as hold the corpus once, by beats or by
+    notes, whichever takes more."""
+    t = settings.train
+    windows = max(len(corpus.beat_song) / shape.num_beats, len(corpus.notes.pitch) / shape.num_notes)
+    steps = windows / shape.batch
+    changes: dict[str, Any] = {}
+    if t.num_epochs:
+        changes["num_steps"] = max(1, round(t.num_epochs * steps))
+    if t.eval_every_epochs:
+        changes["eval_every_steps"] = max(1, round(t.eval_every_epochs * steps))
+    return dataclasses.replace(settings, train=dataclasses.replace(t, **changes))
+
+
+def take_example(
+    corpus: Corpus,
+    codec: Codec,
+    shape: WindowShape,
+    key: Array,
+    hyper: Hyper,
+    change: Callable[[Array, Window], Window] | None = None,
+) -> Example:
+    """One random example: its tokens [T, F], places and context. `change` (key, window) augments the window."""
+    key_window, key_change, key_context, key_history = jax.random.split(key, 4)
+    window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
+    if change is not None:
+        window = change(key_change, window)
+    tokens = codec.encode(window, shape.num_steps)
+    # Places are where the music is, whether or not the model is conditioned on its tempo.
+    place = codec.place(window.context, clock(codec, tokens[None], 0)[0, :-1])
+    context = hide(key_context, measure(window).context, hyper.context_dropout, hyper.measured_dropout)
+    inputs = hide_history(key_history, codec.fields, tokens, hyper.history_dropout)
+    return Example(tokens, inputs, place, context)
