@@ -124,9 +124,7 @@ def test_datasets_and_configs(workdir, tmp_path):
     config = drumjax.load_config("rock", {"train.num_steps": 7, "train.history_dropout.velocity": 0.5})
     assert (config["train"]["num_steps"], config["validation"]["styles"]) == (7, ["rock"])
     assert config["train"]["history_dropout"] == {"offset": 0.25, "velocity": 0.5}
-    with pytest.raises(
-        drumjax.UserError, match=r"train\.num_step does not exist; did you mean train\.num_steps"
-    ):
+    with pytest.raises(drumjax.UserError, match=r"train\.num_step does not exist; did you mean train\.num_steps"):
         drumjax.load_config("rock", {"train.num_step": 7})
     with pytest.raises(drumjax.UserError, match="no config 'polka'"):
         drumjax.load_config("polka")

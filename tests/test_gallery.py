@@ -17,6 +17,7 @@ from drumjax.jobs.manifest import MANIFEST
 from drumjax.midi.reader import write_midi
 from drumjax.music.drum_maps import read_map, write_pitches
 from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
 from drumjax.report import plots
 
 ROW = {
@@ -135,3 +136,13 @@ def test_plots_show_something():
     ]
     for png in drawn:
         assert matplotlib.image.imread(io.BytesIO(png)).std() > 0.02
+
+
+def test_a_piece_without_a_note_has_its_place_on_the_page(tmp_path):
+    """A model may play one, and a page is no reason to fail."""
+    write_midi(Song(make_notes([], [], [], [])), tmp_path / "000000.mid")
+    context = {"bpm": 90.0, "time_signature": "3/4", "bars": 2, "num_notes": 0}
+    row = {"file": "000000.mid", "index": 0, "seed": 0, "context": context}
+    (tmp_path / MANIFEST).write_text(json.dumps(row) + "\n")
+    page = write_gallery(tmp_path, ROLAND_TD11, "title").read_text("utf-8")
+    assert "90 bpm · 3/4 · 2 bars" in page

@@ -41,14 +41,6 @@ CONTROLS = Controls(bars=2, bpm=101.0, style="rock", temperature=TEMPERATURE, to
 SONG, LOUDER = (Song(make_notes([0, 1], [0.1, 0.1], [36, 38], [80, v]), time_signature=(4, 4)) for v in (80, 127))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_sampler():
-    """What every job compiles anew is compiled once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "make_sampler", functools.cache(make_sampler))
-        yield
-
-
 @pytest.fixture(scope="module")
 def run() -> Run:
     config = default.get_config().to_dict()

@@ -203,6 +203,9 @@ def test_spread_is_refused_where_nothing_has_one():
         ({"bars": "eight"}, "bars is 'eight'; it must be a whole number"),
         ({"bars": 2.5}, "bars is 2.5; it must be a whole number"),
         ({"bpm": True}, "bpm is True; it must be a number"),
+        ({"bars": float("nan")}, "bars is nan; it must be a whole number"),
+        ({"bars": float("inf")}, "bars is inf; it must be a whole number"),
+        ({"temperature": {"hits": "x"}}, "give 0.9, or hits=0.9,velocity=1"),
         ({"style": 3}, "style is 3"),
     ],
 )

@@ -26,7 +26,8 @@ def imports_of(path: Path) -> set[str]:
 
 def loaded_by(statement: str) -> set[str]:
     """The modules that a fresh process has loaded after a statement."""
-    code = f"import json, sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint('\\n' + json.dumps(list(sys.modules)))"
+    lines = ["import json, sys", "try:", f"    {statement}", "except SystemExit:", "    pass"]
+    code = "\n".join([*lines, "print()", "print(json.dumps(list(sys.modules)))"])
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )

@@ -10,8 +10,9 @@ import pytest
 from configs import default
 from drumjax.codecs.factory import make_codec
 from drumjax.config.checks import SettingsError
-from drumjax.config.settings import make_settings
+from drumjax.config.settings import make_settings, write_settings
 from drumjax.music.kits import ONE_DRUM
+from drumjax.runs.workdir import RunError, check_same_config
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.stem != "__init__")
 
@@ -164,3 +165,21 @@ def test_the_codec_is_as_the_settings_say():
     codec = make_codec(make_settings(config_with(**{f"codec__{k}": v for k, v in changes.items()})).codec)
     assert (codec.kit, codec.steps_per_beat, codec.expressive) == (ONE_DRUM, 12, False)
     assert (codec.lookback_bars, codec.offset_bins, codec.velocity_bins) == (3, 5, 32)
+
+
+def test_a_run_from_before_a_setting_was_there_has_the_value_that_reproduces_it():
+    config = default.get_config().to_dict()
+    complete = make_settings(config)
+    older = json.loads(json.dumps(config))
+    del older["model"]["cell"], older["sample"]["num_notes"], older["augment"]["swing"]
+    assert make_settings(older) == complete
+    assert make_settings(write_settings(complete)) == complete
+    check_same_config(older, config, "the run")  # and goes on as the same run
+    check_same_config(config, older, "the run")
+    with pytest.raises(RunError, match=r"augment\.swing: saved 0\.0, wanted 0\.1"):
+        check_same_config(older, config | {"augment": config["augment"] | {"swing": 0.1}}, "the run")
+    del older["model"]["hidden_size"]
+    with pytest.raises(SettingsError, match="lacks hidden_size"):
+        make_settings(older)
+    with pytest.raises(RunError, match=r"another version of drumjax .*lacks hidden_size"):
+        check_same_config(older, config, "the run")

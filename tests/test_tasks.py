@@ -108,7 +108,7 @@ def test_what_is_given_does_not_lean_with_what_is_played(run):
 
 
 def test_another_seed_varies_other_hits(run):
-    """Which drums at which steps are let go, not only what is played there; seed 0 is as it was before seeds counted."""
+    """Which drums at which steps are let go, not only what is played there; seed 0 is as before seeds counted."""
     rows = [vary_song(SONG, CODEC, THREE_DRUMS, 0.3, seed).rows(range(3), 32, 7)[1] for seed in (0, 1, 0)]
     assert np.any(rows[0] != rows[1])
     np.testing.assert_array_equal(rows[0], rows[2])

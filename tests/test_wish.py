@@ -117,3 +117,10 @@ def test_a_mix_of_styles_is_planned_as_one():
     plan = make_plan(RUN, style={"rock": 0.75, "jazz": 0.25})
     assert plan.controls.style == plan.run.styles[-1] == "rock=0.75,jazz=0.25"
     assert RUN.styles == plan.run.styles[:-1]
+
+
+def test_a_song_in_another_metre_is_counted_anew():
+    """As a file is: 16 beats are six bars of 3/4, the last one not full."""
+    plan = make_plan(RUN, EditRequest(humanize=SONG), time_signature="3/4")
+    assert (plan.controls.bars, plan.controls.time_signature) == (6, "3/4")
+    assert len(plan.edit.clamp) == 6 * 3 * 2

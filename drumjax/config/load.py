@@ -40,13 +40,14 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
       SettingsError: there is no such file, it cannot be executed, or an override names no field.
     """
     path = find_config(str(name))
-    root = str(path.resolve().parent.parent)  # configs start from others: `from configs import default`
-    if root not in sys.path:
-        sys.path.append(root)
+    found = sys.path
+    sys.path = [*found, str(path.resolve().parent.parent)]  # configs start from others: `from configs import default`
     try:
         config: dict[str, Any] = json.loads(runpy.run_path(str(path))["get_config"]().to_json())
     except Exception as error:  # it is code, and may raise whatever it likes
         raise SettingsError(f"cannot read the config {path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path = found
     override(config, overrides or {})
     return config
 

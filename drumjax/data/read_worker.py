@@ -8,6 +8,7 @@ song_cache.pack_songs, and the npz. It ends with its parent, however that ends: 
 
 import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -34,14 +35,16 @@ def read_file(path: str, instrument: str, sustain: bool) -> Song | str:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library may print must not get between the answers
     for line in sys.stdin.buffer:
         job = json.loads(line)
         results = [read_file(path, job["instrument"], job["sustain"]) for path in job["paths"]]
         answer = io.BytesIO()
         np.savez(answer, allow_pickle=False, **pack_songs(results))
         try:
-            sys.stdout.buffer.write(len(answer.getvalue()).to_bytes(8, "big") + answer.getvalue())
-            sys.stdout.buffer.flush()
+            answers.write(len(answer.getvalue()).to_bytes(8, "big") + answer.getvalue())
+            answers.flush()
         except BrokenPipeError:  # the parent is gone
             return
 

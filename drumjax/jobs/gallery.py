@@ -10,10 +10,11 @@ import numpy as np
 
 from drumjax.config.controls import CONTROLS
 from drumjax.jobs.manifest import MANIFEST
-from drumjax.midi.reader import read_midi
+from drumjax.midi.reader import MidiError, read_midi
 from drumjax.music.drum_maps import DrumMap
 from drumjax.music.kits import Kit
-from drumjax.music.notes import Song
+from drumjax.music.metre import parse_metre
+from drumjax.music.notes import Song, make_notes
 from drumjax.report.page import Page, Piece
 from drumjax.system.files import write_atomically
 
@@ -30,7 +31,7 @@ def write_gallery(out_dir: Path, kit: Kit | None, title: str, out_map: DrumMap |
     more = f"; {rest} more are in the folder" if rest else ""
     page = Page(title, f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
     for row in rows:
-        song = read_midi(out_dir / row["file"], instrument="drums" if kit else "pitched")
+        song = _read(out_dir / row["file"], row, "drums" if kit else "pitched")
         if kit and out_map:
             song = _read_back(song, kit, out_map)
         page.add_piece(Piece(song, Path(row["file"]).stem, _num_bars(song, row), describe(row)))
@@ -48,6 +49,17 @@ def describe(row: dict[str, Any]) -> str:
         if name in values and name != left_out and values[name] != control.neutral:
             parts.append(control.caption(values[name]))
     return " · ".join(filter(None, [*parts, f"seed {row['seed']}, number {row['index']}"]))
+
+
+def _read(path: Path, row: dict[str, Any], instrument: str) -> Song:
+    """The song of a sample; a model may play a piece without a note, which read_midi refuses."""
+    try:
+        return read_midi(path, instrument=instrument)
+    except MidiError as error:
+        if error.reason != "no notes":
+            raise
+        metre = parse_metre(row["context"]["time_signature"]) or (4, 4)
+        return Song(make_notes([], [], [], []), row["context"]["bpm"], metre)
 
 
 def _num_bars(song: Song, row: dict[str, Any]) -> int:

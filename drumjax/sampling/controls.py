@@ -42,7 +42,7 @@ def make_controls(
     temperatures = {**dict.fromkeys(names, 1.0), **{n: t for n, t in defaults.temperature.items() if n in names}}
     given["temperature"] = temperatures | _temperatures(given.get("temperature", {}), names)
     if isinstance(given.get("style"), Mapping):
-        given["style"] = ",".join(f"{style}={weight:g}" for style, weight in given["style"].items())
+        given["style"] = ",".join(f"{style}={weight}" for style, weight in given["style"].items())
     if "spread" in given and not any(field.is_expression for field in fields):
         raise ControlError("this model knows no velocity and timing, which spread is about")
     return Controls(**(values | {name: _as_declared(name, value) for name, value in given.items()}))
@@ -53,7 +53,7 @@ def _as_declared(name: str, value: Any) -> Any:
     kind = _KINDS[name]
     if kind in (int, float):
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_number or (kind is int and value != int(value)):
+        if not is_number or (kind is int and not float(value).is_integer()):
             raise ControlError(f"{name} is {value!r}; it must be a {'whole ' if kind is int else ''}number")
         return kind(value)
     if not isinstance(value, kind):
@@ -63,12 +63,12 @@ def _as_declared(name: str, value: Any) -> Any:
 
 def _temperatures(asked: Any, names: Sequence[str]) -> dict[str, float]:
     """The fields that are spoken of, and their temperatures. Raises ControlError."""
-    if isinstance(asked, int | float):
+    if isinstance(asked, numbers.Real):
         return dict.fromkeys(names, float(asked))
-    pairs = asked.items() if isinstance(asked, Mapping) else read_numbers(str(asked))
+    pairs = asked.items() if isinstance(asked, Mapping) else read_numbers(str(asked)) if asked else ()
     found: dict[str, float] = {}
     for name, value in pairs:
-        if value is None:
+        if not isinstance(value, numbers.Real):
             raise ControlError(f"temperature is {asked!r}; give 0.9, or hits=0.9,velocity=1")
         if name and name not in names:
             raise ControlError(f"temperature of {name!r}: the fields are {', '.join(names)}")

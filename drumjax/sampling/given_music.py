@@ -51,7 +51,7 @@ def read_pattern(path: Path | str, kit: Kit, drum_map: str = "", time_signature:
     if not np.any(drum >= 0):
         raise MusicError(f"{path} has no hit on a drum of {drum_map or kit.name}; another map can be named by --kit")
     pitch = np.where(drum >= 0, kit.pitch_table()[drum], song.notes.pitch) if drum_map else song.notes.pitch
-    return _in_metre(dataclasses.replace(song, notes=song.notes._replace(pitch=pitch.astype(np.int32))), time_signature)
+    return in_metre(dataclasses.replace(song, notes=song.notes._replace(pitch=pitch.astype(np.int32))), time_signature)
 
 
 def read_notes(path: Path | str, instrument: str, *, sustain: bool = False, time_signature: str | None = None) -> Song:
@@ -67,7 +67,7 @@ def read_notes(path: Path | str, instrument: str, *, sustain: bool = False, time
             raise
         song = read_midi(path, instrument="pitched", sustain=sustain)
         logger.warning("%s: %s; all its pitched notes are taken", path, error.reason)
-    return _in_metre(song, time_signature)
+    return in_metre(song, time_signature)
 
 
 def check_pitches(song: Song, known: Sequence[int], path: Path | str) -> None:
@@ -80,7 +80,7 @@ def check_pitches(song: Song, known: Sequence[int], path: Path | str) -> None:
         logger.warning("%s: %d notes have pitches that this model does not know; it does not see them", path, count)
 
 
-def _in_metre(song: Song, time_signature: str | None) -> Song:
+def in_metre(song: Song, time_signature: str | None) -> Song:
     """The song in a metre such as "6/8" in the place of its own. Raises MusicError."""
     metre = parse_metre(time_signature) if time_signature else song.time_signature
     if metre is None:

@@ -22,7 +22,7 @@ from drumjax.sampling.edits import (
     need_kit,
     vary_song,
 )  # fmt: skip
-from drumjax.sampling.given_music import check_pitches, choose_prompt, read_notes, read_pattern
+from drumjax.sampling.given_music import check_pitches, choose_prompt, in_metre, read_notes, read_pattern
 from drumjax.sampling.piece import RequestError, check_known
 from drumjax.sampling.style_mix import add_mix
 
@@ -111,8 +111,10 @@ class EditRequest:
         Raises MusicError, EditError, DatasetError, MidiError, TabError, KitError or OSError.
         """
         music = self.music
-        if music is None or isinstance(music, Song):
-            return music
+        if music is None:
+            return None
+        if isinstance(music, Song):
+            return in_metre(music, time_signature)
         if self.prompt == RANDOM:
             return _choose_prompt(run, self.prompt_bars, seed, time_signature)
         if run.codec.kit:

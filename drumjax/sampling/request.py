@@ -100,7 +100,7 @@ def make_request(run: Run, pieces: Sequence[Piece], number: Sequence[int], edit:
         fill_every=np.asarray(controls.fill, np.int32),
         hidden=np.asarray([edit is not None and field.name in edit.hidden for field in codec.fields]),
         guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),
-        temperature=np.asarray([controls.temperature[field.name] for field in codec.fields], np.float32),
+        temperature=np.asarray([controls.temperature.get(field.name, 1) for field in codec.fields], np.float32),
         spread=np.asarray(controls.spread, np.float32),
         top_k=np.asarray(controls.top_k, np.int32),
         top_p=np.asarray(controls.top_p, np.float32),

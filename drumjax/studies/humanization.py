@@ -4,9 +4,9 @@
 
 Held-out performances are reduced to their hits on the grid, and the model chooses velocity and timing of each, as
 `run_sample.py --humanize` does, conditioned on style, tempo and metre; also as widely spread as people's are
-(`--spread 1`). Set beside what was really played, and beside some who know nothing of music: the quantizer (on the grid, all hits at
-the mean velocity), the mean and the median of the same drum at the same place in the bar, learned from the training
-split, and all hits as early as the median of all.
+(`--spread 1`). Set beside what was really played, and beside some who know nothing of music: the quantizer (on the
+grid, all hits at the mean velocity), the mean and the median of the same drum at the same place in the bar, learned
+from the training split, and all hits as early as the median of all.
 """
 
 import dataclasses
