@@ -1,5 +1,6 @@
 """The pages that the commands write: of a folder of samples, and of an evaluation."""
 
+import dataclasses
 import io
 import json
 import re
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from bars import ROCK, make_song
 
+from drumjax.evaluate.board import Board, FigureRow, Group, PlayerFigure, Prediction
 from drumjax.evaluate.features.drums import features_of
+from drumjax.evaluate.memorization import Memory
 from drumjax.evaluate.page import write_report
 from drumjax.evaluate.scoreboard import MODEL, REAL, Evaluation
 from drumjax.jobs.gallery import MAX_PIECES, describe, write_gallery
@@ -82,20 +85,16 @@ def make_evaluation():
     features = features_of(ROLAND_TD11)
     generator = np.random.default_rng(0)
     figures = {name: generator.normal(size=(9, len(features))) for name in (REAL, MODEL)}
-    cells = {"nll": 1.0, "low": 0.9, "high": 1.1, "perplexity": 2.7, "accuracy": 0.5, "event_accuracy": 0.4}
-    board = {
-        "step": 20, "split": "validation", "source": "made up", "songs": 3, "excerpts": 9, "bars": 8,
-        "metre": " in 4/4",
-        "prediction": {
-            "model": [{"group": "all", "songs": 3, "hits": cells, "nats_per_bar": 16.0}],
-            "baselines": {"hits": {"unigram": [cells]}},
-        },
-        "grooves": [{"figure": f.name, "unit": f.unit, REAL: {"mean": 1, "sd": 1},
-                     MODEL: {"mean": 1, "sd": 1, "kl": 0.1, "overlap": 0.9, "apart": 0.1}} for f in features],
-        "patterns": {"kick": {MODEL: 0.4}},
-        "memory": {REAL: {"copied": 0.1, "run": 1, "longest": 2, "nearest": 5},
-                   MODEL: {"copied": 0.0, "run": 1, "longest": 2, "nearest": float("nan")}},
-    }  # fmt: skip
+    cells = Prediction(1.0, 0.9, 1.1, perplexity=2.7, accuracy=0.5, event_accuracy=0.4, count=9, per_bar=16.0)
+    board = Board(
+        step=20, split="validation", source="made up", metre=" in 4/4", seed=0, songs=3, training_songs=9,
+        model=[Group("all", 3, {"hits": cells})], baselines={"hits": {"unigram": [cells]}},
+        excerpts=9, bars=8,
+        grooves=[FigureRow(f.name, f.unit, f.meaning, {REAL: PlayerFigure(1, 1),
+                                                       MODEL: PlayerFigure(1, 1, 0.1, 0.9, 0.1)}) for f in features],
+        patterns={"kick": {MODEL: 0.4}},
+        memory={REAL: Memory(0.1, 1, 2, 5), MODEL: Memory(0.0, 1, 2, float("nan"))},
+    )  # fmt: skip
     profiles = {REAL: np.linspace(40, 90, 16), MODEL: np.full(16, np.nan)}
     return Evaluation(board, features, figures, profiles, [make_song([ROCK] * 8)])
 
@@ -120,8 +119,8 @@ def test_an_evaluation_as_a_page(tmp_path):
 
 def test_an_evaluation_without_grooves_or_curves(tmp_path):
     whole = make_evaluation().board
-    board = {name: whole[name] for name in ("step", "split", "source", "songs", "metre", "prediction")}
-    write_report(Evaluation({**board, "remark": "too few"}), ROLAND_TD11, tmp_path, tmp_path / "report.html")
+    board = dataclasses.replace(whole, excerpts=0, bars=0, grooves=[], patterns={}, memory={}, remark="too few")
+    write_report(Evaluation(board), ROLAND_TD11, tmp_path, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "too few" in text
     assert "data:image/png" not in text

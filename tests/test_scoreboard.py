@@ -51,13 +51,13 @@ def songs(monkeypatch):
 def board():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
-        return scoreboard.evaluate(make_run()).board
+        return scoreboard.evaluate(make_run()).board.to_json()
 
 
-def test_every_section_is_there_and_can_be_written(board, tmp_path):
+def test_every_section_is_there_and_can_be_written(songs, board, tmp_path):
     assert {"prediction", "grooves", "patterns", "memory"} <= set(board)
     assert (board["songs"], board["training_songs"], board["excerpts"]) == (4, 4, 8)
-    text = write_text(make_tables(board))
+    text = write_text(make_tables(scoreboard.evaluate(make_run()).board))
     for words in ("hits, counting: 0.4 copy + n-gram", "offset, model", "style jazz", "drummer1", "syncopation, Witek",
                   "longest run"):  # fmt: skip
         assert words in text
@@ -85,26 +85,27 @@ def test_predictions_are_those_of_the_song_scorer(board):
 
 
 def test_events_are_the_steps_with_a_hit():
-    rows = predict(make_run(), HELD_OUT, {"all": np.ones(4, bool)})
-    hits, songs = rows[0]["hits"], [excerpt_of(song, ROLAND_TD11).hits.any(axis=2) for song in HELD_OUT]
+    (group,) = predict(make_run(), HELD_OUT, {"all": np.ones(4, bool)})
+    hits, songs = group.fields["hits"], [excerpt_of(song, ROLAND_TD11).hits.any(axis=2) for song in HELD_OUT]
     events = sum(int(song.sum()) for song in songs)
-    silent = hits["count"] - events
-    right = hits["accuracy"] * hits["count"]
-    right_events = hits["event_accuracy"] * events
+    silent = hits.count - events
+    right = hits.accuracy * hits.count
+    right_events = hits.event_accuracy * events
     assert 0 <= right - right_events <= silent + 1e-6
-    assert rows[0]["velocity"]["accuracy"] == pytest.approx(rows[0]["velocity"]["event_accuracy"])
+    velocity = group.fields["velocity"]
+    assert velocity.accuracy == pytest.approx(velocity.event_accuracy)
 
 
 def test_players_who_play_the_held_out_or_the_training_songs(monkeypatch, songs):
     """Given back what is held out, everything is alike; given the training songs, everything is copied."""
     monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(song) for song in songs])
-    found = scoreboard.evaluate(make_run()).board
+    found = scoreboard.evaluate(make_run()).board.to_json()
     density = next(row for row in found["grooves"] if row["figure"] == "density")
     assert density["model"]["overlap"] > 0.8
     assert found["memory"]["model"]["copied"] == 0
     train = [song for song in SONGS if song.split == "train"]
     monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(train[i % 4]) for i in range(8)])
-    memory = scoreboard.evaluate(make_run()).board["memory"]
+    memory = scoreboard.evaluate(make_run()).board.to_json()["memory"]
     assert memory["model"] == {"copied": 1.0, "run": 8.0, "longest": 8.0, "nearest": 0.0}
     assert memory["held out"]["copied"] == 0
 
@@ -119,8 +120,8 @@ def test_few_held_out_bars_are_not_compared(monkeypatch):
     short = [dataclasses.replace(make_song(9, 4), split="validation", name="short")]
     monkeypatch.setattr(held_out, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))
     found = scoreboard.evaluate(make_run()).board
-    assert "too few" in found["remark"]
-    assert "grooves" not in found
+    assert "too few" in found.remark
+    assert "grooves" not in found.to_json()
     write_text(make_tables(found))
 
 

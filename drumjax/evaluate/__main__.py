@@ -42,12 +42,12 @@ def main() -> int:
         use_compile_cache()
         trained = load_run(flags.workdir, flags.checkpoint)
         evaluation = evaluate(trained, flags.split, flags.seed)
-        board = {"workdir": flags.workdir, **evaluation.board}
+        board = evaluation.board
         print(write_text(make_tables(board)))
-        if "remark" in board:
-            print(board["remark"])
+        if board.remark:
+            print(board.remark)
         if flags.output:
-            write_json(flags.output, board)
+            write_json(flags.output, {"workdir": flags.workdir, **board.to_json()})
         if flags.html:
             write_report(evaluation, trained.codec.kit, Path(flags.workdir), flags.html)
             print(flags.html)

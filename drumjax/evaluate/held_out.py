@@ -1,7 +1,6 @@
 """What a run is compared with: the songs of its dataset that are held out, and what counting knows of them."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from drumjax.codecs.grid import GridCodec
 from drumjax.data.datasets import DatasetError, load_dataset
 from drumjax.data.selection import select
 from drumjax.evaluate.baselines.counting import Counter, chords_of
+from drumjax.evaluate.board import Prediction
 from drumjax.evaluate.prediction import lines_of, predict_by_counting
 from drumjax.music.grid_view import STEPS_PER_BEAT
 from drumjax.music.kits import Kit
@@ -70,7 +70,7 @@ def count_chords(comparison: Comparison) -> Counter | None:
 
 def count_all(
     comparison: Comparison, chords: Counter | None, groups: dict[str, np.ndarray]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, list[Prediction]]]:
     """By field what each baseline predicts, rows by group; {} for a codec that counting says nothing of."""
     codec = comparison.run.codec
     if isinstance(codec, GridCodec):

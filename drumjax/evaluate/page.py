@@ -18,10 +18,10 @@ def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: P
     from drumjax.runs.metrics import read_metrics
 
     board = evaluation.board
-    subtitle = f"Step {board['step']}, judged by the {board['split']} split of {board['source']}."
+    subtitle = f"Step {board.step}, compared with the {board.split} split of {board.source}."
     page = Page(f"How good {workdir.name} is", subtitle, kit)
     tables = make_tables(board)
-    for table in tables[:-1] if "memory" in board else tables:
+    for table in tables[:-1] if board.memory else tables:
         page.begin(table.title, table.note)
         page.add_table(table.rows, ("model",))
     if evaluation.figures:
@@ -29,21 +29,21 @@ def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: P
         page.add_picture(draw_distributions(titles, units, evaluation.figures), "Distributions of these figures.")
     if evaluation.profiles:
         page.add_picture(draw_profiles(evaluation.profiles), "Accents: mean velocity by place in the bar.")
-    if "memory" in board:
+    if board.memory:
         page.begin(tables[-1].title, tables[-1].note)
         page.add_table(tables[-1].rows, ("model",))
-    if "remark" in board:
-        page.add_lines([board["remark"]])
+    if board.remark:
+        page.add_lines([board.remark])
     if rows := read_metrics(workdir):
         page.begin("How it was trained", describe_fit(rows))
         caption = (
             "Loss in nats per step, and how often the likeliest value is right: in training (with dropout, on windows) "
             "and on held-out songs (weights averaged, whole songs)."
         )
-        page.add_picture(draw_curves(rows, board["step"]), caption)
+        page.add_picture(draw_curves(rows, board.step), caption)
     if evaluation.played:
         page.begin("What it plays", "Each in the style and tempo of a held-out performance, from its first bar on.")
         for song in evaluation.played[:NUM_PIECES]:
             facts = f"{song.style or 'no style'} · {song.tempo_bpm:g} bpm"
-            page.add_piece(Piece(song, song.name, board["bars"], facts))
+            page.add_piece(Piece(song, song.name, board.bars, facts))
     write_atomically(path, page.write().encode())

@@ -1,13 +1,13 @@
 """How well a model, and counting, predict held-out performances: likelihood and accuracy, by group, with intervals."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from drumjax.codecs.base import Codec, clock
 from drumjax.evaluate.baselines.counting import Counter, Line
+from drumjax.evaluate.board import Group, Prediction
 from drumjax.models.scoring import place_of
 from drumjax.models.song_scoring import encode_songs, make_song_scorer
 from drumjax.music.notes import FILL_NO, FILL_YES, Array, Song
@@ -50,26 +50,24 @@ def groups_of(songs: Sequence[Song], chosen: Sequence[Song]) -> dict[str, np.nda
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A row per group: per field nats per variable that exists, their interval, accuracy, and accuracy of events; and
-    the nats of a bar of all fields together."""
+def predict(run: Run, songs: Sequence[Song], groups: dict[str, np.ndarray]) -> list[Group]:
+    """How the model foresees the songs of each group."""
     batches = encode_songs(songs, run.codec, run.styles)
     scores = make_song_scorer(run.model, run.codec)(run.weights, batches)
     bars = np.asarray([song.num_bars for song in songs], float)
     rows = []
     for name, mask in groups.items():
-        row: dict[str, Any] = {"group": name, "songs": int(mask.sum())}
+        fields = {}
         for field, score in zip(run.codec.fields, scores, strict=True):
             nll, low, high = bootstrap(score.nll[mask], score.count[mask])
-            row[field.name] = {
-                "nll": nll, "low": low, "high": high, "perplexity": float(np.exp(nll)),
-                "accuracy": _share(score.correct[mask], score.count[mask]),
-                "event_accuracy": _share(score.events_correct[mask], score.events[mask]),
-                "count": int(score.count[mask].sum()),
-                "per_bar": _share(score.nll[mask], bars[mask]),
-            }  # fmt: skip
-        row["nats_per_bar"] = sum(row[field.name]["per_bar"] for field in run.codec.fields)
-        rows.append(row)
+            fields[field.name] = Prediction(
+                nll, low, high, float(np.exp(nll)),
+                accuracy=_share(score.correct[mask], score.count[mask]),
+                event_accuracy=_share(score.events_correct[mask], score.events[mask]),
+                count=int(score.count[mask].sum()),
+                per_bar=_share(score.nll[mask], bars[mask]),
+            )  # fmt: skip
+        rows.append(Group(name, int(mask.sum()), fields))
     return rows
 
 
@@ -90,9 +88,8 @@ def lines_of(songs: Sequence[Song], codec: Codec) -> dict[str, list[Line]]:
 
 def predict_by_counting(
     counter: Counter, lines: Sequence[Line], groups: dict[str, np.ndarray], rest: int | None
-) -> dict[str, list[dict[str, Any]]]:
-    """Per baseline a row per group: nats per value, their interval, and the accuracies, of which that of events leaves
-    out the value `rest`."""
+) -> dict[str, list[Prediction]]:
+    """Per baseline a row per group; the accuracy of events leaves out the value `rest`."""
     guesses = [counter.judge(line) for line in lines]
     count = np.asarray([len(line.values) for line in lines])
     sounding = [np.ones(len(line.values), bool) if rest is None else line.values != rest for line in lines]
@@ -105,13 +102,10 @@ def predict_by_counting(
             [guess[name].correct[mask].sum() for guess, mask in zip(guesses, sounding, strict=True)]
         )
         rows = []
-        for group, mask in groups.items():
+        for mask in groups.values():
             mean, low, high = bootstrap(nll[mask], count[mask])
-            rows.append({
-                "group": group, "nll": mean, "low": low, "high": high, "perplexity": float(np.exp(mean)),
-                "accuracy": _share(correct[mask], count[mask]),
-                "event_accuracy": _share(correct_events[mask], events[mask]),
-            })  # fmt: skip
+            accuracy, event_accuracy = _share(correct[mask], count[mask]), _share(correct_events[mask], events[mask])
+            rows.append(Prediction(mean, low, high, float(np.exp(mean)), accuracy, event_accuracy))
         found[name] = rows
     return found
 

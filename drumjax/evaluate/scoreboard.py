@@ -8,11 +8,11 @@ memory       how much of what it plays is in the training split
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from drumjax.evaluate.baselines.counting import Counter
+from drumjax.evaluate.board import Board, FigureRow, PlayerFigure
 from drumjax.evaluate.features import notes as note_features
 from drumjax.evaluate.features.drums import accent_profile, bar_patterns, features_of, measure
 from drumjax.evaluate.features.feature import Feature
@@ -42,7 +42,7 @@ class Evaluation:
     played    what the model played
     """
 
-    board: dict[str, Any]
+    board: Board
     features: Sequence[Feature] = ()
     figures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     profiles: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -54,23 +54,25 @@ def evaluate(run: Run, split: str = "validation", seed: int = 0) -> Evaluation:
     comparison = compare_with(run, split)
     counter = count_chords(comparison)
     groups = groups_of(comparison.held_out, comparison.chosen)
-    board: dict[str, Any] = {
-        "step": run.step, "source": comparison.source, "split": split, "metre": comparison.metre,
-        "songs": len(comparison.held_out), "training_songs": len(comparison.train), "seed": seed,
-        "prediction": {
-            "model": predict(run, comparison.held_out, groups), "baselines": count_all(comparison, counter, groups),
-        },
-    }  # fmt: skip
-    return (
-        _compare_drums(comparison, comparison.kit, counter, board)
-        if comparison.kit
-        else _compare_notes(comparison, board)
+    board = Board(
+        step=run.step,
+        source=comparison.source,
+        split=split,
+        metre=comparison.metre,
+        seed=seed,
+        songs=len(comparison.held_out),
+        training_songs=len(comparison.train),
+        model=predict(run, comparison.held_out, groups),
+        baselines=count_all(comparison, counter, groups),
     )
+    if comparison.kit is None:
+        return _compare_notes(comparison, board)
+    return _compare_drums(comparison, comparison.kit, counter, board)
 
 
-def _compare_drums(comparison: Comparison, kit: Kit, counter: Counter | None, board: dict[str, Any]) -> Evaluation:
+def _compare_drums(comparison: Comparison, kit: Kit, counter: Counter | None, board: Board) -> Evaluation:
     """The rest of the board for drums: grooves, patterns and memory."""
-    run, seed = comparison.run, board["seed"]
+    run, seed = comparison.run, board.seed
     cuts = list(cut_excerpts(comparison.chosen, kit))
     if len(cuts) < 3:
         return _too_few(board, len(cuts))
@@ -81,28 +83,32 @@ def _compare_drums(comparison: Comparison, kit: Kit, counter: Counter | None, bo
     if counter:  # it knows nothing of how hits are played
         plain = {feature.name for feature in features_of(kit, played=False)}
         figures[NGRAM][:, [feature.name not in plain for feature in features]] = np.nan
-    board |= {"excerpts": len(cuts), "bars": NUM_BARS, "grooves": compare_figures(features, figures)}
-    board["patterns"] = compare_patterns(players, kit)
+    memory = {}
     if comparison.train:
         known = TrainingBars([excerpt_of(song, kit).hits for song in comparison.train])
-        board["memory"] = {
-            name: known.compare([part.hits for part in parts])._asdict()
-            for name, parts in players.items()
-            if name != TRAIN
-        }
+        others = {name: parts for name, parts in players.items() if name != TRAIN}
+        memory = {name: known.compare([part.hits for part in parts]) for name, parts in others.items()}
+    board = dataclasses.replace(
+        board,
+        excerpts=len(cuts),
+        bars=NUM_BARS,
+        grooves=compare_figures(features, figures),
+        patterns=compare_patterns(players, kit),
+        memory=memory,
+    )
     expressive = [name for name in players if name != NGRAM and is_played(run)]
     return Evaluation(board, features, figures, {name: accent_profile(players[name]) for name in expressive}, songs)
 
 
-def _compare_notes(comparison: Comparison, board: dict[str, Any]) -> Evaluation:
+def _compare_notes(comparison: Comparison, board: Board) -> Evaluation:
     """The rest of the board for a pitched instrument: figures of what is played."""
     held_out, alike = (note_features.find_stretches(songs) for songs in (comparison.chosen, comparison.chosen_train))
     if len(held_out) < 3:
         return _too_few(board, len(held_out))
-    generator = np.random.default_rng(board["seed"])
+    generator = np.random.default_rng(board.seed)
     some = [held_out[i] for i in generator.permutation(len(held_out))[:MAX_STRETCHES]]
     others = [alike[i] for i in generator.permutation(len(alike))[: len(some)]]
-    songs = play_like(comparison.run, [song for song, _ in some], seed=board["seed"])
+    songs = play_like(comparison.run, [song for song, _ in some], seed=board.seed)
     players = {
         REAL: [note_features.cut_song(*stretch) for stretch in some],
         TRAIN: [note_features.cut_song(*stretch) for stretch in others],
@@ -110,14 +116,13 @@ def _compare_notes(comparison: Comparison, board: dict[str, Any]) -> Evaluation:
     }
     figures = {name: note_features.measure(parts) for name, parts in players.items() if parts}
     grooves = compare_figures(note_features.FEATURES, figures)
-    board |= {"excerpts": len(some), "bars": note_features.NUM_BARS, "grooves": grooves}
+    board = dataclasses.replace(board, excerpts=len(some), bars=note_features.NUM_BARS, grooves=grooves)
     return Evaluation(board, note_features.FEATURES, figures, {}, songs)
 
 
-def _too_few(board: dict[str, Any], count: int) -> Evaluation:
-    return Evaluation(
-        board | {"remark": f"only {count} stretches of {NUM_BARS} bars are held out: too few to compare with"}
-    )
+def _too_few(board: Board, count: int) -> Evaluation:
+    remark = f"only {count} stretches of {NUM_BARS} bars are held out: too few to compare with"
+    return Evaluation(dataclasses.replace(board, remark=remark))
 
 
 def is_played(run: Run) -> bool:
@@ -140,23 +145,24 @@ def gather(
     return players
 
 
-def compare_figures(features: Sequence[Feature], figures: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def compare_figures(features: Sequence[Feature], figures: dict[str, np.ndarray]) -> list[FigureRow]:
     """A row per figure: its mean and standard deviation by player, and how like the held-out ones each player's are."""
     rows = []
     for column, feature in enumerate(features):
-        row: dict[str, Any] = {"figure": feature.name, "unit": feature.unit, "meaning": feature.meaning}
-        for name, values in figures.items():
-            if np.isfinite(values[:, column]).any():
-                row[name] = summarize(values[:, column], figures[REAL][:, column], is_real=name == REAL)
-        rows.append(row)
+        players = {
+            name: summarize(values[:, column], figures[REAL][:, column], is_real=name == REAL)
+            for name, values in figures.items()
+            if np.isfinite(values[:, column]).any()
+        }
+        rows.append(FigureRow(feature.name, feature.unit, feature.meaning, players))
     return rows
 
 
-def summarize(values: np.ndarray, real: np.ndarray, *, is_real: bool) -> dict[str, float]:
+def summarize(values: np.ndarray, real: np.ndarray, *, is_real: bool) -> PlayerFigure:
     """Mean and sd of the values that exist (one at least), and their likeness to the real ones."""
     known = values[np.isfinite(values)]
-    row = {"mean": float(known.mean()), "sd": float(known.std())}
-    return row if is_real else row | compare_figure(values, real)._asdict()
+    mean, sd = float(known.mean()), float(known.std())
+    return PlayerFigure(mean, sd) if is_real else PlayerFigure(mean, sd, *compare_figure(values, real))
 
 
 def compare_patterns(players: dict[str, list[Excerpt]], kit: Kit) -> dict[str, dict[str, float]]:
