@@ -21,7 +21,7 @@ _DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "This is one of severa
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
-    # Imported here, so that worker processes that parse MIDI files do not start JAX.
+    # Imported here, so that a mistake in the flags is answered at once.
     from drumjax.config.settings import make_settings
     from drumjax.runs.metrics import read_metrics
     from drumjax.system.console import run_or_explain, set_up_logging
