@@ -53,7 +53,6 @@ def test_pieces_are_the_same_however_they_are_asked_for(model, tmp_path):
     songs = model.sample(3, seed=5, bpm=97.0)
     assert [(song.tempo_bpm, song.time_signature, song.name) for song in songs[:1]] == [(97.0, (4, 4), "000000")]
     assert_equal(songs, itertools.islice(model.stream(seed=5, bpm=97), 3))
-    assert_equal(songs, model.stream(3, seed=5, bpm=97.0))
     assert model.write(tmp_path, 3, seed=5, bpm=97) == 3
     assert model.write(tmp_path, 3, seed=5, bpm=97) == 0
     written = [read_midi(tmp_path / f"{i:06d}.mid") for i in range(3)]

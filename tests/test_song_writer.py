@@ -1,5 +1,6 @@
 """Writing side by side: in order, no more at once than allowed, and nothing left behind when it fails."""
 
+import concurrent.futures
 import errno
 import threading
 from collections.abc import Callable
@@ -96,6 +97,31 @@ def test_an_interruption_finishes_what_is_under_way(tmp_path):
     assert [row["file"] for row in done] == sorted(path.name for path in tmp_path.iterdir())
     assert len(done) >= 40 - MAX_PENDING
     assert not writing_threads()
+
+
+def test_an_interruption_loses_no_row_wherever_it_falls(tmp_path, monkeypatch):
+    """Ctrl-C as a song has just been handed over; and no row is added by the thread that Ctrl-C interrupts."""
+    calls, done, threads = [], [], set()
+
+    class Pool(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, *args):
+            future = super().submit(*args)
+            calls.append(future)
+            if len(calls) == 20:
+                future.result()
+                raise KeyboardInterrupt
+            return future
+
+    def account(row):
+        done.append(row)
+        threads.add(threading.current_thread())
+
+    monkeypatch.setattr(song_writer.concurrent.futures, "ThreadPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        write_all(tmp_path, account)
+    assert done == rows(20)
+    assert len(list(tmp_path.iterdir())) == 20
+    assert threading.main_thread() not in threads
 
 
 def test_an_account_that_cannot_be_kept_is_an_error_not_a_hang(tmp_path):
