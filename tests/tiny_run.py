@@ -16,6 +16,7 @@ from configs import default
 from drumjax.midi.reader import write_midi
 from drumjax.music.notes import Song, make_notes
 from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.leaves import nest
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,7 +91,7 @@ def digest_of_state(workdir: Path) -> tuple[int, str]:
         step = checkpoints.steps()[-1]
         sealed = json.loads((workdir / "checkpoints" / str(step) / "metadata" / "metadata").read_bytes())
         items = {
-            item: _nest({name: _example(kind) for name, (kind, _) in leaves.items()})
+            item: nest({name: _example(kind) for name, (kind, _) in leaves.items()})
             for item, leaves in sealed["content"]["leaves"].items()
         }
         restored = checkpoints.restore_latest(**items)
@@ -108,17 +109,6 @@ def _example(kind: str) -> jax.ShapeDtypeStruct:
     if dtype.startswith("key"):
         return jax.eval_shape(lambda: jax.random.key(0))
     return jax.ShapeDtypeStruct(json.loads("[" + shape), dtype)
-
-
-def _nest(flat: dict[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for name, leaf in flat.items():
-        *parents, last = name.split("/")
-        node = nested
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = leaf
-    return nested
 
 
 # Runs the commands on its standard input, each in a child that begins as `python <program> <flags>` would.
