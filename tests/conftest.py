@@ -1,4 +1,4 @@
-"""Strict JAX settings for every test, and the data they share."""
+"""Strict JAX settings for every test, quick compilation, and the data they share."""
 
 import os
 from pathlib import Path
@@ -11,6 +11,24 @@ import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    """What one worker, program or session compiled the next one finds."""
+    if config.cache is not None:
+        os.environ["DRUMJAX_TEST_COMPILED"] = folder = str(config.cache.mkdir("compiled"))
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiler(request):
+    """Without expensive passes, which halves the time of most tests, unless the module is marked `optimized`."""
+    plain = request.node.get_closest_marker("optimized") is None
+    if jax.config.values["jax_disable_most_optimizations"] != plain:
+        jax.clear_caches()  # what is compiled in the other way
+        jax.config.update("jax_disable_most_optimizations", plain)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from drumjax.config.settings import make_settings, write_settings
 from drumjax.music.kits import ONE_DRUM
 from drumjax.runs.workdir import RunError, check_same_config
 
-CONFIGS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py") if path.stem != "__init__")
+CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.py") if path.stem != "__init__")
 
 
 def config_with(**changes):

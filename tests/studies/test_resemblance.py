@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_scoreboard import SONGS, make_run
+from tiny_board import SONGS, make_run
 
 from drumjax.data.datasets import Dataset
 from drumjax.evaluate.features.drums import features_of

@@ -1,15 +1,13 @@
 """The scoreboard: its sections on a tiny model, and what it says of players whose answers are known."""
 
 import dataclasses
-import functools
 import json
 
 import numpy as np
 import pytest
-from tiny import STYLES, make_model, make_song
-from tiny import make_run as make_tiny_run
+from tiny import STYLES, make_song
+from tiny_board import CODEC, HELD_OUT, SONGS, make_run
 
-from drumjax.codecs.grid import GridCodec
 from drumjax.data.datasets import Dataset, DatasetError
 from drumjax.evaluate import held_out, scoreboard
 from drumjax.evaluate.__main__ import check_folders
@@ -20,26 +18,9 @@ from drumjax.evaluate.score_tables import make_tables
 from drumjax.models.song_scoring import encode_songs, make_song_scorer, mean_nll
 from drumjax.music.grid_view import excerpt_of
 from drumjax.music.kits import ROLAND_TD11
-from drumjax.music.notes import FILL_NO, FILL_YES
+from drumjax.music.notes import FILL_YES
 from drumjax.report.figures import write_json
 from drumjax.report.tables import write_text
-from drumjax.runs.run import Run
-
-CODEC = GridCodec(ROLAND_TD11, velocity_bins=4, offset_bins=4, lookback_bars=1)
-SONGS = [
-    dataclasses.replace(
-        make_song(seed, 16, style=("rock", "jazz")[seed % 2], drummer=f"drummer{seed % 2}", name=f"{split}{seed}"),
-        split=split, fill=FILL_NO,
-    )
-    for split in ("train", "validation")
-    for seed in range(4 * (split == "validation"), 4 + 4 * (split == "validation"))
-]  # fmt: skip
-HELD_OUT = [song for song in SONGS if song.split == "validation"]
-
-
-@functools.cache
-def make_run() -> Run:
-    return make_tiny_run(make_model(CODEC, num_layers=1), CODEC)
 
 
 @pytest.fixture
