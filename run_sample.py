@@ -1,84 +1,148 @@
-"""Plays a trained model: `python run_sample.py --workdir runs/rock --num_samples 16 --out_dir samples [--bpm 120]`.
+"""Plays a trained model: `python run_sample.py --workdir runs/rock [--num_samples 16] [--out_dir samples] [--bpm 120]`.
 
 Only flags are parsed here; everything else is in drumjax, importable from a notebook. The workdir's checkpoint is all
 it needs.
 """
 
+import dataclasses
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from drumjax.config.flags import define_controls, given_controls
+from drumjax.system.command_line import CommandLine
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run to play.", required=True)
-_OUT_DIR = flags.DEFINE_string("out_dir", "samples", "Where the MIDI files go.")
-_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 16, "How many pieces.")
-_SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other pieces.")
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint of the run.")
-_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.")
-_TAB = flags.DEFINE_boolean("tab", True, "Print the first groove as a drum tab, or a roll of notes.")
-_GALLERY = flags.DEFINE_boolean("gallery", False, "Also write index.html: pictures of the pieces, and a play button.")
-# A flag for each control: where one is not given, the run's own config.sample decides.
-define_controls(flags)
-# Something of yours to play on: a .mid file or a drum tab. At most one of these five.
-_PROMPT = flags.DEFINE_string("prompt", None, "Continue this; random: a stretch of a held-out performance.")
-_PROMPT_BARS = flags.DEFINE_integer("prompt_bars", 4, "Bars of a random prompt.")
-_HUMANIZE = flags.DEFINE_string("humanize", None, "Give every hit of this a velocity and a timing.")
-_VARY = flags.DEFINE_string("vary", None, "Play some of this differently: --amount of it.")
-_ADD = flags.DEFINE_list("add", None, "Play these drums, such as hihat,ride, beside the others in --to.")
-_INFILL = flags.DEFINE_string("infill", None, "Rewrite these bars, such as 5-6, of --to.")
-_TO = flags.DEFINE_string("to", None, "What --add and --infill work on.")
-_INCLUDE_PROMPT = flags.DEFINE_boolean("include_prompt", True, "Write the prompt too, before what follows it.")
-_AMOUNT = flags.DEFINE_float("amount", 0.3, "Odds that --vary chooses a drum at a step anew, 0..1.")
-_DRAWS = flags.DEFINE_integer("draws", 8, "How many versions --infill tries for each that it writes.", lower_bound=1)
-_KIT = flags.DEFINE_string(
-    "kit", "", "Which pitch of your file is which drum: general_midi, roland_td11 or a .json file."
-)
-_OUT_KIT = flags.DEFINE_string(
-    "out_kit", "", "Pitches to write: general_midi, roland_td11, addictive_drums_2 or a .json file."
-)
+NUM_SAMPLES = 16
+SAMPLES = Path("samples")  # where the folders of calls without --out_dir are made
+USAGE = "python run_sample.py --workdir runs/rock [--style funk] [--bpm 96] [--gallery] [--humanize mine.mid]"
+# What other programs call it.
+ALIASES = {
+    "tempo": "bpm", "qpm": "bpm", "metre": "time_signature", "meter": "time_signature", "temp": "temperature",
+    "n": "num_samples", "num": "num_samples", "count": "num_samples", "num_outputs": "num_samples",
+    "output": "out_dir", "output_dir": "out_dir", "out": "out_dir", "outdir": "out_dir", "length": "bars",
+    "measures": "bars", "num_bars": "bars", "num_steps": "bars", "run": "workdir", "run_dir": "workdir",
+    "config": "workdir", "genre": "style", "fills": "fill", "velocity": "dynamics", "input": "prompt",
+    "continue": "prompt", "primer": "prompt", "primer_midi": "prompt", "primer_drums": "prompt", "page": "gallery",
+    "html": "gallery", "quantize": "humanize", "groove": "humanize", "random_seed": "seed",
+}  # fmt: skip
 
 
-def play() -> None:
-    from drumjax.jobs.gallery import write_gallery
+def make_command_line() -> CommandLine:
+    """The flags of this program."""
+    line = CommandLine(USAGE, ALIASES)
+    with line.section("What plays") as values:
+        flags.DEFINE_string("workdir", None, "The run to play, such as runs/rock.", flag_values=values)
+        flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint of the run.", flag_values=values)
+        flags.DEFINE_integer("seed", 0, "Another seed gives other pieces.", flag_values=values)
+    with line.section("What is written") as values:
+        flags.DEFINE_integer("num_samples", None, "How many pieces; 16, or 1 of your own music.", flag_values=values)
+        flags.DEFINE_string(
+            "out_dir", None, "Where the MIDI files go; a new folder in samples/ unless given.", flag_values=values
+        )
+        flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.", flag_values=values)
+        flags.DEFINE_boolean(
+            "gallery", False, "Also write index.html: pictures of the pieces, and a play button.", flag_values=values
+        )
+        flags.DEFINE_boolean(
+            "tab", True, "Print the first piece as a drum tab, or a roll of notes.", flag_values=values
+        )
+        flags.DEFINE_string(
+            "out_kit", "", "Pitches to write: general_midi, roland_td11, addictive_drums_2 or a .json file.",
+            flag_values=values,
+        )  # fmt: skip
+    # A flag for each control: where one is not given, the run's own config.sample decides.
+    with line.section("What music is asked for", "What is not asked for is as the run's settings say.") as values:
+        define_controls(values, "piece")
+    with line.section("How it is drawn") as values:
+        define_controls(values, "draw")
+    _define_edits(line)
+    return line
+
+
+def _define_edits(line: CommandLine) -> None:
+    with line.section(
+        "Your own music: a MIDI file or a drum tab",
+        "At most one of --prompt, --humanize, --vary, --add and --infill at a time.",
+    ) as values:
+        flags.DEFINE_string(
+            "prompt", None, "Continue this; random: a stretch of a held-out performance.", flag_values=values
+        )
+        flags.DEFINE_integer("prompt_bars", 4, "Bars of a random prompt.", flag_values=values)
+        flags.DEFINE_boolean(
+            "include_prompt", True, "Write the prompt too, before what follows it.", flag_values=values
+        )
+        flags.DEFINE_string("humanize", None, "Give every hit of this a velocity and a timing.", flag_values=values)
+        flags.DEFINE_string("vary", None, "Play some of this differently: --amount of it.", flag_values=values)
+        flags.DEFINE_float("amount", 0.3, "Odds that --vary chooses a drum at a step anew, 0..1.", flag_values=values)
+        flags.DEFINE_list(
+            "add", None, "Play these drums, such as hihat,ride, beside the others in --to.", flag_values=values
+        )
+        flags.DEFINE_string("infill", None, "Rewrite these bars, such as 5-6, of --to.", flag_values=values)
+        flags.DEFINE_integer(
+            "draws", 8, "How many versions --infill tries for each that it writes.", lower_bound=1, flag_values=values
+        )
+        flags.DEFINE_string("to", None, "What --add and --infill work on.", flag_values=values)
+        flags.DEFINE_string(
+            "kit", "", "Which pitch of your file is which drum: general_midi, roland_td11 or a .json file.",
+            flag_values=values,
+        )  # fmt: skip
+
+
+def play(given: flags.FlagValues) -> None:
+    from drumjax.jobs.gallery import describe, make_title, write_gallery
     from drumjax.jobs.job import Job, write_samples
+    from drumjax.jobs.out_dir import make_next_folder
     from drumjax.music.drum_maps import read_map
     from drumjax.music.notes import Song
     from drumjax.music.text import write_text
     from drumjax.runs.run import load_run
+    from drumjax.runs.workdir import need_workdir
     from drumjax.sampling.edits import need_kit
     from drumjax.sampling.plan import EditRequest, make_plan
     from drumjax.system.devices import use_compile_cache
 
     request = EditRequest(
-        prompt=_PROMPT.value, prompt_bars=_PROMPT_BARS.value, humanize=_HUMANIZE.value, vary=_VARY.value,
-        add=tuple(_ADD.value or ()), infill=_INFILL.value, to=_TO.value, include_prompt=_INCLUDE_PROMPT.value,
-        amount=_AMOUNT.value, draws=_DRAWS.value, kit=_KIT.value,
+        prompt=given.prompt, prompt_bars=given.prompt_bars, humanize=given.humanize, vary=given.vary,
+        add=tuple(given.add or ()), infill=given.infill, to=given.to, include_prompt=given.include_prompt,
+        amount=given.amount, draws=given.draws, kit=given.kit,
     )  # fmt: skip
+    workdir = need_workdir(given.workdir)
     use_compile_cache()
-    run = load_run(_WORKDIR.value, "best" if _CHECKPOINT.value == "best" else "latest")
+    run = load_run(workdir, "best" if given.checkpoint == "best" else "latest")
     kit, steps_per_beat = run.codec.kit, run.settings.codec.steps_per_beat
-    plan = make_plan(run, request, seed=_SEED.value, **given_controls(flags))
-    out_map = read_map(_OUT_KIT.value, need_kit(run.codec).names) if _OUT_KIT.value else None
+    plan = make_plan(run, request, seed=given.seed, **given_controls(given))
+    out_map = read_map(given.out_kit, need_kit(run.codec).names) if given.out_kit else None
+    num_samples = given.num_samples if given.num_samples is not None else 1 if request.music else NUM_SAMPLES
+    job, name = Job(plan, num_samples, out_map), workdir.resolve().name
 
-    def show(song: Song) -> None:
-        if _TAB.value:
-            print(write_text(song, kit, min(steps_per_beat, 12)))
+    def show(song: Song, row: dict[str, Any]) -> None:
+        if given.tab:
+            song = dataclasses.replace(song, name=make_title(name, row), style=row["context"]["style"])
+            every = row["context"]["fill"]
+            print(write_text(song, kit, min(steps_per_beat, 12), fill_every=every, remark=describe(row)))
 
-    write_samples(Job(plan, _NUM_SAMPLES.value, out_map), _OUT_DIR.value, overwrite=_OVERWRITE.value, show=show)
-    if _GALLERY.value:
-        print(write_gallery(Path(_OUT_DIR.value), kit, f"{Path(_WORKDIR.value).name} plays", out_map))
+    out_dir = Path(given.out_dir) if given.out_dir else make_next_folder(SAMPLES, name)
+    try:
+        write_samples(job, out_dir, overwrite=given.overwrite, show=show)
+    except KeyboardInterrupt:
+        logging.getLogger("drumjax").info("the same command goes on from here with --out_dir %s", out_dir)
+        raise
+    if given.gallery:
+        print(write_gallery(out_dir, kit, name, out_map))
 
 
-def main(argv: list[str]) -> int:
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
+def main(argv: Sequence[str]) -> int:
+    line = make_command_line()
+    line.parse(argv)
     from drumjax.system.console import run_or_explain, set_up_logging
 
     set_up_logging()
-    return run_or_explain(play)
+    return run_or_explain(lambda: play(line.values))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(sys.argv))

@@ -1,4 +1,4 @@
-"""Trains a model: `python run_train.py --config configs/rock.py [--workdir runs/rock] [--config.train.num_steps=500]`.
+"""Trains a model: `python run_train.py --config rock [--workdir runs/rock] [--config.train.num_steps=500]`.
 
 Only flags are parsed here; everything else is in drumjax, importable from a notebook. Starting again with the same
 workdir resumes.
@@ -7,41 +7,94 @@ workdir resumes.
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from absl import app, flags
+from absl import flags
 from ml_collections import config_flags
 
-_CONFIG = config_flags.DEFINE_config_file("config", "configs/default.py", "The run's settings, a Python file.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "Where the run is kept; default runs/<name of the config file>.")
-_NUM_DEVICES = flags.DEFINE_integer("num_devices", 0, "How many devices share a batch; 0 takes all.", lower_bound=0)
-_DISTRIBUTED = flags.DEFINE_boolean("distributed", False, "This is one of several processes of a cluster.")
+from drumjax.config.flags import resolve_config
+from drumjax.config.load import override
+from drumjax.system.command_line import CommandLine
+from drumjax.system.errors import UserError
+
+USAGE = "python run_train.py --config rock [--workdir runs/rock] [--config.train.num_steps=500]"
+# What other programs call it.
+ALIASES = {
+    "lr": "config.train.learning_rate", "learning_rate": "config.train.learning_rate", "seed": "config.train.seed",
+    "steps": "config.train.num_steps", "num_steps": "config.train.num_steps", "epochs": "config.train.num_epochs",
+    "batch_size": "config.train.batch_size", "hidden_size": "config.model.hidden_size", "data": "config.data.dir",
+    "data_dir": "config.data.dir", "dir": "config.data.dir", "out_dir": "workdir", "output_dir": "workdir",
+    "log_dir": "workdir", "run_dir": "workdir", "gpus": "num_devices", "devices": "num_devices",
+}  # fmt: skip
 
 
-def main(argv: list[str]) -> int:
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; flags start with --")
+def make_command_line(argv: Sequence[str]) -> CommandLine:
+    """The flags of this program; ml_collections looks through all arguments for settings."""
+    line = CommandLine(
+        "python run_train.py --config rock [--workdir runs/rock] [--config.train.num_steps=500]", ALIASES
+    )
+    note = "Any setting can follow, as --config.train.num_steps=500; configs/default.py lists them all."
+    with line.section("What is trained", note) as values:
+        config_flags.DEFINE_config_file(
+            "config", None, "The settings: a Python file, or its name in configs/.",
+            flag_values=values, sys_argv=list(argv),
+        )  # fmt: skip
+        flags.DEFINE_string(
+            "workdir", "", "Where the run is kept; runs/<name of the config> unless given. One that is there resumes.",
+            flag_values=values,
+        )  # fmt: skip
+    with line.section("On what") as values:
+        flags.DEFINE_integer(
+            "num_devices", 0, "How many devices share a batch; 0 takes all.", lower_bound=0, flag_values=values
+        )
+        flags.DEFINE_boolean("distributed", False, "This is one of several processes of a cluster.", flag_values=values)
+    return line
+
+
+def parse(argv: Sequence[str]) -> tuple[dict[str, Any], flags.FlagValues]:
+    """The config, and the other flags. Ends the program for --help, and with one line for a mistake."""
+    if {"-h", "--help", "-help"}.intersection(argv[1:]):
+        make_command_line(argv).parse(argv)
+    try:
+        argv, by_name = resolve_config(argv)
+        line = make_command_line(argv)
+        line.parse(argv)
+        config = json.loads(line.values.config.to_json())
+        override(config, by_name)
+        return config, line.values
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except Exception as error:  # KeyError, TypeError and others: what ml_collections raises over a value
+        while error.args and isinstance(error.args[0], Exception):
+            error = error.args[0]
+        sys.exit(f"error: --config: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def main(argv: Sequence[str]) -> int:
+    config, given = parse(argv)
+    name = Path(config_flags.get_config_filename(given["config"])).stem
+    workdir, num_devices = Path(given.workdir or Path("runs") / name), given.num_devices
     # Imported here, so that a mistake in the flags is answered at once.
     from drumjax.config.settings import make_settings
     from drumjax.runs.metrics import read_metrics
+    from drumjax.runs.workdir import describe_fallback
     from drumjax.system.console import run_or_explain, set_up_logging
     from drumjax.system.devices import count_shares, join_cluster, use_compile_cache, use_cores
     from drumjax.training.overfitting import describe_fit
     from drumjax.training.train import train
 
     set_up_logging()
-    name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    workdir = Path(_WORKDIR.value or Path("runs") / name)
-    config = json.loads(_CONFIG.value.to_json())
     log = logging.getLogger("drumjax")
 
     def run() -> None:
-        if _DISTRIBUTED.value:
+        if given.distributed:
             join_cluster()
         else:
-            use_cores(_NUM_DEVICES.value or count_shares(make_settings(config).train.batch_size))
+            use_cores(num_devices or count_shares(make_settings(config).train.batch_size))
         use_compile_cache()
-        result = train(config, workdir, num_devices=_NUM_DEVICES.value)
+        result = train(config, workdir, num_devices=num_devices)
         why = f", stopped by {result.stopped_by}" if result.stopped_by else ""
         log.info("%s: step %d%s", workdir, result.step, why)
         if result.best_step:
@@ -50,23 +103,12 @@ def main(argv: list[str]) -> int:
                 log.info("%s", fit)
         if result.stopped_by.startswith("SIG"):
             log.info("the same command goes on from here")
-        log.info("play it: python run_sample.py --workdir %s --num_samples 16 --out_dir samples", workdir)
+        log.info("play it: python run_sample.py --workdir %s --gallery", workdir)
+        if fallback := describe_fallback(workdir):
+            log.warning("%s", fallback)
 
     return run_or_explain(run)
 
 
-def parse_flags(argv: list[str]) -> list[str]:
-    """absl's parser, and one line for what ml_collections raises over a config file or an override."""
-    try:
-        rest = app.parse_flags_with_usage(argv)
-        _CONFIG.value.to_json()  # a file that cannot be read is an error only when the config is used
-        return rest
-    except Exception as error:  # KeyError, AttributeError, OSError, and whatever a config file may raise
-        while error.args and isinstance(error.args[0], Exception):
-            error = error.args[0]
-        text = str(error.args[0]) if isinstance(error, KeyError | AttributeError) and error.args else str(error)
-        sys.exit(f"error: --config: {type(error).__name__}: {' '.join(text.split())}")
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    sys.exit(main(sys.argv))

@@ -5,7 +5,7 @@ values, the manifest's rows and the captions of pages are all made from these fi
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from drumjax.config.conditions import CONDITIONS
@@ -160,6 +160,15 @@ class Controls:
         limit = MAX_LEAN_BEATS * 60_000 / self.bpm
         if self.lean is not None and abs(self.lean) > limit:
             raise ControlError(f"lean is {self.lean:g}; at {self.bpm:g} bpm it must be in -{limit:.0f}..{limit:.0f} ms")
+
+
+def spell_style(style: str, styles: Sequence[str]) -> str:
+    """The style, or the mix of styles, with each name as the model spells it: upper and lower case are the same."""
+    spelled = {name.casefold(): name for name in styles}
+    if "=" not in style or style in styles:
+        return style if style in styles else spelled.get(style.strip().casefold(), style)
+    parts = (part.rpartition("=") for part in style.split(","))
+    return ",".join(f"{spelled.get(name.strip().casefold(), name)}={weight.strip()}" for name, _, weight in parts)
 
 
 def _show(value: Any) -> str:

@@ -1,21 +1,73 @@
-"""The controls as flags of a command line."""
+"""Configs and controls as flags of a command line."""
 
 import dataclasses
+import re
 import typing
+from collections.abc import Sequence
 from typing import Any
 
+from absl import flags
+
+from drumjax.config.checks import SettingsError
 from drumjax.config.controls import CONTROLS, Controls
+from drumjax.config.load import check_name, find_config, known_configs, load_config
 
 
-def define_controls(flags: Any) -> None:
-    """A flag of absl.flags for each control, which is None where it is not given."""
+_DEFINE: dict[Any, Any] = {
+    int: flags.DEFINE_integer, float: flags.DEFINE_float, float | None: flags.DEFINE_float
+}  # fmt: skip
+
+
+def define_controls(values: flags.FlagValues, about: str) -> None:
+    """A flag for each control of that kind ("piece" or "draw"), which is None where it is not given."""
     hints = typing.get_type_hints(Controls)
     for name, control in CONTROLS.items():
-        kinds = {int: flags.DEFINE_integer, float: flags.DEFINE_float, float | None: flags.DEFINE_float}
-        kinds.get(hints[name], flags.DEFINE_string)(name, None, control.help)
+        if control.about == about:
+            kinds: dict[Any, Any] = {
+                int: flags.DEFINE_integer,
+                float: flags.DEFINE_float,
+                float | None: flags.DEFINE_float,
+            }
+            kinds.get(hints[name], flags.DEFINE_string)(name, None, control.help, flag_values=values)
 
 
-def given_controls(flags: Any) -> dict[str, Any]:
+def given_controls(values: flags.FlagValues) -> dict[str, Any]:
     """The controls that were given, by name."""
-    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Controls)}
-    return {name: value for name, value in values.items() if value is not None}
+    named = {field.name: values[field.name].value for field in dataclasses.fields(Controls)}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def resolve_config(argv: Sequence[str]) -> tuple[list[str], dict[str, float]]:
+    """The arguments with --config as a path, and without the settings that ml_collections cannot set: numbers by name
+    that the config does not hold yet, such as config.train.history_dropout.offset, which come second, by dotted name.
+
+    Raises SettingsError for a config that is missing or cannot be read, and for a setting that does not exist.
+    """
+    args = _join_values(argv)
+    names = [arg.partition("=")[2] for arg in args if re.match(r"--?config=", arg)]
+    if not names or not names[-1]:
+        raise SettingsError(f"--config is missing; give a path, or one of: {', '.join(known_configs())}")
+    path = find_config(names[-1])
+    config = load_config(path)
+    kept, by_name = [], {}
+    for arg in args:
+        match = re.match(r"--?(?:no)?config\.([^=]+)=?(.*)", arg, re.S)
+        if match and check_name(config, match[1]):
+            try:
+                by_name[match[1]] = float(match[2])
+            except ValueError:
+                raise SettingsError(f"config.{match[1]} is {match[2]!r}; it must be a number") from None
+        else:
+            kept.append(f"--config={path}" if re.match(r"--?config=", arg) else arg)
+    return kept, by_name
+
+
+def _join_values(argv: Sequence[str]) -> list[str]:
+    """`--config x` and `--config.a.b x` as one argument each."""
+    args: list[str] = []
+    for arg in argv:
+        if args and re.fullmatch(r"--?config(\.[^=]+)?", args[-1]) and not arg.startswith("--"):
+            args[-1] += f"={arg}"
+        else:
+            args.append(arg)
+    return args

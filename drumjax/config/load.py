@@ -25,8 +25,12 @@ def find_config(name: str) -> Path:
         for found in tried:
             if found.is_file():
                 return found
-    known = sorted({file.stem for folder in _FOLDERS for file in folder.glob("*.py")} - {"__init__"})
-    raise SettingsError(f"no config {name!r}; give the path of a file, or one of: {', '.join(known)}")
+    raise SettingsError(f"no config {name!r}; give the path of a file, or one of: {', '.join(known_configs())}")
+
+
+def known_configs() -> list[str]:
+    """The names that find_config knows."""
+    return sorted({file.stem for folder in _FOLDERS for file in folder.glob("*.py")} - {"__init__"})
 
 
 def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -55,14 +59,42 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
 def override(config: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     """Sets values by dotted name. Raises SettingsError for a name that is not there."""
     for name, value in overrides.items():
+        check_name(config, name)
         *groups, last = name.split(".")
         node: Any = config
         for part in groups:
-            node = node.get(part) if isinstance(node, dict) else None
-        is_by_name = len(groups) > 1 and isinstance(node, dict)  # such as train.history_dropout.offset
-        if not groups or not isinstance(node, dict) or not (last in node or is_by_name):
-            names = [f"{group}.{field}" for group, fields in config.items() for field in fields]
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise SettingsError(f"config.{name} does not exist{hint}")
+            node = node[part]
         node[last] = value
+
+
+def check_name(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a dotted name is new to the config, as those of numbers by name can be (train.history_dropout.offset).
+
+    Raises SettingsError, with what may be meant, for a name that can be no setting.
+    """
+    *groups, last = name.split(".")
+    node: Any = config
+    for part in groups:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if isinstance(node, Mapping) and (last in node or len(groups) > 1):
+        return last not in node
+    close = _suggest(config, name)
+    raise SettingsError(f"no such setting: config.{name}" + (f"; did you mean config.{close}?" if close else ""))
+
+
+def _suggest(config: Mapping[str, Any], name: str) -> str:
+    """The setting that is most like a name which is none: by its spelling, its initials, or a part of it."""
+    *groups, last = name.split(".")
+    known = [f"{group}.{field}" for group, fields in config.items() for field in fields]
+    own = [path for path in known if path.split(".")[0] in groups]
+    for paths in (own, known):
+        fields = {path.partition(".")[2]: path for path in paths}
+        initials = {"".join(word[0] for word in field.split("_")): field for field in fields if "_" in field}
+        found = [
+            *difflib.get_close_matches(last, fields, 1),
+            *([initials[last]] if last in initials else []),
+            *(field for field in fields if last in field.split("_")),
+        ]
+        if found:
+            return fields[found[0]]
+    return next(iter(difflib.get_close_matches(name, [*known, *config], 1)), "")

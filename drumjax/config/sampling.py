@@ -5,7 +5,7 @@ from typing import Any
 
 from drumjax.config.checks import require
 from drumjax.config.codec import FIELDS
-from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls
+from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls, spell_style
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class SampleSettings(Controls):
         """The settings of a model with these conditions and styles: a style that the training songs lacked (a folder's,
         a fallback's), and all that the model is never conditioned on, is left open."""
         cannot = [name for name, condition in CONDITION_OF.items() if condition not in conditions]
-        if self.style not in styles:
+        style = spell_style(self.style, styles)
+        if style not in styles:
             cannot.append("style")
-        return dataclasses.replace(self, **{name: CONTROLS[name].neutral for name in cannot})
+        return dataclasses.replace(self, **{"style": style, **{name: CONTROLS[name].neutral for name in cannot}})

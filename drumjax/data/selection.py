@@ -23,7 +23,7 @@ def select(
     Args:
       songs: what to select from.
       split: "train", "validation", "test", or "" for all.
-      styles: primary styles such as ("rock", "funk"), () for all.
+      styles: primary styles such as ("rock", "funk"), in upper or lower case; () for all.
       fill: "beat" or "fill" keeps only these, "all" both and those of which it is not known.
       time_signatures: such as ("4/4", "6/8"), () for all.
       drummers: such as ("drummer1",), () for all.
@@ -33,8 +33,9 @@ def select(
     """
     check_choice("split", split, ("", *SPLITS))
     check_choice("fill", fill, FILLS)
+    spelled = {song.style.casefold(): song.style for song in songs}
     wanted = {
-        "style": as_names("styles", styles),
+        "style": tuple(spelled.get(name.casefold(), name) for name in as_names("styles", styles)),
         "time signature": as_names("time_signatures", time_signatures),
         "drummer": as_names("drummers", drummers),
     }

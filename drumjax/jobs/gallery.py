@@ -23,21 +23,26 @@ GALLERY = "index.html"
 MAX_PIECES = 24
 
 
-def write_gallery(out_dir: Path, kit: Kit | None, title: str, out_map: DrumMap | None = None) -> Path:
+def write_gallery(out_dir: Path, kit: Kit | None, run_name: str, out_map: DrumMap | None = None) -> Path:
     """Writes out_dir/index.html with the first MAX_PIECES samples of its manifest; returns its path. Raises OSError."""
     with (out_dir / MANIFEST).open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in itertools.islice(file, MAX_PIECES)]
         rest = sum(1 for _ in file)
     more = f"; {rest} more are in the folder" if rest else ""
-    page = Page(title, f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
+    page = Page(f"{run_name} plays", f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
     for row in rows:
         song = _read(out_dir / row["file"], row, "drums" if kit else "pitched")
         if kit and out_map:
             song = _read_back(song, kit, out_map)
-        page.add_piece(Piece(song, Path(row["file"]).stem, _num_bars(song, row), describe(row)))
+        page.add_piece(Piece(song, make_title(run_name, row), _num_bars(song, row), describe(row)))
     path = out_dir / GALLERY
     write_atomically(path, page.write().encode())
     return path
+
+
+def make_title(run_name: str, row: dict[str, Any]) -> str:
+    """Run, style and number of a sample."""
+    return " · ".join(filter(None, [run_name, row["context"]["style"], str(row["index"])]))
 
 
 def describe(row: dict[str, Any]) -> str:

@@ -41,13 +41,17 @@ class Job:
 
 
 def write_samples(
-    job: Job, out_dir: str | Path, *, overwrite: bool = False, show: Callable[[Song], None] | None = None
+    job: Job,
+    out_dir: str | Path,
+    *,
+    overwrite: bool = False,
+    show: Callable[[Song, dict[str, Any]], None] | None = None,
 ) -> int:
     """Writes 000000.mid, 000001.mid, ... and manifest.jsonl to out_dir; returns how many files it wrote.
 
     A job that was interrupted, or that now asks for more samples, goes on where the manifest ends. Samples of another
     job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
-    `show` is called with the first song.
+    `show` is called with the first song that is made, and its row.
     """
     out_dir, plan = Path(out_dir), job.plan
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -68,14 +72,18 @@ def write_samples(
         writer = stack.enter_context(SongWriter(out_dir, done))
         for block in sample_blocks(plan, job.num_samples, first):
             if show and block[0].number == first:
-                show(block[0].song)
+                show(block[0].song, make_row(plan, identity, block[0]))
             for sample in block:
                 if sample.number not in manifest.indices:
                     song = write_pitches(sample.song, kit, job.out_map) if kit and job.out_map else sample.song
                     writer.write(song, make_row(plan, identity, sample))
             writer.drain()
     written = len(manifest.indices) - before
-    logger.info("%d pieces in %s, %d of them new", len(manifest.indices), out_dir, written)
+    if not written:
+        logger.info("%s already holds %d pieces of this job, and %d are asked for: nothing to do",
+                    out_dir, before, job.num_samples)  # fmt: skip
+    else:
+        logger.info("%d pieces in %s, %d of them new", len(manifest.indices), out_dir, written)
     return written
 
 

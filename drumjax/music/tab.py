@@ -9,7 +9,8 @@
     SD|----O-------O---|----O-------O--g|
     BD|o-------o-------|o-------o-o-----|
 
-Header lines come first, all optional: title, style, tempo (bpm), time (4/4 if not given), fill (yes or no) and swing.
+Header lines come first, all optional: title, style, tempo (bpm), time (4/4 if not given), fill (yes, no, or every 4: a
+fill in every fourth bar) and swing.
 `swing: 0.66` is where in its beat an off-beat eighth is played (0.5 is straight), `swing16: 0.6` where in its eighth
 an off-beat sixteenth is. Rows follow in blocks set apart by blank lines; each block continues the song, and a drum
 without a row in it rests. The cells of a bar share it evenly, so a 4/4 bar may have 8, 12, 16, 24 or 32, as long as all
@@ -137,13 +138,21 @@ def _labels(kit: Kit) -> dict[str, int]:
 
 
 def write_tab(
-    song: Song, kit: Kit = ROLAND_TD11, steps_per_beat: int = 4, bars_per_line: int = 2, *, header: bool = True
+    song: Song,
+    kit: Kit = ROLAND_TD11,
+    steps_per_beat: int = 4,
+    bars_per_line: int = 2,
+    *,
+    header: bool = True,
+    fill_every: int = 0,
+    remark: str = "",
 ) -> str:
     """The tab of a song, each hit at the nearest of `steps_per_beat` steps; of a cell's hits on a drum the loudest.
 
     Rows go from cymbals to kick. Drums that a block of `bars_per_line` bars does not play are left out of it, except
     hi-hat, snare and kick if the song has them; pitches the kit does not know and unknown context are left out, too,
-    and the header lines unless `header`. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot
+    and the header lines unless `header`. It says `fill: every n` where fills were asked for in every n-th bar, and has
+    the remark as a comment. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot
     say it all: if one meets a closed one in a cell, or is a ghost note. Raises ValueError if a bar is not a whole
     number of steps.
     """
@@ -157,7 +166,7 @@ def write_tab(
     rows = _write_rows(_loudest(song, kit, steps_per_beat, steps_per_bar), kit)
     width = max(len(symbol) for symbol in rows)
     num_steps = len(next(iter(rows.values())))
-    lines = _write_header(song) if header else []
+    lines = _write_header(song, fill_every, remark) if header else []
     for start in range(0, num_steps, bars_per_line * steps_per_bar):
         block = {symbol: row[start : start + bars_per_line * steps_per_bar] for symbol, row in rows.items()}
         lines.append("")
@@ -204,13 +213,14 @@ def _marks(velocity: np.ndarray, hit: str) -> np.ndarray:
     return np.select(conditions, ["-", "g", hit], hit.upper())
 
 
-def _write_header(song: Song) -> list[str]:
+def _write_header(song: Song, fill_every: int, remark: str) -> list[str]:
     numerator, denominator = song.time_signature
     values = {
         "title": " ".join(song.name.split()),
         "style": " ".join(song.style.split()),
         "tempo": f"{song.tempo_bpm:g}" if song.tempo_bpm >= 1 else "",
         "time": f"{numerator}/{denominator}",
-        "fill": {FILL_NO: "no", FILL_YES: "yes"}.get(song.fill, ""),
+        "fill": f"every {fill_every}" if fill_every else {FILL_NO: "no", FILL_YES: "yes"}.get(song.fill, ""),
+        "# asked for": " ".join(remark.split()),
     }
     return [f"{key}: {value}" for key, value in values.items() if value]

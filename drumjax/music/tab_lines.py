@@ -13,7 +13,7 @@ _HEADERS: dict[str, tuple[str, Callable[[str], Any], str]] = {  # what a value l
     "style": (".*", str, ""),
     "tempo": (r"[1-9]\d{0,3}(\.\d*)?", float, "quarter notes per minute, such as 120"),
     "time": (r"[1-9]\d?/([1248]|16|32)", lambda v: tuple(map(int, v.split("/"))), "a metre such as 4/4 or 6/8"),
-    "fill": ("yes|no", {"yes": FILL_YES, "no": FILL_NO}.get, "yes or no"),
+    "fill": (r"yes|no|every [1-9]\d{0,3}", lambda v: FILL_YES if v == "yes" else FILL_NO, "yes, no, or every 4"),
     "swing": _SWING,
     "swing16": _SWING,
 }

@@ -41,6 +41,17 @@ def write_roll(song: Song, beats_per_line: int = 16) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def write_text(song: Song, kit: Kit | None, steps_per_beat: int = STEPS_PER_BEAT, *, header: bool = True) -> str:
-    """The song for people to read: a tab of the kit's drums, or a roll where there is no kit."""
-    return write_tab(song, kit, steps_per_beat, header=header) if kit else write_roll(song)
+def write_text(
+    song: Song,
+    kit: Kit | None,
+    steps_per_beat: int = STEPS_PER_BEAT,
+    *,
+    header: bool = True,
+    fill_every: int = 0,
+    remark: str = "",
+) -> str:
+    """The song for people to read: a tab of the kit's drums, or a roll where there is no kit. See write_tab."""
+    if kit:
+        return write_tab(song, kit, steps_per_beat, header=header, fill_every=fill_every, remark=remark)
+    lines = [line for line in (song.name, remark) if line and header]
+    return "".join(f"{line}\n" for line in lines) + write_roll(song)

@@ -93,6 +93,25 @@ def draw_curves(rows: Sequence[dict[str, Any]], best_step: int | None = None) ->
     return file.getvalue()
 
 
+def draw_comparison(runs: dict[str, Sequence[dict[str, Any]]]) -> bytes:
+    """Losses of several runs, by name, from their rows of metrics.jsonl: held out and in training."""
+    file = io.BytesIO()
+    with _figure(file, 1, 2, 5.0, 3.2) as axes:
+        for ax, split, title in zip(axes[0], ("validation", "train"), ("held out", "training"), strict=True):
+            for name, rows in runs.items():
+                points = [(row["step"], row["loss"]) for row in rows if row["split"] == split]
+                ax.plot(*zip(*points, strict=True) if points else ((), ()), lw=1.4, marker="o", ms=2, label=name)
+            losses = [row["loss"] for rows in runs.values() for row in rows if row["split"] == split]
+            if finite := [loss for loss in losses if np.isfinite(loss)]:  # the first steps would flatten the rest
+                low, high = np.quantile(finite, (0, 0.97))
+                ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) + 1e-9)
+            ax.set_title(f"weighted loss, {title}")
+            ax.set_xlabel("step")
+        axes[0, 0].set_ylabel("nats per step")
+        axes[0, 0].legend()
+    return file.getvalue()
+
+
 def _draw_curve(ax: Any, rows: Sequence[dict[str, Any]], name: str, best_step: int | None) -> None:
     """One figure of both splits."""
     for split, colour in (("train", GREY), ("validation", BLUE)):

@@ -74,7 +74,9 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     """
     workdir = Path(workdir).expanduser()
     if not workdir.is_dir():
-        raise RunError(f"{workdir} is not a directory; train first: python run_train.py --workdir {workdir}")
+        raise RunError(
+            f"{workdir} is not a directory; train first: python run_train.py --config rock --workdir {workdir}"
+        )
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         tree, metadata = checkpoints.restore_params(which)
     if metadata.get("format") != FORMAT:

@@ -25,6 +25,15 @@ class RunError(UserError):
     """A workdir that cannot be used; one line says what, where, and what to do."""
 
 
+def need_workdir(name: str | None) -> Path:
+    """The folder of the run of that name. Raises RunError, naming the runs there are, if none is given."""
+    if name:
+        return Path(name).expanduser()
+    runs = [str(path.parent) for path in sorted(Path("runs").glob("*/checkpoints"))]
+    known = f"there are: {', '.join(runs)}" if runs else "train one first: python run_train.py --config rock"
+    raise RunError(f"--workdir is missing: the run to play; {known}")
+
+
 def make_workdir(workdir: Path) -> None:
     """Makes the folder. Raises RunError if it can't."""
     try:
@@ -51,6 +60,14 @@ def read_config(workdir: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path}: {error}; repair it or use another --workdir") from error
+
+
+def describe_fallback(workdir: Path) -> str:
+    """A line that says what a run was really trained on, "" where that is what its config asks for."""
+    data = (read_config(workdir) or {}).get("data", {})
+    if not data.get("is_fallback"):
+        return ""
+    return f"NOT WHAT {workdir.name.upper()} IS NAMED FOR: it was trained on {data['source']}"
 
 
 def check_same_run(workdir: Path, config: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drumjax.codecs.events import EventCodec
-from drumjax.config.controls import TEMPO_LIMITS, Controls
+from drumjax.config.controls import TEMPO_LIMITS, Controls, spell_style
 from drumjax.data.datasets import load_dataset
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
@@ -173,6 +173,7 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
     if song is not None:
         asked = {**asked, "bars": request.count_bars(song, asked.get("bars"), settings.bars)}
     controls = make_controls(settings, run.codec.fields, song, **asked)
+    controls = dataclasses.replace(controls, style=spell_style(controls.style, run.styles))
     plan = Plan(add_mix(run, controls.style), controls, seed)
     if song is None:
         return plan

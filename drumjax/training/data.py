@@ -58,6 +58,7 @@ def load_training_data(settings: Settings) -> TrainingData:
     minutes = sum(song.num_bars * song.beats_per_bar / song.tempo_bpm for song in songs)
     description = {
         "source": dataset.source,
+        "is_fallback": dataset.is_fallback,
         "train_songs": len(songs),
         "time_signatures": sorted({write_metre(song.time_signature) for song in songs}),
         "train_minutes": round(minutes, 1),

@@ -13,6 +13,7 @@ import numpy as np
 
 from drumjax.codecs.factory import make_codec
 from drumjax.config.checks import require
+from drumjax.config.controls import spell_style
 from drumjax.config.load import load_config, override
 from drumjax.config.settings import Settings, make_settings
 from drumjax.models.interface import Weights
@@ -101,7 +102,7 @@ def describe(settings: Settings, data: TrainingData) -> tuple[Run, Recipe]:
     codec = make_codec(settings.codec, data.vocabulary)
     shape = make_window_shape(settings, codec, data.corpus)
     settings = count_steps(settings, shape, data.corpus)
-    if settings.sample.style not in data.styles:  # a folder or a fallback dataset may lack it
+    if spell_style(settings.sample.style, data.styles) not in data.styles:  # a folder or a fallback dataset may lack it
         known = ", ".join(filter(None, data.styles)) or "none"
         logger.warning("config.sample.style is %r, which no training song has (there are: %s); it is left open",
                        settings.sample.style, known)  # fmt: skip
