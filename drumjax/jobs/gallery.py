@@ -42,7 +42,7 @@ def write_gallery(out_dir: Path, kit: Kit | None, run_name: str, out_map: DrumMa
 
 def make_title(run_name: str, row: dict[str, Any]) -> str:
     """Run, style and number of a sample."""
-    return " · ".join(filter(None, [run_name, row["context"]["style"], str(row["index"])]))
+    return " · ".join(filter(None, [run_name, row["context"].get("style", ""), str(row["index"])]))
 
 
 def describe(row: dict[str, Any]) -> str:

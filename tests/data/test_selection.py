@@ -17,7 +17,7 @@ def test_filters(tmp_path):
     zero, one, two = "drummer1/0.mid", "drummer1/1.mid", "drummer1/2.mid"
     assert names() == [zero, one, two]
     assert names(split="train") == [zero]
-    assert names(styles=("rock",)) == [zero, one]
+    assert names(styles=("rock",)) == names(styles=("Rock",)) == [zero, one]
     assert names(styles=["rock", "jazz"], fill="beat") == [zero, two]
     assert names(fill="fill") == [one]
     assert names(time_signatures=("6/8",)) == [two]

@@ -47,11 +47,12 @@ def pieces_of(path):
 
 def test_a_folder_of_samples(tmp_path):
     write_samples(tmp_path, 3)
-    path = write_gallery(tmp_path, ROLAND_TD11, "rock plays")
+    path = write_gallery(tmp_path, ROLAND_TD11, "rock")
     text = path.read_text("utf-8")
     assert path == tmp_path / "index.html"
     assert [len(piece["notes"]) for piece in pieces_of(path)] == [8] * 3
     assert pieces_of(path)[0]["seconds"] == pytest.approx(16 * 60 / 96)  # four bars were asked for
+    assert [text.count(f">rock · funk · {number}<") for number in range(3)] == [1] * 3
     assert text.count("funk · 96 bpm · 4/4 · 4 bars · seed 7, number 2") == 1
     assert "BD|o-------" in text
 
@@ -59,7 +60,7 @@ def test_a_folder_of_samples(tmp_path):
 def test_only_the_first_of_many_are_shown(tmp_path, monkeypatch):
     write_samples(tmp_path, MAX_PIECES + 2)
     monkeypatch.setattr("drumjax.jobs.gallery.MAX_PIECES", 2)
-    path = write_gallery(tmp_path, ROLAND_TD11, "rock plays")
+    path = write_gallery(tmp_path, ROLAND_TD11, "rock")
     assert len(pieces_of(path)) == 2
     assert f"2 pieces; {MAX_PIECES} more are in the folder" in path.read_text("utf-8")
 
@@ -67,7 +68,7 @@ def test_only_the_first_of_many_are_shown(tmp_path, monkeypatch):
 def test_samples_for_another_instrument_sound_as_they_were_meant(tmp_path):
     out_map = read_map("addictive_drums_2", ROLAND_TD11.names)
     write_samples(tmp_path, 1, out_map)
-    notes = pieces_of(write_gallery(tmp_path, ROLAND_TD11, "rock plays", out_map))[0]["notes"]
+    notes = pieces_of(write_gallery(tmp_path, ROLAND_TD11, "rock", out_map))[0]["notes"]
     assert [note[1] for note in notes[:2]] == ["kick", "snare"]
 
 

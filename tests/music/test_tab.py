@@ -155,7 +155,7 @@ def test_swing_starts_anew_in_each_bar():
         ("time: 0/4\nHH|x|", ["line 1", "'0/4'"]),
         ("swing: 1.5\nHH|x|", ["line 1", "swing", "0.667"]),
         ("swing: .6\nswing16: .6\nHH|x|", ["one of them"]),
-        ("fill: perhaps\nHH|x|", ["line 1", "yes or no"]),
+        ("fill: perhaps\nHH|x|", ["line 1", "yes, no, or every 4"]),
         ("genre: rock\nHH|x|", ["line 1", "'genre'", "style"]),
         ("HH|x|\ntempo: 100", ["line 2", "above the first row"]),
         ("HH|x|\nand so on", ["line 2", "key: value"]),
@@ -261,3 +261,14 @@ def test_a_bar_must_be_a_whole_number_of_steps(time, steps):
 def test_rows_of_one_drum_join_and_the_louder_hit_stays():
     assert hits(read_tab("T3|Xg--|\nFT|xXx-|")) == [(0, 43, ACCENT), (1, 43, ACCENT), (2, 43, NORMAL)]
     assert hits(read_tab("HH|O---|\nOH|g---|")) == [(0, 46, ACCENT)]
+
+
+def test_the_header_says_what_was_asked_for_and_is_read_again():
+    song = Song(make_notes([0.0, 1.0], [0.25] * 2, [36, 38], [90, 90]), tempo_bpm=96, style="rock", fill=FILL_NO)
+    text = write_tab(song, fill_every=4, remark="density 6 · seed 3")
+    assert "fill: every 4\n" in text
+    assert "# asked for: density 6 · seed 3\n" in text
+    assert hits(read_tab(text)) == hits(song)
+    assert read_tab(text).fill == FILL_NO
+    with pytest.raises(TabError, match="every 0"):
+        read_tab("fill: every 0\nSD|o---|\n")

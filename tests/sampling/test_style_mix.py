@@ -6,10 +6,11 @@ import pytest
 from tiny import STYLES, make_model
 from tiny import make_run as make_tiny_run
 
-from drumjax.config.controls import Controls
+from drumjax.config.controls import Controls, spell_style
 from drumjax.runs.run import Run
 from drumjax.sampling.blocks import play as play_pieces
 from drumjax.sampling.piece import Piece, RequestError
+from drumjax.sampling.plan import make_plan
 from drumjax.sampling.style_mix import add_mix
 
 
@@ -52,3 +53,17 @@ def test_what_is_no_mix_is_left_alone(run, style):
 def test_mixes_that_cannot_be_played(run, style, reason):
     with pytest.raises(RequestError, match=reason):
         add_mix(run, style)
+
+
+@pytest.mark.parametrize(
+    ("style", "spelled"),
+    [("Rock", "rock"), (" JAZZ", "jazz"), ("Rock=3, Jazz =1", "rock=3,jazz=1"), ("polka", "polka"), ("", "")],
+)
+def test_upper_and_lower_case_are_the_same(run, style, spelled):
+    assert spell_style(style, run.styles) == spelled
+    if spelled != "polka":
+        assert make_plan(run, style=style).controls.style == spelled
+
+
+def test_a_style_that_only_differs_by_case_is_itself():
+    assert spell_style("ROCK", ("rock", "ROCK")) == "ROCK"

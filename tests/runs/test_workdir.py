@@ -1,0 +1,27 @@
+"""What a run's folder says of itself."""
+
+import json
+
+import pytest
+
+from drumjax.runs.workdir import RunError, describe_fallback, need_workdir
+
+
+@pytest.mark.parametrize(("is_fallback", "words"), [(True, ["ROCK", "starter grooves"]), (False, [])])
+def test_a_run_that_was_trained_on_something_else_says_so(tmp_path, is_fallback, words):
+    (tmp_path / "rock").mkdir()
+    data = {"source": "starter grooves, because", "is_fallback": is_fallback}
+    (tmp_path / "rock" / "config.json").write_text(json.dumps({"config": {}, "data": data}))
+    text = describe_fallback(tmp_path / "rock")
+    assert bool(text) == is_fallback
+    assert all(word in text for word in words)
+
+
+def test_the_runs_there_are_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(need_workdir("runs/rock")) == "runs/rock"
+    with pytest.raises(RunError, match=r"--workdir.*run_train\.py"):
+        need_workdir(None)
+    (tmp_path / "runs" / "rock" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"--workdir.*runs/rock"):
+        need_workdir("")

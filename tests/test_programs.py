@@ -1,0 +1,154 @@
+"""What the two programs make of their flags, without starting them."""
+
+import shutil
+
+import pytest
+from tiny_run import ROOT
+
+import run_sample
+import run_train
+from drumjax.config.controls import CONTROLS
+from drumjax.config.flags import given_controls
+
+
+def says(parse, *argv):
+    """The line that the program ends with."""
+    with pytest.raises(SystemExit) as caught:
+        parse(["program.py", *argv])
+    assert isinstance(caught.value.code, str), "it ended well"
+    assert caught.value.code.startswith("error: ")
+    assert "\n" not in caught.value.code
+    return caught.value.code
+
+
+def parse_samples(argv):
+    line = run_sample.make_command_line()
+    line.parse(argv)
+    return line.values
+
+
+# ---- run_train.py
+
+
+@pytest.mark.parametrize("name", ["tiny", "configs/tiny.py", str(ROOT / "configs" / "tiny.py")])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_config_has_a_name_or_a_path(name, joined, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    argv = [f"--config={name}"] if joined else ["--config", name]
+    config, given = run_train.parse(["run_train.py", *argv, "--config.train.num_steps=7", "--workdir", "x"])
+    assert config["train"]["num_steps"] == 7
+    assert config["data"]["dataset"] == "starter"
+    assert (given.workdir, given.num_devices, given.distributed) == ("x", 0, False)
+
+
+def test_a_config_of_ones_own_lies_anywhere(tmp_path):
+    path = str(shutil.copy(ROOT / "configs" / "tiny.py", tmp_path / "mine.py"))
+    config, _ = run_train.parse(["run_train.py", "--config", path])
+    assert config["data"]["dataset"] == "starter"
+
+
+def test_settings_of_every_kind():
+    flags = [
+        "--config.data.styles=('rock', 'funk')", "--config.model.skip=False", "--config.train.learning_rate", "0.5",
+        "--config.train.history_dropout.offset=0.25", "--config.train.field_weights.hits=2",
+        "--config.sample.temperature.pitch", "0.5",
+    ]  # fmt: skip
+    config, _ = run_train.parse(["run_train.py", "--config", "default", *flags])
+    assert config["data"]["styles"] == ["rock", "funk"]
+    assert config["model"]["skip"] is False
+    assert config["train"]["learning_rate"] == 0.5
+    assert config["train"]["history_dropout"] == {"offset": 0.25}
+    assert config["train"]["field_weights"]["hits"] == 2
+    assert config["sample"]["temperature"]["pitch"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], ["--config is missing", "rock", "tiny"]),
+        (["--config"], ["--config is missing", "tiny"]),
+        (["--config.train.num_steps=3"], ["--config is missing"]),
+        (["--config=rokc"], ["'rokc'", "rock"]),
+        (["--config=missing.py"], ["missing.py"]),
+        (["--config=tiny", "--config.train.lr=1"], ["config.train.lr;", "learning_rate"]),
+        (["--config=tiny", "--config.train.steps=1"], ["config.train.steps;", "config.train.num_steps"]),
+        (["--config=tiny", "--config.train.hidden_size=1"], ["config.train.hidden_size;", "config.model.hidden_size"]),
+        (["--config=tiny", "--config.model.hiden_size=1"], ["config.model.hiden_size;", "config.model.hidden_size"]),
+        (["--config=tiny", "--config.modle.x=1"], ["config.modle.x;", "config.model"]),
+        (["--config=tiny", "--noconfig.model.skp"], ["config.model.skp;", "config.model.skip"]),
+        (["--config=tiny", "--config.train.num_steps=abc"], ["num_steps=abc"]),
+        (["--config=tiny", "--config.train.num_steps"], ["config.train.num_steps"]),
+        (["--config=tiny", "--config.train=3"], ["config.train=3"]),
+        (["--config=tiny", "--config.train.history_dropout.offset=much"], ["history_dropout.offset", "'much'"]),
+        (["--config.train.num_steps=3", "--config=tiny"], ["num_steps=3", "before"]),
+        (["--config=tiny", "--lr=1"], ["--lr;", "--config.train.learning_rate"]),
+        (["--config=tiny", "--out_dir=x"], ["--out_dir;", "--workdir"]),
+        (["--config=tiny", "--nonsense=1"], ["--nonsense;"]),
+        (["--config=tiny", "--num_devices=-1"], ["num_devices=-1"]),
+        (["--config=tiny", "surplus"], ["'surplus'"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_said_in_a_line(flags, words):
+    message = says(run_train.parse, *flags)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("def get_config(:\n", ["SyntaxError"]), ("", ["get_config"]), ("1 / 0", ["ZeroDivision"])]
+)
+def test_a_config_that_cannot_be_read(tmp_path, text, words):
+    (tmp_path / "mine.py").write_text(text)
+    message = says(run_train.parse, f"--config={tmp_path / 'mine.py'}")
+    for word in [*words, "mine.py"]:
+        assert word in message
+
+
+# ---- run_sample.py
+
+
+def test_every_control_is_a_flag_and_none_is_given_unless_asked():
+    values = parse_samples(["run_sample.py"])
+    assert given_controls(values) == {}
+    assert {name for names in run_sample.make_command_line().sections.values() for name in names} >= set(CONTROLS)
+    values = parse_samples(["run_sample.py", "--bpm=90", "--fill", "4", "--temperature=hits=0.9", "--lean=-3"])
+    assert given_controls(values) == {"bpm": 90.0, "fill": 4, "temperature": "hits=0.9", "lean": -3.0}
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--tempo=90", ["--tempo;", "--bpm"]),
+        ("--styel=rock", ["--styel;", "--style"]),
+        ("--output_dir=x", ["--output_dir;", "--out_dir"]),
+        ("--bars=many", ["bars=many"]),
+        ("--checkpoint=newest", ["newest", "best|latest"]),
+        ("--draws=0", ["draws=0"]),
+        ("surplus", ["'surplus'"]),
+    ],
+)
+def test_what_cannot_be_played_is_said_in_a_line(flag, words):
+    message = says(parse_samples, "--workdir=x", flag)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("program", [run_sample, run_train])
+def test_what_other_programs_call_it_exists_here(program):
+    line = run_sample.make_command_line() if program is run_sample else run_train.make_command_line([])
+    config, _ = run_train.parse(["run_train.py", "--config=default"])
+    for name, meant in program.ALIASES.items():
+        assert name not in line.values
+        if meant.startswith("config."):
+            _, group, field = meant.split(".")
+            assert field in config[group]
+        else:
+            assert meant in line.values
+
+
+@pytest.mark.parametrize("program", [run_sample, run_train])
+def test_help_ends_well(program, capsys):
+    with pytest.raises(SystemExit) as caught:
+        program.main(["program.py", "--help"])
+    assert caught.value.code == 0
+    assert "--workdir=WORKDIR" in capsys.readouterr().out
