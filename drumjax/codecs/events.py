@@ -51,17 +51,9 @@ class EventCodec:
     lookback_beats: tuple[float, ...] = ()
     lookback_notes: int = 256
 
-    @functools.cached_property
+    @property
     def fields(self) -> tuple[Field, ...]:
-        lengths = np.asarray(self.vocabulary.durations)
-        fields = [Field("pitch", 1 + len(self._written), pitch_features(self._written), rest=REST)]
-        if len(lengths):
-            fields.append(Field("duration", len(lengths), length_features(lengths, self._usual_beat)))
-        if self.velocity_bins:
-            features = scale_features(self.velocity_bins)
-            fields.append(Field("velocity", self.velocity_bins, features, is_expression=True))
-        shifts = np.arange(self._max_shift + 1)
-        return (*fields, Field("shift", len(shifts), length_features(shifts, self._usual_beat)))
+        return _make_fields(self)
 
     @functools.cached_property
     def _column(self) -> dict[str, int]:
@@ -265,3 +257,16 @@ class EventCodec:
         clamp[~is_known, self.partial_field] = self._max_shift
         arrival = np.cumsum(np.maximum(shift, 0))
         return clamp, np.where(is_known, 1 + arrival, -1).astype(np.int32)
+
+
+@functools.lru_cache(maxsize=64)  # so that models of equal codecs are equal, and what is compiled for one serves all
+def _make_fields(codec: EventCodec) -> tuple[Field, ...]:
+    lengths = np.asarray(codec.vocabulary.durations)
+    fields = [Field("pitch", 1 + len(codec._written), pitch_features(codec._written), rest=REST)]
+    if len(lengths):
+        fields.append(Field("duration", len(lengths), length_features(lengths, codec._usual_beat)))
+    if codec.velocity_bins:
+        features = scale_features(codec.velocity_bins)
+        fields.append(Field("velocity", codec.velocity_bins, features, is_expression=True))
+    shifts = np.arange(codec._max_shift + 1)
+    return (*fields, Field("shift", len(shifts), length_features(shifts, codec._usual_beat)))

@@ -37,17 +37,9 @@ class GridCodec:
     lookback_bars: int = 4
     lookback_beats: tuple[float, ...] = ()
 
-    @functools.cached_property
+    @property
     def fields(self) -> tuple[Field, ...]:
-        num = self.kit.num_classes
-        hits = Field("hits", 2**num, chord_features(num), rest=0)
-        if not self.expressive:
-            return (hits,)
-        loud, late = self.velocity_bins, self.offset_bins
-        velocity = Field("velocity", loud, scale_features(loud), num, is_expression=True)
-        # Rock lies some milliseconds behind the mean of all styles; who asks for rock does not want it twice as late.
-        offset = Field("offset", late, scale_features(late), num, is_expression=True, is_guided=False)
-        return (hits, velocity, offset)
+        return _make_fields(self)
 
     @property
     def num_positions(self) -> int:
@@ -174,3 +166,16 @@ class GridCodec:
         chord = jnp.broadcast_to(chord[..., None], (*chord.shape, self.kit.num_classes))
         bits = jax.lax.shift_right_logical(chord, jnp.broadcast_to(jnp.arange(self.kit.num_classes), chord.shape)) & 1
         return (bits == 1) & (chord >= 0)
+
+
+@functools.lru_cache(maxsize=64)  # so that models of equal codecs are equal, and what is compiled for one serves all
+def _make_fields(codec: GridCodec) -> tuple[Field, ...]:
+    num = codec.kit.num_classes
+    hits = Field("hits", 2**num, chord_features(num), rest=0)
+    if not codec.expressive:
+        return (hits,)
+    loud, late = codec.velocity_bins, codec.offset_bins
+    velocity = Field("velocity", loud, scale_features(loud), num, is_expression=True)
+    # Rock lies some milliseconds behind the mean of all styles; who asks for rock does not want it twice as late.
+    offset = Field("offset", late, scale_features(late), num, is_expression=True, is_guided=False)
+    return (hits, velocity, offset)

@@ -1,6 +1,7 @@
 """Model: a MusicLSTM as pure functions over Weights, plain nested dicts."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -33,9 +34,8 @@ class Model:
         return Weights(nnx.to_pure_dict(params), nnx.to_pure_dict(stats))
 
     def _module(self, weights: Weights) -> MusicLSTM:
-        abstract = nnx.eval_shape(lambda: MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(0)))
-        parts: Any = nnx.split(abstract, nnx.Param, nnx.BatchStat)
-        graph, *states = parts
+        graph, *abstract = _describe(self)
+        states = jax.tree.map(lambda leaf: leaf, abstract)  # copies, whose leaves are then the weights
         for state, values in zip(states, weights, strict=True):
             if values:
                 nnx.replace_by_pure_dict(state, values)
@@ -83,3 +83,11 @@ class Model:
         num_variables = sum(field.count for field in self.fields)
         size = self.shape.memory_steps if s.lookback else 1
         return Carry(layers, empty_history(batch, size, num_variables))
+
+
+@functools.lru_cache(maxsize=32)  # a tenth of a second each time, and every program that is traced asks several times
+def _describe(model: Model) -> tuple[Any, ...]:
+    """The module's graph, and its states with shapes in the place of values."""
+    abstract = nnx.eval_shape(lambda: MusicLSTM(model.settings, model.fields, model.shape, nnx.Rngs(0)))
+    parts: Any = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+    return tuple(parts)

@@ -87,6 +87,7 @@ def make_recipe(settings: Settings, model: Model, codec: Codec, shape: WindowSha
     )
 
 
+@functools.lru_cache(maxsize=4)  # so that a run that goes on in the same process does not compile again
 def make_train_call(recipe: Recipe, mesh: jax.sharding.Mesh, max_steps: int) -> TrainCall:
     """A compiled function (state, corpus, hyper, num_steps <= max_steps) -> (state, metrics [max_steps]).
 

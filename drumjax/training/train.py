@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,16 @@ def describe(settings: Settings, data: TrainingData) -> tuple[Run, Recipe]:
 
 def init(recipe: Recipe, seed: int, mesh: jax.sharding.Mesh) -> TrainState:
     """A fresh state on every device of the mesh."""
+    # The key goes in as numpy: several processes share no other input.
+    return _make_init(recipe, mesh)(np.asarray(jax.random.key_data(jax.random.key(seed))))
 
+
+@functools.lru_cache(maxsize=4)
+def _make_init(recipe: Recipe, mesh: jax.sharding.Mesh) -> Callable[[np.ndarray], TrainState]:
     def init(key_data):
         return init_state(recipe.model, recipe.tx, jax.random.wrap_key_data(key_data))
 
-    # The key goes in as numpy: several processes share no other input.
-    return jax.jit(init, out_shardings=replicated(mesh))(np.asarray(jax.random.key_data(jax.random.key(seed))))
+    return jax.jit(init, out_shardings=replicated(mesh))
 
 
 def make_step(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.sharding.Mesh) -> Step:
