@@ -1,14 +1,16 @@
-"""Strict JAX settings for every test, quick compilation, and the data they share."""
+"""Strict JAX settings for every test, quick compilation, and what tests share: real data, and a run of a second."""
 
+import fcntl
 import os
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Four CPU devices, so that sharding is tested everywhere.
+# Four CPU devices, so that sharding is tested everywhere. They cost nothing where one is used.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 
 import jax
 import pytest
+from tiny_run import EXPRESSIVE, make_config, write_songs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -31,6 +33,14 @@ def compiler(request):
         jax.config.update("jax_disable_most_optimizations", plain)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory):
+    """A cache folder of the session's own in the place of the user's, which tests leave alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data named by $DRUMJAX_DATA; tests that need it are skipped where it is not set."""
@@ -38,3 +48,20 @@ def shared_data() -> Path:
     if not folder or not (Path(folder) / "groove" / "info.csv").is_file():
         pytest.skip("needs real data: set DRUMJAX_DATA to a folder that holds groove/info.csv")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def expressive_run(tmp_path_factory) -> Path:
+    """The workdir of two steps on a grid of 16ths with velocity and timing: one for all workers, not to be changed."""
+    shared = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if shared else base) / "expressive"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            from drumjax.training.train import train
+
+            train(make_config(write_songs(folder / "songs"), EXPRESSIVE), folder / "run", num_devices=1)
+            (folder / "done").touch()
+    return folder / "run"

@@ -12,29 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import make_config, write_songs
 
 import drumjax
 from drumjax.config.controls import CONTROLS
 from drumjax.midi.reader import read_midi
 
 ROOT = Path(__file__).parents[1]
-# A grid of 16ths with velocity and timing, and conditions, so that everything can be asked for.
-CHANGES = {"codec.steps_per_beat": 4, "codec.expressive": True, "sample.bars": 2}
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("api")
-    songs = write_songs(folder / "songs")
-    result = drumjax.train(make_config(songs, CHANGES), folder / "run", overrides={"train.num_steps": 2}, num_devices=1)
-    assert (result.step, result.stopped_by) == (2, "")
-    return folder / "run"
-
-
-@pytest.fixture(scope="module")
-def model(workdir) -> drumjax.TrainedModel:
-    return drumjax.load(workdir)
+def model(expressive_run) -> drumjax.TrainedModel:
+    return drumjax.load(expressive_run)
 
 
 def assert_equal(songs, others):
@@ -43,10 +31,10 @@ def assert_equal(songs, others):
             np.testing.assert_array_equal(column, again)
 
 
-def test_what_a_model_says_of_itself(model, workdir):
+def test_what_a_model_says_of_itself(model, expressive_run):
     assert (model.step, model.styles, model.settings.sample.bars) == (2, (), 2)
     assert "drums" in repr(model)
-    assert drumjax.load(str(workdir), "latest").step == 2
+    assert drumjax.load(str(expressive_run), "latest").step == 2
 
 
 def test_pieces_are_the_same_however_they_are_asked_for(model, tmp_path):
@@ -116,14 +104,14 @@ def test_mistakes_are_one_line(model, asked, words):
     assert "\n" not in str(caught.value)
 
 
-def test_datasets_and_configs(workdir, tmp_path):
-    folder = json.loads((workdir / "config.json").read_text())["config"]["data"]["dir"]
+def test_datasets_and_configs(expressive_run, tmp_path):
+    folder = json.loads((expressive_run / "config.json").read_text())["config"]["data"]["dir"]
     dataset = drumjax.load_dataset("default", dataset="folder", dir=folder)
     assert len(dataset.songs) == 12
     config = drumjax.load_config("rock", {"train.num_steps": 7, "train.history_dropout.velocity": 0.5})
     assert (config["train"]["num_steps"], config["validation"]["styles"]) == (7, ["rock"])
     assert config["train"]["history_dropout"] == {"offset": 0.25, "velocity": 0.5}
-    with pytest.raises(drumjax.UserError, match=r"train\.num_step does not exist; did you mean train\.num_steps"):
+    with pytest.raises(drumjax.UserError, match=r"train\.num_step; .*train\.num_steps"):
         drumjax.load_config("rock", {"train.num_step": 7})
     with pytest.raises(drumjax.UserError, match="no config 'polka'"):
         drumjax.load_config("polka")
@@ -138,12 +126,15 @@ def test_songs_are_shown_in_a_frame_of_their_own(model):
     assert "data:image/png" in drumjax.show(piano)._repr_html_()
 
 
-def test_the_readme_shows_what_can_be_done(workdir, tmp_path):
+@pytest.mark.slow
+def test_the_readme_shows_what_can_be_done(expressive_run, tmp_path):
     """Its snippet runs as it stands, on another run and without a style that this one lacks."""
     (snippet,) = re.findall(r"```python\n(import drumjax\n.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
-    code = snippet.replace('"runs/rock"', repr(str(workdir))).replace('style="rock", ', "")
+    code = snippet.replace('"runs/rock"', repr(str(expressive_run))).replace('style="rock", ', "")
     assert code != snippet
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"} | {"PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment |= {"PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment |= {"JAX_COMPILATION_CACHE_DIR": environment["DRUMJAX_TEST_COMPILED"]}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment,
                           capture_output=True, text=True, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -226,7 +226,7 @@ def test_a_run_knows_its_vocabulary_and_its_epochs(run):
 def test_its_samples_are_files_of_the_instrument(run, tmp_path):
     loaded = load_run(run / "run")
     shown = []
-    write_samples(Job(make_plan(loaded, bars=2, bpm=100.0), 3), tmp_path, show=shown.append)
+    write_samples(Job(make_plan(loaded, bars=2, bpm=100.0), 3), tmp_path, show=lambda *first: shown.append(first))
     song = read_midi(tmp_path / "000002.mid", instrument="pitched")
     assert song.program == 4
     assert len(shown) == 1

@@ -44,6 +44,14 @@ SMALL = {
     "train.log_every_steps": 3,
     "train.eval_every_steps": 4,
 }
+# Beside them, for a run of two steps that everything can be asked of.
+EXPRESSIVE = {
+    "codec.steps_per_beat": 4,
+    "codec.expressive": True,
+    "sample.bars": 2,
+    "train.num_steps": 2,
+    "train.field_weights": {"hits": 1.0, "velocity": 0.5, "offset": 0.25},
+}
 
 
 def write_songs(directory: Path, num_songs: int = 12) -> Path:
