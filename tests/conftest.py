@@ -17,7 +17,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 def pytest_configure(config):
     """What one worker, program or session compiled the next one finds."""
-    if config.cache is not None:
+    if getattr(config, "cache", None) is not None:
         os.environ["DRUMJAX_TEST_COMPILED"] = folder = str(config.cache.mkdir("compiled"))
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)

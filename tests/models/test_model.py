@@ -88,6 +88,7 @@ def test_the_lookback_is_the_same_place_in_earlier_bars_of_the_own_metre():
             np.testing.assert_array_equal(lookback[row, :, bars - 1], expected)
 
 
+@pytest.mark.slow
 def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
     """The carry holds all that later steps need: the LSTM's state, and the tokens they look back to."""
     model = make_model(norm="layer", residual=True)
@@ -122,20 +123,24 @@ def test_all_steps_at_once_are_one_by_one_and_chunk_by_chunk():
 
 
 def test_single_steps_and_long_ones_may_follow_each_other():
-    model = make_model()
+    model = make_model(num_layers=1)
     weights = make_weights(model)
     context = stack([make_context(time_signature=metre) for metre in ((3, 4), (4, 4))])
     tokens = random_tokens(1, 2, NUM_STEPS)
 
     @jax.jit
-    def run(previous, first_step, carry):
+    def look_back(previous, first_step, history):
+        """Without the recurrence, which need not be compiled for it."""
         place = place_of(CODEC, context, first_step + steps(*previous.shape[:2]))
-        return model.apply(weights, previous, place, context, carry)[:2]
+        carry = model.initial_carry(2)._replace(history=history)
+        hidden, carry, _ = model.apply(weights, previous, place, context, carry)
+        return hidden.lookback, carry.history
 
-    (expected, _), carry, step = run(tokens, jnp.int32(0), model.initial_carry(2)), model.initial_carry(2), 0
-    for size in (1, 1, 5, 1, 7, 1, 1, 1, NUM_STEPS - 18):
-        hidden, carry = run(tokens[:, step : step + size], jnp.int32(step), carry)
-        np.testing.assert_array_equal(hidden.lookback, expected.lookback[step : step + size])
+    history, step = model.initial_carry(2).history, 0
+    expected, _ = look_back(tokens, jnp.int32(0), history)
+    for size in (1, 1, 5, 1, 5, 1, 1, 1, NUM_STEPS - 16):
+        lookback, history = look_back(tokens[:, step : step + size], jnp.int32(step), history)
+        np.testing.assert_array_equal(lookback, expected[step : step + size])
         step += size
     assert step == NUM_STEPS
 
@@ -222,6 +227,7 @@ def train_scores_of(model, weights, tokens, num_devices=1):
     return jnp.sum(nll), jax.tree.map(lambda s: s[0], stats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -288,10 +294,10 @@ def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
     tokens, context = random_tokens(0, 2, NUM_STEPS), stack([make_context()] * 2)
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
     place = place_of(CODEC, context, steps(2))
-    a, b = (
-        model.apply(Weights(p, stats), previous, place, context, model.initial_carry(2))[0].output
-        for p in (params, other)
+    apply = jax.jit(
+        lambda p: model.apply(Weights(p, stats), previous, place, context, model.initial_carry(2))[0].output
     )
+    a, b = apply(params), apply(other)
     changed = np.abs(np.asarray(a - b))[..., -6:].max(axis=(1, 2)) > 1e-6  # what skips the stack
     first_bar = 4 * CODEC.steps_per_beat
     assert changed[:first_bar].all()
@@ -385,6 +391,7 @@ def test_batch_norm_learns_its_statistics_in_training_only():
     assert evaluate(after)[0] == pytest.approx(float(first), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_batch_norm_speaks_of_the_whole_batch_on_any_number_of_devices():
     model = make_model(skip=False, copy=False, features=False, norm="batch")
     weights, tokens = make_weights(model), random_tokens(6, 4, 20)
@@ -413,6 +420,7 @@ def test_settings_that_cannot_be_are_refused(changes):
         make_model_settings(**changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [True, False])
 def test_a_plain_model_gathers_from_projected_tables(monkeypatch, position):
     """And computes the same, slopes included, as one that projects what it has gathered."""
@@ -440,6 +448,7 @@ def test_the_slope_of_what_is_repeated_is_the_sum_over_the_steps():
     np.testing.assert_allclose(slope, weights.sum(axis=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [True, False])
 def test_a_folded_model_computes_the_same(features):
     model = make_model(features=features)
