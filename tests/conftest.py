@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Four CPU devices, so that sharding is tested everywhere. They cost nothing where one is used.
+# Four CPU devices, so that sharding can be tested; those that no test uses cost nothing.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 
 import jax
@@ -24,6 +24,16 @@ def pytest_configure(config):
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+# What makes a test slow by itself: a browser, processes, a training, real data.
+SLOW_FIXTURES = {"browser", "programs", "expressive_run", "finished", "board", "shared_data"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiler(request):
     """Without expensive passes, which halves the time of most tests, unless the module is marked `optimized`."""
@@ -39,6 +49,39 @@ def user_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_device_samples():
+    """What samples a block is compiled anew for each device: one will do, where a test does not say otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+        yield
+
+
+@pytest.fixture(scope="session")
+def song_cache_dir(pytestconfig) -> Path:
+    """Where songs that were read are kept for the next session: those of Groove take 10 s the first time."""
+    return Path(pytestconfig.cache.mkdir("songs"))
+
+
+@pytest.fixture(scope="session")
+def real_groove(shared_data, song_cache_dir):
+    """The Groove MIDI Dataset, train and validation; one worker reads it, the others its cache."""
+    from drumjax.config.data import DataSettings
+    from drumjax.data.datasets import load_dataset
+
+    with (song_cache_dir / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return load_dataset(DataSettings(dir=str(shared_data / "groove")), cache_dir=song_cache_dir)
+
+
+@pytest.fixture(scope="session")
+def groove_44(real_groove):
+    """Its songs in 4/4."""
+    from drumjax.data.selection import select
+
+    return select(real_groove.songs, time_signatures=("4/4",))
 
 
 @pytest.fixture(scope="session")

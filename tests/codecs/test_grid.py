@@ -211,6 +211,7 @@ def test_absent_steps_decode_to_nothing():
     assert not decode(CODECS["16ths"], tokens).mask.any()
 
 
+@pytest.mark.slow
 def test_batches_and_compilation_change_nothing():
     codec = CODECS["16ths"]
     rng = np.random.default_rng(0)

@@ -1,7 +1,5 @@
 """Windows of a packed corpus against slices of the songs themselves."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +8,7 @@ from tiny import make_song
 
 from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
-from drumjax.config.data import DataSettings
 from drumjax.data.corpus import MARGIN_BEAT, max_notes, pack, take_window, window_at
-from drumjax.data.datasets import load_dataset
 from drumjax.models.song_scoring import encode_songs
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import FILL_NO, Song, make_notes
@@ -158,14 +154,13 @@ def test_no_songs_are_refused():
         pack([])
 
 
-def test_baselines_of_the_groove_midi_dataset(shared_data, pytestconfig):
+@pytest.mark.slow
+def test_baselines_of_the_groove_midi_dataset(groove_44):
     """Unigram and position-in-bar baselines, nats per 16th, of all 4/4 validation files given all 4/4 training files.
 
     They are counts alone, so they pin down reading, selecting, encoding and cutting of the data all at once.
     """
-    settings = DataSettings(dir=str(shared_data / "groove"), time_signatures=("4/4",))
-    cache_dir = Path(pytestconfig.cache.mkdir("songs"))  # .pytest_cache: 10 s the first time, 0.1 s afterwards
-    songs = load_dataset(settings, cache_dir=cache_dir).songs
+    songs = groove_44
     codec = GridCodec(ROLAND_TD11, 4, False)
     counts = {}
     for split in ("train", "validation"):

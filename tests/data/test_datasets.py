@@ -3,7 +3,6 @@
 import hashlib
 import json
 import socket
-from pathlib import Path
 
 import pytest
 from song_files import assert_same_songs, load_folder
@@ -82,16 +81,10 @@ def test_starter(tmp_path):
     assert not (tmp_path / "user_cache").exists()
 
 
-@pytest.fixture(scope="module")
-def real_groove(shared_data, pytestconfig):
-    settings = DataSettings(dir=str(shared_data / "groove"))
-    cache_dir = Path(pytestconfig.cache.mkdir("songs"))  # .pytest_cache: 10 s the first time, 0.1 s afterwards
-    first = load_dataset(settings, cache_dir=cache_dir)
-    assert_same_songs(first.songs, load_dataset(settings, cache_dir=cache_dir).songs)
-    return first
-
-
-def test_real_groove(real_groove):
+@pytest.mark.slow
+def test_real_groove(real_groove, shared_data, song_cache_dir):
+    again = load_dataset(DataSettings(dir=str(shared_data / "groove")), cache_dir=song_cache_dir)
+    assert_same_songs(real_groove.songs, again.songs)
     train, validation = (select(real_groove.songs, split=split) for split in ("train", "validation"))
     assert (len(train), len(validation), real_groove.skipped) == (897, 124, {})
     rock = [len(select(songs, styles=("rock",), fill="beat")) for songs in (train, validation)]

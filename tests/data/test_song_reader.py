@@ -132,6 +132,7 @@ def write_script(path: Path, folder: Path, cache: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(song_reader.__file__).parents[2])}
 
 
+@pytest.mark.slow
 def test_a_script_without_main_guard_runs_once_and_reads_in_parallel(tmp_path, six_files):
     """A worker must not run such a script again, e.g. to train."""
     environment = write_script(tmp_path / "script.py", six_files, tmp_path / "cache")
@@ -142,6 +143,7 @@ def test_a_script_without_main_guard_runs_once_and_reads_in_parallel(tmp_path, s
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_no_worker_outlives_its_parent(tmp_path, six_files):
     """Killed while it reads, a process leaves nobody behind."""
     for seed in range(6, 400):

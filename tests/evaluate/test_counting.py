@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from drumjax.config.data import DataSettings
-from drumjax.data.datasets import load_dataset
 from drumjax.evaluate.baselines.counting import BAR_STEPS, Counter, Line, chords_of
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes
@@ -73,9 +71,10 @@ def test_the_ngram_plays_what_it_learned():
     assert 0.35 < np.mean(even.play(400, np.random.default_rng(2)) == 0) < 0.65
 
 
-def test_baselines_of_the_groove_midi_dataset(shared_data):
+@pytest.mark.slow
+def test_baselines_of_the_groove_midi_dataset(groove_44):
     """Nats per 16th of all 4/4 validation files, learned from all 4/4 training files."""
-    songs = load_dataset(DataSettings(dir=str(shared_data / "groove"), time_signatures=("4/4",))).songs
+    songs = groove_44
     counter = Counter([chords_of(song, ROLAND_TD11) for song in songs if song.split == "train"], 512)
     found = [counter.judge(chords_of(song, ROLAND_TD11)) for song in songs if song.split == "validation"]
     nats = {name: np.concatenate([guess[name].nll for guess in found]).mean() for name in found[0]}

@@ -35,6 +35,7 @@ def board():
         return scoreboard.evaluate(make_run()).board.to_json()
 
 
+@pytest.mark.slow
 def test_every_section_is_there_and_can_be_written(songs, board, tmp_path):
     assert {"prediction", "grooves", "patterns", "memory"} <= set(board)
     assert (board["songs"], board["training_songs"], board["excerpts"]) == (4, 4, 8)
@@ -77,6 +78,7 @@ def test_events_are_the_steps_with_a_hit():
     assert velocity.accuracy == pytest.approx(velocity.event_accuracy)
 
 
+@pytest.mark.slow
 def test_players_who_play_the_held_out_or_the_training_songs(monkeypatch, songs):
     """Given back what is held out, everything is alike; given the training songs, everything is copied."""
     monkeypatch.setattr(scoreboard, "play_like", lambda run, songs, seed: [_first_bars(song) for song in songs])
@@ -111,6 +113,7 @@ def test_a_split_without_songs_is_explained(songs):
         scoreboard.evaluate(make_run(), "test")
 
 
+@pytest.mark.slow
 def test_one_groove_for_each_song_as_the_song_is():
     songs = [dataclasses.replace(song, tempo_bpm=80 + 10 * i) for i, song in enumerate(HELD_OUT)]
     played = play_like(make_run(), songs, num_bars=2)

@@ -155,6 +155,7 @@ def test_every_change_is_shown():
     assert set(SHOWN) == set(AUGMENTATIONS) - {"transpose"}
 
 
+@pytest.mark.slow
 def test_the_picture_has_a_panel_per_change(monkeypatch):
     few = {name: SHOWN[name] for name in ("swing", "swap_hands", "drop_voice")}
     monkeypatch.setattr(augmentation_pictures, "SHOWN", few)
@@ -182,6 +183,7 @@ def run_explore(monkeypatch, *flags):
     return command.main()
 
 
+@pytest.mark.slow
 def test_a_folder_as_a_user_looks_at_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(augmentation_pictures, "SHOWN", {"swing": 0.4})

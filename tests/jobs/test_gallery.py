@@ -100,6 +100,7 @@ def make_evaluation():
     return Evaluation(board, features, figures, profiles, [make_song([ROCK] * 8)])
 
 
+@pytest.mark.slow
 def test_an_evaluation_as_a_page(tmp_path):
     rows = [{"step": s, "split": split, "loss": 2 / s, "nll/hits": 1 / s}
             for s in (10, 20) for split in ("train", "validation")]  # fmt: skip

@@ -195,10 +195,11 @@ def test_a_job_that_was_killed_goes_on(undisturbed, tmp_path, job):
     assert contents(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_devices", [1, 3])
 def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     """While a block is being written, each device has its next, and no other."""
-    begun, devices = [], jax.local_devices()[:num_devices]
+    begun, devices = [], jax.devices()[:num_devices]
     monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
     def make_counting_sampler(model, codec, guided):
@@ -220,8 +221,9 @@ def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     assert begun == [0, 4, 8, 12, 16]
 
 
+@pytest.mark.slow
 def test_a_sample_does_not_depend_on_the_number_of_devices(monkeypatch, job):
-    devices, samples = jax.local_devices(), []
+    devices, samples = jax.devices(), []
     for num_devices in (1, 2, 4):
         monkeypatch.setattr(jax, "local_devices", lambda num=num_devices: devices[:num])
         samples.append(list(songs_of(dataclasses.replace(job, num_samples=14))))

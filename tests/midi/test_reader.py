@@ -531,6 +531,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 def test_hostile_files_take_little_time(reason):
     for expected, data in HOSTILE.items():
         start = time.perf_counter()
@@ -538,6 +539,7 @@ def test_hostile_files_take_little_time(reason):
         assert time.perf_counter() - start < 5, expected  # 0.5 s at most when written
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_hostile_files_take_little_memory(tmp_path):
     for expected, data in HOSTILE.items():
@@ -648,6 +650,7 @@ def test_the_broken_files(shared_data):
     assert read_midi(shared_data / "broken_midi" / "ch1_notes.mid", instrument="all").is_drums is False
 
 
+@pytest.mark.slow
 def test_groove_files_keep_every_hit(shared_data, tmp_path):
     paths = random.Random(0).sample(sorted((shared_data / "groove").rglob("*.mid")), 40)
     assert len(paths) == 40

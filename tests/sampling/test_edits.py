@@ -137,6 +137,7 @@ def test_an_infill_changes_its_bars_only(run):
     assert len({song.notes.onset_beat.tobytes() for song in songs}) == 4
 
 
+@pytest.mark.slow
 def test_more_draws_lead_better_to_what_follows(run):
     """The nats of what follows, averaged over samples, fall with the number of draws."""
 

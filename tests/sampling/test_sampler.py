@@ -68,6 +68,7 @@ def test_a_sample_is_the_same_whatever_its_place_and_neighbours():
     assert len({tokens.tobytes() for tokens in base.tokens}) == BATCH
 
 
+@pytest.mark.slow
 def test_a_sample_is_the_same_on_one_device_and_on_four():
     base, request = sample()
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -305,6 +306,7 @@ def test_every_bar_a_fill_is_the_context_of_a_fill():
     )
 
 
+@pytest.mark.slow
 def test_guidance_goes_from_unconditioned_over_asked_to_beyond():
     guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
 

@@ -29,6 +29,7 @@ def test_a_mix_lies_between_its_styles(run):
     assert run.weights.params["context"]["style"]["embedding"].shape[0] == len(STYLES)
 
 
+@pytest.mark.slow
 def test_a_mix_can_be_played_and_a_pure_one_is_the_style(run):
     def play(style):
         temperature = dict.fromkeys(("hits", "velocity", "offset"), 1.0)

@@ -93,6 +93,7 @@ def make_run(codec=CODEC, **history_dropout) -> Run:
     return dataclasses.replace(run, settings=dataclasses.replace(run.settings, sample=sample, train=train))
 
 
+@pytest.mark.slow
 def test_every_player_has_a_row(monkeypatch):
     songs = [
         dataclasses.replace(make_song(seed, 4, style="rock"), split=split)
@@ -120,6 +121,7 @@ def test_every_player_has_a_row(monkeypatch):
     assert make_table(rows).count("\n") == 13
 
 
+@pytest.mark.slow
 def test_what_a_model_learned_to_do_without_is_hidden_from_it():
     excerpts = cut([make_song(0, 4)], CODEC, STYLES)
     without, with_all = make_run(offset=0.25), make_run()

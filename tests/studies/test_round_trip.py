@@ -18,6 +18,7 @@ from drumjax.studies.round_trip import compare, summarize, take_round_trip
 EVENTS = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 0), ticks_per_beat=12, velocity_bins=4)
 
 
+@pytest.mark.slow
 def test_what_lies_on_ticks_comes_back_and_the_rest_is_counted():
     song = Song(make_notes([0, 1, 1, 2.02, 3, 3], [0.5, 1, 2, 0.5, 1.1, 1], [60, 64, 67, 61, 62, 90],
                            [16, 48, 80, 112, 112, 100]), is_drums=False)  # fmt: skip
