@@ -1,0 +1,142 @@
+"""The tables of README.md and docs/ whose figures lie in docs/figures: made from them, never by hand.
+
+    python docs/make_tables.py --add rock-seed0 rock.json   # keeps what `python -m drumjax.evaluate --output` wrote
+    python docs/make_tables.py                              # fills the tables
+    python docs/make_tables.py --check                      # exit status 1 if a table is not what the figures say
+
+A table stands between `<!-- table: name -->` and `<!-- end -->`.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = ROOT / "docs" / "figures"
+PAGES = ("README.md", "docs/results.md")
+# Of an evaluation, what tables show: predictions of these groups, and means of what is played.
+GROUPS = ("all", "as config.validation")
+FIELDS = ("hits", "velocity", "offset")
+PLAYERS = ("held out", "training", "model", "n-gram")
+
+Evaluation = dict[str, Any]
+
+
+def add(name: str, path: Path) -> Path:
+    """Keeps of an evaluation what tables need, without the machine's paths. Returns the file."""
+    found = json.loads(path.read_text())
+    kept = {
+        "step": found["step"],
+        "songs": found["songs"],
+        "excerpts": found["excerpts"],
+        "model": {
+            row["group"]: {"songs": row["songs"], **{f: round(row[f]["nll"], 4) for f in FIELDS if f in row}}
+            for row in found["prediction"]["model"]
+            if row["group"] in GROUPS
+        },
+        "counting": {
+            name: {row["group"]: round(row["nll"], 4) for row in rows if row["group"] in GROUPS}
+            for name, rows in found["prediction"]["baselines"]["hits"].items()
+        },
+        "plays": {
+            row["figure"]: {player: round(row[player]["mean"], 4) for player in PLAYERS if player in row}
+            for row in found["grooves"]
+        },
+        "copied": {player: round(figures["copied"], 4) for player, figures in found["memory"].items()},
+    }
+    FIGURES.mkdir(exist_ok=True)
+    target = FIGURES / f"{name}.json"
+    target.write_text(json.dumps(kept, indent=1) + "\n")
+    return target
+
+
+def read(run: str) -> list[Evaluation]:
+    """The evaluations of a run, one for each seed."""
+    return [json.loads(path.read_text()) for path in sorted(FIGURES.glob(f"{run}-seed*.json"))]
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    """The mean, and ± half the distance of the lowest from the highest where there are several."""
+    text = f"{sum(values) / len(values):.{digits}f}"
+    return f"{text} ± {(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else text
+
+
+def results_table() -> list[str]:
+    """Predictions of held-out performances, nats: rock.py beside counting."""
+    seeds = read("rock")
+    rock, every = GROUPS[1], GROUPS[0]
+    count = {group: seeds[0]["model"][group]["songs"] for group in GROUPS}
+    lines = [
+        f"| | hits, {count[rock]} rock beats | hits, all {count[every]} in 4/4 | velocity, rock | offset, rock |",
+        "|---|---|---|---|---|",
+    ]
+    cells = [spread([seed["model"][group]["hits"] for seed in seeds]) for group in (rock, every)]
+    cells += [spread([seed["model"][rock][field] for seed in seeds]) for field in ("velocity", "offset")]
+    who = f"**`rock.py`**, {len(seeds)} seeds" if len(seeds) > 1 else "**`rock.py`**, one seed"
+    lines.append(f"| {who} | **{cells[0]}** | **{cells[1]}** | {cells[2]} | {cells[3]} |")
+    names = {
+        "unigram": "the chord's frequency", "position in bar": "its frequency at that place in the bar",
+        "n-gram": "n-gram of up to 16 steps", "0.4 copy + n-gram": "0.4 the chord a bar ago, 0.6 the n-gram",
+    }  # fmt: skip
+    for name, words in names.items():
+        nats = seeds[0]["counting"][name]
+        lines.append(f"| counting: {words} | {nats[rock]:.3f} | {nats[every]:.3f} | | |")
+    return lines
+
+
+def plays_table() -> list[str]:
+    """What rock.py plays beside what people play."""
+    seeds = read("rock")
+    lines = ["| | " + " | ".join(f"**{p}**" if p == "model" else p for p in PLAYERS) + " |", "|---" * 5 + "|"]
+    for figure in seeds[0]["plays"]:
+        cells = []
+        for player in PLAYERS:
+            values = [seed["plays"][figure][player] for seed in seeds if player in seed["plays"][figure]]
+            known = [value for value in values if value is not None]
+            cells.append(spread(known, 2) if player == "model" and known else f"{known[0]:.2f}" if known else "")
+        lines.append(f"| {figure} | {' | '.join(cells)} |")
+    copied = [[seed["copied"].get(player) for seed in seeds] for player in PLAYERS]
+    shares = [f"{100 * sum(values) / len(values):.1f}%" if None not in values else "" for values in copied]
+    lines.append(f"| bars copied from training | {' | '.join(shares)} |")
+    return lines
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {"results": results_table, "plays": plays_table}
+
+
+def fill(text: str) -> str:
+    """The page with its tables made anew. Raises KeyError for a table that there is none of."""
+
+    def write(match: re.Match[str]) -> str:
+        return "\n".join([match[1], "", *TABLES[match[2]](), "", "<!-- end -->"])
+
+    return re.sub(r"(<!-- table: (\w+) -->).*?<!-- end -->", write, text, flags=re.S)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--add", nargs=2, metavar=("NAME", "FILE"), help="keep an evaluation, such as rock-seed0")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if a table is out of date")
+    flags = parser.parse_args()
+    if flags.add:
+        print(add(flags.add[0], Path(flags.add[1])))
+    stale = []
+    for page in PAGES:
+        path = ROOT / page
+        text = path.read_text("utf-8")
+        if (filled := fill(text)) != text:
+            stale.append(page)
+            if not flags.check:
+                path.write_text(filled, "utf-8")
+    if flags.check and stale:
+        print(f"error: not what docs/figures says: {', '.join(stale)}; run python docs/make_tables.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
