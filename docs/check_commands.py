@@ -1,0 +1,126 @@
+"""Runs every command of README.md and docs/ in a fresh clone: `python docs/check_commands.py [--quick]`.
+
+The bash and python blocks of each page, in the order of the pages, in one folder, with the Python that runs this. Files
+that pages speak of (mine.mid, mine.tab, ~/midi) are made from the starter grooves. A block after `<!-- skip: why -->`
+is left out, and so is what only installs; --quick trains a few steps where a page trains on. Exit status 1 if a command
+failed.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("training", "sampling", "python", "evaluation", "results",
+         "instruments", "speed", "contributing"))]  # fmt: skip
+QUICK_FLAGS = "--config.train.num_steps=4 --config.train.eval_every_steps=4"
+SETS_UP = r"python3 -m venv|pip install|pre-commit"
+TESTS = r"-m pytest"
+TIMEOUT_SECONDS = 3600
+
+PREPARE = """
+import pathlib, drumjax
+songs = drumjax.load_dataset("default", dataset="starter").songs
+folder = pathlib.Path.home() / "midi"
+folder.mkdir(parents=True)
+for i, song in enumerate([song for song in songs if song.num_bars >= 16][:24]):
+    drumjax.write_midi(song, folder / f"{i}.mid")
+short = next(song for song in songs if song.num_bars == 8 and song.time_signature == (4, 4))
+drumjax.write_midi(short, "mine.mid")
+pathlib.Path("mine.tab").write_text(drumjax.write_tab(short))
+"""
+
+
+class Command(NamedTuple):
+    """page:line, the code, its language, and why it is skipped ("": it is not)."""
+
+    where: str
+    code: str
+    language: str
+    skip: str
+
+
+def commands(page: str, text: str) -> Iterator[Command]:
+    """Each logical line of the bash blocks of a page, and each python block whole."""
+    pattern = r"(?:^<!-- skip: (?P<why>.*?) -->\n)?^```(?P<language>bash|python)\n(?P<body>.*?)^```"
+    for match in re.finditer(pattern, text, re.S | re.M):
+        line = text.count("\n", 0, match.start("body")) + 1
+        why, body = match["why"] or "", match["body"]
+        if match["language"] == "python":
+            yield Command(f"{page}:{line}", textwrap.dedent(body), "python", why)
+            continue
+        for part in re.split(r"(?<!\\)\n", body.rstrip("\n")):
+            yield Command(f"{page}:{line}", part, "bash", why or _why_not(part))
+            line += part.count("\n") + 1
+
+
+def _why_not(line: str) -> str:
+    steps = [step for step in line.partition("  #")[0].split("&&") if not re.search(SETS_UP, step)]
+    if not "".join(steps).strip(" \n.") or all("activate" in step for step in steps):
+        return "sets up"
+    return "the tests" if re.search(TESTS, line) else ""
+
+
+def as_script(command: Command, quick: bool) -> list[str]:
+    """What is run: without what installs, and with a short training if `quick`."""
+    code = command.code
+    if command.language == "python":
+        if quick:
+            code = re.sub(r'("train\.num_steps": )\d+', r"\g<1>4", code)
+        return [sys.executable, "-c", code]
+    code = re.sub(r"pip install [^&]*&& ", "", code)
+    if quick:
+        code = re.sub(r"(run_train\.py(?: --config[ =]\S+))", rf"\1 {QUICK_FLAGS}", code)
+    return ["bash", "-c", code]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("--quick", action="store_true", help="a few steps of each training")
+    parser.add_argument(
+        "--only", default="", help="pages whose name holds this; README always runs, others build on it"
+    )
+    flags = parser.parse_args()
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        clone, home = Path(folder) / "drumjax", Path(folder) / "home"
+        home.mkdir()
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        env = os.environ | {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        env = {name: value for name, value in env.items() if name not in ("XDG_CACHE_HOME", "PYTHONPATH")}
+        subprocess.run([sys.executable, "-c", PREPARE], cwd=clone, env=env, check=True)
+        for page in PAGES:
+            if page != "README.md" and flags.only not in page:
+                continue
+            for command in commands(page, (ROOT / page).read_text("utf-8")):
+                first = command.code.strip().splitlines()[0]
+                if command.skip:
+                    print(f"skipped  {command.where}  {first}  ({command.skip})", flush=True)
+                    continue
+                start = time.perf_counter()
+                done = subprocess.run(
+                    as_script(command, flags.quick), cwd=clone, env=env, text=True, timeout=TIMEOUT_SECONDS,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+                seconds = time.perf_counter() - start
+                print(
+                    f"{'FAILED' if done.returncode else 'ok':7}  {command.where}  {first}  ({seconds:.0f} s)",
+                    flush=True,
+                )
+                if done.returncode:
+                    failed.append(command)
+                    print(textwrap.indent(done.stdout[-2000:], "    "), flush=True)
+    print(f"{len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
