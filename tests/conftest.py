@@ -1,7 +1,7 @@
 """Strict JAX settings for every test, quick compilation, and what tests share: real data, and a run of a second."""
 
-import fcntl
 import os
+import subprocess
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -10,7 +10,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 
 import jax
 import pytest
-from tiny_run import EXPRESSIVE, make_config, write_songs
+from tiny_run import EXPRESSIVE, make_config, make_once, write_songs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -96,15 +96,29 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def expressive_run(tmp_path_factory) -> Path:
     """The workdir of two steps on a grid of 16ths with velocity and timing: one for all workers, not to be changed."""
-    shared = "PYTEST_XDIST_WORKER" in os.environ
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if shared else base) / "expressive"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            from drumjax.training.train import train
 
-            train(make_config(write_songs(folder / "songs"), EXPRESSIVE), folder / "run", num_devices=1)
-            (folder / "done").touch()
-    return folder / "run"
+    def make(folder: Path) -> None:
+        from drumjax.training.train import train
+
+        train(make_config(write_songs(folder / "songs"), EXPRESSIVE), folder / "run", num_devices=1)
+
+    return make_once(tmp_path_factory, "expressive", make) / "run"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """(kilobytes) -> a folder on a disk of its own, which has room for so much; skipped where none can be mounted."""
+    mounted = []
+
+    def mount(kilobytes: int) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a tmpfs")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)

@@ -1,16 +1,20 @@
 """A run of a second or two: a folder of random songs, a config for it, and the two programs as processes."""
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from configs import default
 from drumjax.midi.reader import write_midi
@@ -91,6 +95,20 @@ def read_rows(workdir: Path) -> list[dict[str, Any]]:
 def tree_of(directory: Path) -> dict[str, tuple[int, int]]:
     """{path: (mtime in ns, size)} of everything under a directory, itself included."""
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in [directory, *directory.rglob("*")]}
+
+
+def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder of that name, filled by `make` once in a session for all workers; to be copied, not changed."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, made = base / name, base / f"{name}.made"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a try that failed
+            make(folder)
+            made.touch()
+    return folder
 
 
 def digest_of_state(workdir: Path) -> tuple[int, str]:
