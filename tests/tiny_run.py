@@ -8,19 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from tiny import make_weights
 
 from configs import default
+from drumjax.codecs.factory import make_codec
+from drumjax.config.settings import make_settings
 from drumjax.midi.reader import write_midi
 from drumjax.music.notes import Song, make_notes
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.leaves import nest
+from drumjax.runs.run import make_metadata, make_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -137,12 +141,24 @@ def _example(kind: str) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(json.loads("[" + shape), dtype)
 
 
+def save_untrained(workdir: Path, config: dict[str, Any], steps: Sequence[int] = (1,)) -> Path:
+    """The workdir of a run with checkpoints of random weights, the first of them the best."""
+    settings = make_settings(config)
+    weights = make_weights(make_model(settings, make_codec(settings.codec), num_styles=1))
+    metadata = make_metadata(config, ("",), None, {"time_signatures": ["4/4"]})
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        for step in steps:
+            params, metric = {"params": weights.params}, float(step)
+            checkpoints.save(step, params=params, state={"step": step}, metadata=metadata, metric=metric)
+    return workdir
+
+
 # Runs the commands on its standard input, each in a child that begins as `python <program> <flags>` would.
 FORK_EACH = """
 import json, os, runpy, sys
 commands, results = json.load(sys.stdin), []
 sys.path.insert(0, os.path.dirname(commands[0][0]))
-import drumjax.system.console, drumjax.jobs.job
+import drumjax.system.console, drumjax.jobs.job, drumjax.training.train
 for command in commands:
     sys.stdout.flush()
     pid = os.fork()
@@ -165,7 +181,10 @@ def heed_interrupts() -> None:
 
 
 class Programs:
-    """Starts run_train.py and run_sample.py in a folder of their own, with a cache of their own, on one CPU device."""
+    """Starts run_train.py and run_sample.py in a folder of their own, on one CPU device unless XLA_FLAGS are given.
+
+    The user's cache is one of their own, but what the tests compiled lies in it.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -173,6 +192,9 @@ class Programs:
         self.env = {name: value for name, value in os.environ.items() if name not in hidden}
         self.env |= {"JAX_PLATFORMS": "cpu", "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
         self.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiles three times as fast
+        if compiled := os.environ.get("DRUMJAX_TEST_COMPILED"):
+            (folder / "cache" / "drumjax").mkdir(parents=True)
+            (folder / "cache" / "drumjax" / "compiled").symlink_to(compiled)
 
     def start(self, program: str, *flags: str, **env: str) -> subprocess.Popen:
         """Its output is text, errors included in it."""
@@ -194,6 +216,7 @@ class Programs:
         done = subprocess.run(
             command, cwd=self.folder, env=self.env, input=text, capture_output=True, text=True, timeout=300
         )
+        assert done.returncode == 0, done.stderr
         return [tuple(result) for result in json.loads(done.stdout)]
 
     def run(self, program: str, *flags: str, **env: str) -> tuple[int, str]:
