@@ -1,5 +1,6 @@
 """Strict JAX settings for every test, quick compilation, and what tests share: real data, and a run of a second."""
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
