@@ -33,7 +33,8 @@ folder = pathlib.Path.home() / "midi"
 folder.mkdir(parents=True)
 for i, song in enumerate([song for song in songs if song.num_bars >= 16][:24]):
     drumjax.write_midi(song, folder / f"{i}.mid")
-short = next(song for song in songs if song.num_bars == 8 and song.time_signature == (4, 4))
+bars = "HH|x-x-x-x-x-x-x-x-|\\nSD|----o-------o---|\\nBD|o-------o-o-----|\\n\\n" * 8
+short = drumjax.read_tab("tempo: 100\\n\\n" + bars)
 drumjax.write_midi(short, "mine.mid")
 pathlib.Path("mine.tab").write_text(drumjax.write_tab(short))
 """
