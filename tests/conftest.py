@@ -23,6 +23,9 @@ def pytest_configure(config):
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        # Of GPUs, but its folder would be a part of the key: programs, which have another one, would find nothing.
+        os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
+        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
 # What makes a test slow by itself: a browser, processes, a training, real data.

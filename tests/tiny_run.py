@@ -155,10 +155,11 @@ def save_untrained(workdir: Path, config: dict[str, Any], steps: Sequence[int] =
 
 # Runs the commands on its standard input, each in a child that begins as `python <program> <flags>` would.
 FORK_EACH = """
-import json, os, runpy, sys
+import gc, json, os, runpy, sys
 commands, results = json.load(sys.stdin), []
 sys.path.insert(0, os.path.dirname(commands[0][0]))
-import drumjax.system.console, drumjax.jobs.job, drumjax.training.train
+import drumjax.jobs.gallery, drumjax.jobs.job, drumjax.training.train
+gc.freeze()  # so that a child does not copy all of it as it ends
 for command in commands:
     sys.stdout.flush()
     pid = os.fork()
