@@ -92,6 +92,14 @@ def _define_edits(line: CommandLine) -> None:
         )  # fmt: skip
 
 
+def count_samples(given: flags.FlagValues) -> int:
+    """How many pieces are written: one of the user's own music, unless more are asked for."""
+    if given.num_samples is not None:
+        return int(given.num_samples)
+    is_edit = any((given.prompt, given.humanize, given.vary, given.add, given.infill))
+    return 1 if is_edit else NUM_SAMPLES
+
+
 def play(given: flags.FlagValues) -> None:
     from drumjax.jobs.gallery import describe, make_title, write_gallery
     from drumjax.jobs.job import Job, write_samples
@@ -116,8 +124,7 @@ def play(given: flags.FlagValues) -> None:
     kit, steps_per_beat = run.codec.kit, run.settings.codec.steps_per_beat
     plan = make_plan(run, request, seed=given.seed, **given_controls(given))
     out_map = read_map(given.out_kit, need_kit(run.codec).names) if given.out_kit else None
-    num_samples = given.num_samples if given.num_samples is not None else 1 if request.music else NUM_SAMPLES
-    job, name = Job(plan, num_samples, out_map), workdir.resolve().name
+    job, name = Job(plan, count_samples(given), out_map), workdir.resolve().name
 
     def show(song: Song, row: dict[str, Any]) -> None:
         if given.tab:

@@ -77,10 +77,11 @@ def test_says_how_it_goes(finished):
 def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
     workdir, _ = finished
     before = tree_of(workdir)
-    out_dir = programs.folder / "samples"
-    flags = [f"--workdir={workdir}", "--num_samples=3", f"--out_dir={out_dir}", "--bars=2", "--bpm=90"]
+    flags = [f"--workdir={workdir}", "--num_samples=3", "--bars=2", "--bpm=90"]
     status, output = programs.run("run_sample.py", *flags)
     assert status == 0, output
+    out_dir = programs.folder / "samples" / "finished-001"  # none was asked for
+    assert "title: finished · 0\n" in output
     assert "BD|" in output
     assert tree_of(workdir) == before
     rows = [json.loads(line) for line in (out_dir / "manifest.jsonl").read_text().splitlines()]

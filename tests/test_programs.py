@@ -116,6 +116,20 @@ def test_every_control_is_a_flag_and_none_is_given_unless_asked():
 
 
 @pytest.mark.parametrize(
+    ("flags", "number"),
+    [
+        ([], 16),
+        (["--num_samples=3"], 3),
+        (["--humanize=a.mid"], 1),
+        (["--prompt=random"], 1),
+        (["--add=ride", "--to=a.mid", "--num_samples=5"], 5),
+    ],
+)
+def test_ones_own_music_gives_one_file_unless_more_are_asked_for(flags, number):
+    assert run_sample.count_samples(parse_samples(["run_sample.py", *flags])) == number
+
+
+@pytest.mark.parametrize(
     ("flag", "words"),
     [
         ("--tempo=90", ["--tempo;", "--bpm"]),
