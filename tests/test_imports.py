@@ -1,6 +1,7 @@
 """Who may import whom: the contracts of pyproject.toml, and how little an import costs."""
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+@functools.cache
 def imports_of(path: Path) -> set[str]:
     """Modules that a file imports, wherever in it."""
     names = set()

@@ -1,6 +1,7 @@
 """The scoreboard: its sections on a tiny model, and what it says of players whose answers are known."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -28,18 +29,24 @@ def songs(monkeypatch):
     monkeypatch.setattr(held_out, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
 
 
-@pytest.fixture(scope="module")
-def board():
+@functools.cache
+def evaluated():
+    """The board of the tiny run; in each worker once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
-        return scoreboard.evaluate(make_run()).board.to_json()
+        return scoreboard.evaluate(make_run()).board
+
+
+@pytest.fixture
+def board():
+    return evaluated().to_json()
 
 
 @pytest.mark.slow
-def test_every_section_is_there_and_can_be_written(songs, board, tmp_path):
+def test_every_section_is_there_and_can_be_written(board, tmp_path):
     assert {"prediction", "grooves", "patterns", "memory"} <= set(board)
     assert (board["songs"], board["training_songs"], board["excerpts"]) == (4, 4, 8)
-    text = write_text(make_tables(scoreboard.evaluate(make_run()).board))
+    text = write_text(make_tables(evaluated()))
     for words in ("hits, counting: 0.4 copy + n-gram", "offset, model", "style jazz", "drummer1", "syncopation, Witek",
                   "longest run"):  # fmt: skip
         assert words in text

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from song_files import fail_at
-from tiny import STYLES, make_weights
+from tiny import STYLES, make_weights, random_tokens
 
 from configs import default
 from drumjax.codecs.factory import make_codec
@@ -29,6 +29,7 @@ from drumjax.sampling.blocks import BLOCKS_AHEAD, sample_blocks, sample_songs
 from drumjax.sampling.edits import continue_song
 from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
+from drumjax.sampling.request import Samples
 from drumjax.sampling.sampler import make_sampler
 
 # What music is asked for, as the manifest says it.
@@ -41,10 +42,31 @@ CONTROLS = Controls(bars=2, bpm=101.0, style="rock", temperature=TEMPERATURE, to
 SONG, LOUDER = (Song(make_notes([0, 1], [0.1, 0.1], [36, 38], [80, v]), time_signature=(4, 4)) for v in (80, 127))
 
 
+@functools.cache
+def pretend_sampler(model, codec, *, guided=False):
+    """In the place of the model's: random tokens, of the key and each sample's number alone, where the key is."""
+
+    def sample(weights, key, request):
+        (seed,), numbers = jax.random.key_data(key)[-1:].tolist(), request.number.tolist()
+        tokens = np.stack([random_tokens(1000 * seed + n, request.clamp.shape[1], codec=codec) for n in numbers])
+        nll = np.float32([[1 + seed, 2 + n, 3] for n in numbers])
+        return jax.device_put(Samples(tokens, nll), key.sharding)
+
+    return sample
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pretended():
+    """Nothing of a job depends on what the model plays; what is tested with the model says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "make_sampler", pretend_sampler)
+        yield
+
+
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run(pretended) -> Run:
     config = default.get_config().to_dict()
-    config["model"] |= {"hidden_size": 8, "embed_size": 4, "num_layers": 1}
+    config["model"] |= {"hidden_size": 4, "embed_size": 4, "num_layers": 1, "lookback": False, "copy": False}
     config["codec"] |= {"velocity_bins": 4, "offset_bins": 4, "lookback_bars": 1}
     settings = make_settings(config)
     codec = make_codec(settings.codec)
@@ -195,7 +217,6 @@ def test_a_job_that_was_killed_goes_on(undisturbed, tmp_path, job):
     assert contents(tmp_path) == undisturbed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("num_devices", [1, 3])
 def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     """While a block is being written, each device has its next, and no other."""
@@ -203,7 +224,7 @@ def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
     def make_counting_sampler(model, codec, guided):
-        sampler = make_sampler(model, codec, guided=guided)
+        sampler = pretend_sampler(model, codec, guided=guided)
 
         def sample(weights, key, request):
             assert request.number.devices() == {devices[len(begun) % num_devices]}
@@ -221,11 +242,16 @@ def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     assert begun == [0, 4, 8, 12, 16]
 
 
-@pytest.mark.slow
-def test_a_sample_does_not_depend_on_the_number_of_devices(monkeypatch, job):
+@pytest.mark.parametrize(
+    ("sampler", "nums"),
+    [(pretend_sampler, (1, 2, 4)), pytest.param(make_sampler, (1, 2), marks=pytest.mark.slow)],
+    ids=["pretended", "of a model"],
+)
+def test_a_sample_does_not_depend_on_the_number_of_devices(monkeypatch, job, sampler, nums):
     devices, samples = jax.devices(), []
-    for num_devices in (1, 2, 4):
-        monkeypatch.setattr(jax, "local_devices", lambda num=num_devices: devices[:num])
+    monkeypatch.setattr(blocks, "make_sampler", sampler)
+    for num in nums:
+        monkeypatch.setattr(jax, "local_devices", lambda num=num: devices[:num])
         samples.append(list(songs_of(dataclasses.replace(job, num_samples=14))))
     for others in samples[1:]:
         for (index, song, nll), (other_index, other, other_nll) in zip(samples[0], others, strict=True):

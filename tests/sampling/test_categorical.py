@@ -11,6 +11,8 @@ PROBABILITIES = np.asarray([0.05, 0.4, 0.3, 0.02, 0.23])
 
 
 NUM_CHOICES = 20_000
+PLAIN = np.float32(1.0), np.int32(0), np.float32(1.0)  # controls that change no odds
+compiled_choose = jax.jit(choose)
 
 
 @jax.jit
@@ -63,8 +65,7 @@ def test_a_value_is_where_the_cumulative_odds_pass_the_number(size):
     uniform = generator.uniform(size=500).astype(np.float32)
     with np.errstate(divide="ignore"):
         logits = np.log(odds).astype(np.float32)
-    plain = np.float32(1.0), np.int32(0), np.float32(1.0)
-    chosen = np.asarray(jax.jit(choose)(uniform, logits, *plain))
+    chosen = np.asarray(compiled_choose(uniform, logits, *PLAIN))
     sums = np.cumsum(odds, axis=1) / odds.sum(axis=1, keepdims=True)
     below = np.where(chosen > 0, np.take_along_axis(sums, np.maximum(chosen - 1, 0)[:, None], 1)[:, 0], 0)
     above = np.take_along_axis(sums, chosen[:, None], 1)[:, 0]
@@ -76,5 +77,5 @@ def test_the_greatest_number_draws_a_value_that_is_possible():
     odds = np.r_[np.full(40, 1.0), np.zeros(60)]
     with np.errstate(divide="ignore"):
         logits = np.log(odds).astype(np.float32)
-    plain = np.float32(1.0), np.int32(0), np.float32(1.0)
-    assert int(choose(jnp.float32(1 - 2**-24), logits, *plain)) == 39
+    greatest, many = np.full(500, 1 - 2**-24, np.float32), np.tile(logits, (500, 1))  # as many as above
+    assert set(compiled_choose(greatest, many, *PLAIN).tolist()) == {39}
