@@ -104,6 +104,14 @@ def test_commands_are_found_with_their_line_and_why_they_are_left_out():
     assert '"train.num_steps": 4}' in quick[4]
 
 
+def test_columns_of_a_docstring_are_a_list_and_prose_stays_prose():
+    pytest.importorskip("griffe")
+    text = "What it is.\n\nstyles    names,\n          some\nstep      of training\n\nRaises an error.\n\n  a  b"
+    found = load("docstring_lists").write_lists(text)
+    expected = "What it is.\n\n- `styles`: names, some\n- `step`: of training\n\nRaises an error.\n\n  a  b"
+    assert found == expected
+
+
 def test_every_page_is_checked_and_shown():
     """Of the site's pages, those with commands; of what is checked, all in the site."""
     shown = set(re.findall(r"\b(\w+\.md)", (ROOT / "mkdocs.yml").read_text()))
