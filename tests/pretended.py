@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from drumjax.models.interface import Weights
+from drumjax.models.model import Model
 from drumjax.models.scoring import Score
 from drumjax.music.notes import Song, make_notes
 from drumjax.training import train as train_module
@@ -29,38 +31,47 @@ def fresh_state(num_styles: int = 1, seed: int = 0) -> TrainState:
     def params():
         return {"w": jnp.float32([1 + seed, 2]), "context": {"style": {"embedding": jnp.ones((num_styles, 2))}}}
 
-    return TrainState(jnp.int32(0), jax.random.key(seed), params(), params(), {}, {"mu": jnp.zeros(2)})
+    return TrainState(jnp.int32(0), jax.random.key(seed), params(), params(), {}, {"w": params()["w"]})
 
 
 def train_steps(state: TrainState, num_steps: int, num_fields: int = 1) -> tuple[TrainState, Metrics]:
     """As many steps, each a function of the state before it."""
-    w, first = np.asarray(state.params["w"]), int(state.step)
+    w, first = np.asarray(state.opt["w"]), int(state.step)
     columns = Metrics(*(np.full((MAX_STEPS, *rest), np.nan, np.float32) for rest in [(), *[(num_fields,)] * 2, ()]))
     for i in range(num_steps):
         w = np.float32(0.9) * w + np.float32([first + i, 1])
         columns.loss[i], columns.grad_norm[i] = 2 + 1 / (1 + w[0]), w[1]
         columns.nll[i] = columns.loss[i] - np.arange(num_fields)
         columns.accuracy[i] = (first + i) / 100 + np.arange(num_fields)
-    params = {**state.params, "w": jnp.asarray(w)}
+    step, opt = jnp.int32(first + num_steps), {"w": jnp.asarray(w)}
+    if "w" not in state.params:  # of a model, which learns nothing
+        return state._replace(step=step, opt=opt), columns
+    params = {**state.params, "w": jnp.asarray(w * 3)}
     average = {**state.average, "w": jnp.asarray(w / 2)}
-    step = jnp.int32(first + num_steps)
-    return state._replace(step=step, params=params, average=average, opt={"mu": jnp.asarray(w * 3)}), columns
+    return state._replace(step=step, params=params, average=average, opt=opt), columns
 
 
 class Pretended:
-    """
+    """Takes the place of what is compiled.
+
+    weights  of a model, with which it starts and ends; None: those of fresh_state, which learn
     losses  of the validation songs at each evaluation; None: whatever the weights give
     before  what happens before each train call: (state) -> nothing
     after   what happens after each train call: (step, metrics) -> metrics
     """
 
+    weights: Callable[[Model], Weights] | None = None
     losses: Iterator[float] | None = None
     before: Callable[[TrainState], None] | None = None
     after: Callable[[int, Metrics], Metrics] | None = None
 
     def install(self, patch: pytest.MonkeyPatch) -> "Pretended":
         def init(recipe, seed, mesh):
-            return fresh_state(recipe.model.shape.num_styles, seed)
+            state = fresh_state(recipe.model.shape.num_styles, seed)
+            if self.weights is None:
+                return state
+            params, stats = self.weights(recipe.model)
+            return state._replace(params=params, average=params, stats=stats)
 
         def make_step(recipe, settings, data, mesh):
             return lambda state, num_steps: self._train(state, num_steps, len(recipe.codec.fields))

@@ -4,10 +4,7 @@ import dataclasses
 import inspect
 import itertools
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +29,7 @@ def assert_equal(songs, others):
 
 
 def test_what_a_model_says_of_itself(model, expressive_run):
-    assert (model.step, model.styles, model.settings.sample.bars) == (2, (), 2)
+    assert (model.step, model.styles, model.settings.sample.bars) == (2, (), 4)
     assert "drums" in repr(model)
     assert drumjax.load(str(expressive_run), "latest").step == 2
 
@@ -51,9 +48,9 @@ def test_pieces_are_the_same_however_they_are_asked_for(model, tmp_path):
 def test_music_that_is_given_is_worked_on(model, tmp_path):
     song = read_midi(sorted((Path(model.settings.data.dir)).glob("*.mid"))[0])
     assert [len(other.notes.pitch) for other in model.humanize(song, 2)] != []
-    later = model.continue_song(song, bars=6)[0]
+    later = model.continue_song(song, bars=8)[0]
     assert set(later.notes.onset_beat[: len(song.notes.pitch)]) >= set(song.notes.onset_beat[:5])
-    assert model.continue_song(song, bars=6, include_prompt=False)[0].notes.onset_beat.max() < 8.5
+    assert model.continue_song(song, bars=8, include_prompt=False)[0].notes.onset_beat.max() < 16.5
     kept = song.notes.pitch != 42
     added = model.add_drums(song, "ride")[0]
     assert sum(added.notes.pitch != 51) == len(song.notes.pitch)
@@ -127,17 +124,14 @@ def test_songs_are_shown_in_a_frame_of_their_own(model):
 
 
 @pytest.mark.slow
-def test_the_readme_shows_what_can_be_done(expressive_run, tmp_path):
+def test_the_readme_shows_what_can_be_done(expressive_run, tmp_path, monkeypatch, capsys):
     """Its snippet runs as it stands, on another run and without a style that this one lacks."""
     (snippet,) = re.findall(r"```python\n(import drumjax\n.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
     code = snippet.replace('"runs/rock"', repr(str(expressive_run))).replace('style="rock", ', "")
     assert code != snippet
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    environment |= {"PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    environment |= {"JAX_COMPILATION_CACHE_DIR": environment["DRUMJAX_TEST_COMPILED"]}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment,
-                          capture_output=True, text=True, timeout=300)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "|" in done.stdout
-    assert "'hits':" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert "|" in said
+    assert "'hits':" in said
     assert read_midi(tmp_path / "groove.mid").num_bars <= 8

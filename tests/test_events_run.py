@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import logging
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pretended import Pretended
 from tiny import STYLES, make_model, make_run, make_weights
 from tiny_run import make_config
 
@@ -24,6 +26,7 @@ from drumjax.models.scoring import Example, place_of, score_tokens
 from drumjax.models.song_scoring import CHUNK_STEPS, encode_songs, make_song_scorer
 from drumjax.music.notes import Song, make_notes
 from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.metrics import read_metrics
 from drumjax.runs.run import load_run
 from drumjax.sampling.decode import collect_songs, decode_tokens
 from drumjax.sampling.edits import EditError, add_drums, continue_song, humanize_song
@@ -200,13 +203,36 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("events")
-    (folder / "songs").mkdir()
+def songs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events") / "songs"
+    folder.mkdir()
     for seed in range(10):
-        write_midi(melody(seed, bars=12), folder / "songs" / f"{seed}.mid")
-    train(make_config(folder / "songs", CHANGES), folder / "run", num_devices=1)
+        write_midi(melody(seed, bars=12), folder / f"{seed}.mid")
     return folder
+
+
+@pytest.fixture(scope="module")
+def run(songs):
+    """The folder of a run that was trained only in pretence."""
+    pretended = Pretended()
+    pretended.weights = make_weights
+    pretended.will_score(itertools.repeat(1.0))
+    with pytest.MonkeyPatch.context() as patch:
+        pretended.install(patch)
+        train(make_config(songs, CHANGES), songs.parent / "run", num_devices=1)
+    return songs.parent
+
+
+@pytest.mark.slow
+def test_a_run_learns(songs, tmp_path, monkeypatch):
+    pretended = Pretended()
+    pretended.will_score(itertools.repeat(1.0))
+    pretended.install_validation(monkeypatch)
+    train(make_config(songs, CHANGES | {"train.log_every_steps": 30, "train.num_epochs": 8}), tmp_path, num_devices=1)
+    rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
+    assert len(rows) > 2
+    for field in ("pitch", "duration", "velocity", "shift"):
+        assert rows[-1][f"nll/{field}"] < rows[0][f"nll/{field}"]
 
 
 def test_a_run_knows_its_vocabulary_and_its_epochs(run):
@@ -223,6 +249,7 @@ def test_a_run_knows_its_vocabulary_and_its_epochs(run):
     assert sum(row["split"] == "validation" for row in rows) == 2
 
 
+@pytest.mark.slow
 def test_its_samples_are_files_of_the_instrument(run, tmp_path):
     loaded = load_run(run / "run")
     shown = []

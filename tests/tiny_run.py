@@ -56,7 +56,7 @@ SMALL = {
 EXPRESSIVE = {
     "codec.steps_per_beat": 4,
     "codec.expressive": True,
-    "sample.bars": 2,
+    "sample.bars": 4,
     "train.num_steps": 2,
     "train.field_weights": {"hits": 1.0, "velocity": 0.5, "offset": 0.25},
 }

@@ -38,12 +38,14 @@ HYPER = Hyper(
     augment={name: np.float32(0) for name in AUGMENTATIONS},
 )
 MODEL = make_model(num_layers=1)
+PARTS = ("position", "skip", "lookback", "copy", "features")
+BARE = make_model(num_layers=1, conditions=(), **dict.fromkeys(PARTS, False))  # compiles in half the time
 
 
 @functools.cache
-def train_call(num_devices, augmentation=None):
+def train_call(num_devices, augmentation=None, model=MODEL):
     mesh, schedule = make_data_mesh(num_devices), make_learning_rate("constant", 1, 100)
-    recipe = Recipe(MODEL, CODEC, make_tx("adamw"), schedule, SHAPE, augmentation=augmentation)
+    recipe = Recipe(model, CODEC, make_tx("adamw"), schedule, SHAPE, augmentation=augmentation)
     call = make_train_call(recipe, mesh, MAX_STEPS)
     corpus = replicate(CORPUS, mesh)
 
@@ -59,19 +61,19 @@ def to_numpy(x):
     return jax.random.clone(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else np.array(x)
 
 
-def fresh_state() -> TrainState:
+def fresh_state(model=MODEL) -> TrainState:
     """Like init_state, with parameters made by numpy: it need not be compiled."""
-    params, stats = make_weights(MODEL)
+    params, stats = make_weights(model)
     params = jax.tree.map(lambda p: 0.25 * p, params)
     average = jax.tree.map(jnp.copy, params)
     return TrainState(jnp.int32(0), jax.random.key(5), params, average, stats, make_tx("adamw").init(params))
 
 
-def run(calls, *, num_devices=1, augmentation=None, **changes):
+def run(calls, *, num_devices=1, augmentation=None, model=MODEL, **changes):
     """The state after the calls, and the loss of each step."""
-    state, losses = fresh_state(), []
+    state, losses = fresh_state(model), []
     for num_steps in calls:
-        state, metrics = train_call(num_devices, augmentation)(state, num_steps, **changes)
+        state, metrics = train_call(num_devices, augmentation, model)(state, num_steps, **changes)
         losses.extend(metrics.loss[:num_steps])
     return state, np.asarray(losses)
 
@@ -92,9 +94,10 @@ def test_how_steps_are_grouped_into_calls_changes_no_bit():
     assert state.step == 4
 
 
+@pytest.mark.slow
 def test_four_devices_learn_what_one_learns():
     assert jax.device_count() >= 4
-    (state, losses), (other, other_losses) = (run([4, 2], num_devices=num) for num in (1, 4))
+    (state, losses), (other, other_losses) = (run([4, 2], num_devices=num, model=BARE) for num in (1, 4))
     np.testing.assert_allclose(losses, other_losses, rtol=1e-5)
     for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(other.params), strict=True):
         # Adam divides tiny gradients by their own size, so the last bits of a sum may show in a step of 0.01.
@@ -147,6 +150,11 @@ def test_every_optimizer_goes_downhill(optimizer):
     assert (abs(params["x"]) < 1).all()
 
 
+def test_a_learning_rate_that_explodes_shows_in_the_metrics():
+    _, metrics = train_call(1)(fresh_state(), 4, learning_rate=np.float32(1e30), clip_norm=np.float32(0))
+    assert not (np.isfinite(metrics.loss) & np.isfinite(metrics.grad_norm)).all()
+
+
 def test_every_step_sees_other_windows():
     still = {"learning_rate": np.float32(0), "dropout": np.float32(0), "context_dropout": np.float32(0)}
     _, losses = run([4], **still)
@@ -164,13 +172,14 @@ def test_dropout_of_every_kind_is_at_work():
     assert len(set(first.values())) == 6
 
 
+@pytest.mark.slow
 def test_augmentation_follows_its_schedule_and_changes_nothing_at_0():
     fading = Augmentation(CODEC.kit, make_strength("rise", 8))  # 0 at the first step, a half at the second
-    _, plain = run([3])
-    _, none = run([3], augmentation=fading)
+    _, plain = run([3], model=BARE)
+    _, none = run([3], augmentation=fading, model=BARE)
     np.testing.assert_allclose(none, plain, rtol=1e-6)
     strengths = HYPER.augment | {"rotate_beats": np.float32(1), "jitter_ms": np.float32(200)}
-    _, changed = run([3], augmentation=fading, augment=strengths)
+    _, changed = run([3], augmentation=fading, model=BARE, augment=strengths)
     assert changed[0] == none[0]
     assert np.all(np.abs(changed[1:] - plain[1:]) > 1e-4)
 
