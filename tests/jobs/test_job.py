@@ -430,3 +430,19 @@ def test_an_unknown_style_is_refused_before_anything_is_written(run):
     with pytest.raises(RequestError, match="does not know the style 'polka'"):
         Plan(run, dataclasses.replace(CONTROLS, style="polka"))
     assert run.settings.sample.as_trained(tuple(CONDITIONS), ("", "jazz")).style == ""
+
+
+def test_a_manifest_cannot_have_other_files_removed(tmp_path, job):
+    """Only samples in the folder itself are replaced, whatever names a manifest holds."""
+    out_dir, outside = tmp_path / "out", tmp_path / "000009.mid"
+    out_dir.mkdir()
+    for path in (outside, out_dir / "mine.mid"):
+        path.write_bytes(b"mine")
+    (out_dir / "000007.mid").write_bytes(b"a sample")
+    names = ["../000009.mid", str(outside), "mine.mid", "000007.mid"]
+    (out_dir / MANIFEST).write_text(
+        "".join(json.dumps({"file": name, "index": 0, "job": "x"}) + "\n" for name in names)
+    )
+    write_samples(dataclasses.replace(job, num_samples=1), out_dir, overwrite=True)
+    assert outside.read_bytes() == (out_dir / "mine.mid").read_bytes() == b"mine"
+    assert not (out_dir / "000007.mid").exists()

@@ -68,3 +68,5 @@ def test_upper_and_lower_case_are_the_same(run, style, spelled):
 
 def test_a_style_that_only_differs_by_case_is_itself():
     assert spell_style("ROCK", ("rock", "ROCK")) == "ROCK"
+    assert spell_style("bossa", ("", "Bossa")) == "Bossa"
+    assert spell_style("bossa=1,rock=2", ("", "Bossa", "rock")) == "Bossa=1,rock=2"
