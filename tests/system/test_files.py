@@ -103,6 +103,7 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
 
+@pytest.mark.slow
 def test_kill_at_any_time_leaves_a_whole_file(tmp_path):
     generator = random.Random(0)
     path = tmp_path / "file"

@@ -67,6 +67,7 @@ def test_other_signals_with_a_handler_are_none_of_its_business():
     assert len(seen) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
 def test_second_signal_ends_the_process_at_once(first, second):
     command = [sys.executable, "-c", BUSY]
