@@ -187,9 +187,13 @@ def looped(onset, shift):
 
 def test_rotation_cuts_off_what_is_no_whole_bar():
     window = make_window(bar=3.5)
+    onset, mask = window.notes.onset_beat + EARLY_BEAT, window.notes.mask
+    inside = mask & (onset >= 0) & (onset < 14)
+    assert inside.sum() < mask.sum()
     changed = many("rotate_bars", window, 1.0, 20)
     np.testing.assert_array_equal(changed.num_beats, 14.0)
-    assert np.asarray(changed.notes.onset_beat)[np.asarray(changed.notes.mask)].max() < 14
+    np.testing.assert_array_equal(changed.notes.mask.sum(axis=1), inside.sum())
+    assert changed.notes.onset_beat[changed.notes.mask].max() < 14
 
 
 def test_one_bar_cannot_be_rotated():
