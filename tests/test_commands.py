@@ -4,20 +4,32 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import time
 
 import numpy as np
 import pytest
-from tiny_run import Programs, digest_of_state, make_config, make_flags, read_rows, tree_of, write_songs
+from tiny_run import (
+    Programs,
+    digest_of_state,
+    make_config,
+    make_flags,
+    read_rows,
+    save_untrained,
+    tree_of,
+    write_songs,
+)
 
-from drumjax.midi.reader import read_midi
+from drumjax.midi.reader import read_midi, write_midi
+from drumjax.music.notes import Song, make_notes
 from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.run import load_run
+from drumjax.sampling.plan import EditRequest, make_plan
+from drumjax.system.errors import UserError
 from drumjax.system.lock import lock_workdir
 from drumjax.training.train import train
-
-pytestmark = pytest.mark.slow
 
 NUM_STEPS = 40
 CHANGES = {
@@ -64,6 +76,7 @@ def best_step(workdir):
 # ---- a run that nobody disturbs
 
 
+@pytest.mark.slow
 def test_says_how_it_goes(finished):
     workdir, output = finished
     assert re.search(WHEN + r"training on \d+ songs \(\d+ minutes\), judged by \d+$", output, re.M)
@@ -74,6 +87,7 @@ def test_says_how_it_goes(finished):
     assert "BD|" in output
 
 
+@pytest.mark.slow
 def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
     workdir, _ = finished
     before = tree_of(workdir)
@@ -94,6 +108,7 @@ def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
 # ---- a run that is killed
 
 
+@pytest.mark.slow
 def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished):
     """The same command again and again: each array and each row is that of the undisturbed run."""
     generator = random.Random(1)
@@ -125,6 +140,7 @@ def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished
     assert read_rows(workdir) == read_rows(finished[0])
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(programs, songs, tmp_path):
     command = train_flags(songs, tmp_path, {"train.num_steps": 10**6, "train.eval_every_steps": 10**6})
     with programs.start(*command, **DEVICES) as process:
@@ -145,6 +161,7 @@ def test_a_second_signal_ends_it_at_once(programs, songs, tmp_path):
 # ---- samples that are interrupted
 
 
+@pytest.mark.slow
 def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tmp_path):
     many = 100_000  # not done before it is stopped, however busy the machine
     flags = [f"--workdir={finished[0]}", f"--num_samples={many}", f"--out_dir={tmp_path}", "--bars=2", "--notab"]
@@ -183,6 +200,7 @@ def assert_same_losses(workdir, other, num_steps):
     np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in expected], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_train_together_and_one_goes_on(programs, songs, finished, caplog):
     """A signal to either stops both at the same step, and what they leave is a run like any other."""
     workdir = programs.folder / "together"
@@ -218,6 +236,53 @@ def test_two_processes_train_together_and_one_goes_on(programs, songs, finished,
 # ---- what users get wrong
 
 
+@pytest.fixture(scope="module")
+def untrained(songs, tmp_path_factory):
+    """A run of random weights, whose model plays hits alone."""
+    return save_untrained(tmp_path_factory.mktemp("untrained") / "run", make_config(songs))
+
+
+def test_runs_that_cannot_be_loaded(untrained, tmp_path):
+    (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
+    half = tmp_path / "half" / "checkpoints"
+    (half / "10.orbax-checkpoint-tmp").mkdir(parents=True)  # killed in its first save
+    (half / "10").mkdir()
+    damaged = shutil.copytree(untrained, tmp_path / "damaged")
+    for path in (damaged / "checkpoints").glob("*/metadata/metadata"):
+        path.write_bytes(path.read_bytes()[:100])
+    cases = {"missing": "not a directory; train first", "empty": "train first", "half": "no good checkpoint",
+             "damaged": "no good checkpoint"}  # fmt: skip
+    for name, words in cases.items():
+        with pytest.raises(UserError, match=words) as caught:
+            load_run(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_played(untrained, songs, tmp_path):
+    run, prompt = load_run(untrained), songs / "0.mid"
+    piano, bongos = tmp_path / "piano.mid", tmp_path / "bongos.mid"
+    for path, is_drums in ((piano, False), (bongos, True)):
+        write_midi(Song(make_notes([0], [1], [60], [64]), is_drums=is_drums), path)
+    cases = [
+        ({}, {"temperature": "11"}, "temperature"),
+        ({}, {"style": "polka"}, "'polka'; it knows: none"),
+        ({}, {"time_signature": "7/8"}, "not trained on 7/8; it knows: 4/4"),
+        ({"prompt": tmp_path / "none.mid"}, {}, r"none\.mid"),
+        ({"prompt": piano}, {}, r"piano\.mid"),
+        ({"prompt": bongos}, {}, r"bongos\.mid has no hit on a drum of roland_td11"),
+        ({"humanize": prompt}, {}, "velocity and timing"),
+        ({}, {"spread": 0.5}, "velocity and timing.* spread"),
+        ({"infill": "9-10", "to": prompt}, {}, "9-10 .* 4 bars"),
+        ({"vary": prompt, "kit": "gm"}, {}, "'gm'"),
+    ]
+    for request, controls, pattern in cases:
+        with pytest.raises((UserError, OSError), match=pattern) as caught:
+            make_plan(run, EditRequest(**request), **controls)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
 def test_a_mistake_is_one_line_and_no_traceback(programs, songs, finished, small_disk, tmp_path):
     """What each mistake says is tested where it is found out; here, that it arrives. Of a full disk too, and of a
     workdir that another process uses."""

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +141,13 @@ def _example(kind: str) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(json.loads("[" + shape), dtype)
 
 
-def save_untrained(workdir: Path, config: dict[str, Any], steps: Sequence[int] = (1,)) -> Path:
-    """The workdir of a run with checkpoints of random weights, the first of them the best."""
+def save_untrained(workdir: Path, config: dict[str, Any]) -> Path:
+    """The workdir of a run of random weights."""
     settings = make_settings(config)
     weights = make_weights(make_model(settings, make_codec(settings.codec), num_styles=1))
     metadata = make_metadata(config, ("",), None, {"time_signatures": ["4/4"]})
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        for step in steps:
-            params, metric = {"params": weights.params}, float(step)
-            checkpoints.save(step, params=params, state={"step": step}, metadata=metadata, metric=metric)
+        checkpoints.save(1, params={"params": weights.params}, state={"step": 1}, metadata=metadata, metric=1.0)
     return workdir
 
 
