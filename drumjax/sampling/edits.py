@@ -5,7 +5,7 @@ Each is a clamp: tokens that stay and tokens that the sampler chooses.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -14,12 +14,14 @@ from drumjax.codecs.base import ABSENT, FREE, Codec, field_slices
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.grid import GridCodec
 from drumjax.music.kits import Kit, find_drum
-from drumjax.music.notes import Context, Notes, Song, Window
+from drumjax.music.notes import Array, Context, Notes, Song, Window
 from drumjax.system.errors import UserError
 
 KEEP_ALL = -1
 # Bars after an infill that rank its draws: as far as the lookback usually reaches.
 RERANK_BARS = 4
+# Notes of a song are padded to a multiple of this many: what encodes one is then compiled for most.
+BUCKET_NOTES = 64
 
 
 class EditError(UserError):
@@ -160,9 +162,21 @@ def infill_song(song: Song, codec: Codec, first_bar: int, last_bar: int, draws: 
 def encode_song(song: Song, codec: Codec) -> np.ndarray:
     """Tokens [T, F] of the whole song, from its first bar to the end of its last."""
     num_beats = song.num_bars * song.beats_per_bar
-    num_steps = codec.num_steps(num_beats, len(song.notes.pitch))
-    window = Window(song.notes, _context_of(song), np.asarray(num_beats, np.float32))
-    return np.array(jax.jit(functools.partial(codec.encode, num_steps=num_steps))(window))
+    num_notes = len(song.notes.pitch)
+    padding = [(0, -num_notes % BUCKET_NOTES)]  # of notes that are masked
+    notes = Notes(*(np.pad(column, padding) for column in song.notes))
+    window = Window(notes, _context_of(song), np.asarray(num_beats, np.float32))
+    return np.array(_make_encoder(codec, codec.num_steps(num_beats, num_notes))(window))
+
+
+@functools.lru_cache(maxsize=16)
+def _make_encoder(codec: Codec, num_steps: int) -> Callable[[Window], Array]:
+    return jax.jit(functools.partial(codec.encode, num_steps=num_steps))
+
+
+@functools.lru_cache(maxsize=8)
+def _make_decoder(codec: Codec) -> Callable[[Array, Context], Notes]:
+    return jax.jit(codec.decode)
 
 
 def _context_of(song: Song) -> Context:
@@ -177,7 +191,7 @@ def _context_of(song: Song) -> Context:
 def _articulations(song: Song, codec: Codec, kit: Kit, tokens: np.ndarray) -> np.ndarray:
     """[T, 128]: for each step of tokens [T, F] and each pitch that the kit writes, the pitch that the song has."""
     table = np.tile(np.arange(128, dtype=np.int32), (len(tokens), 1))
-    notes = jax.tree.map(np.asarray, jax.jit(codec.decode)(tokens, _context_of(song)))
+    notes = jax.tree.map(np.asarray, _make_decoder(codec)(tokens, _context_of(song)))
     drum = kit.class_table()[song.notes.pitch]
     for i in np.flatnonzero(notes.mask):
         same = np.flatnonzero(drum == kit.class_table()[notes.pitch[i]])
