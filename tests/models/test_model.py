@@ -1,6 +1,7 @@
 """One forward path, no look into the future, and parts that do what they say."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -253,8 +254,9 @@ def without(part) -> dict:
     return {part: False}
 
 
+@functools.cache
 def parameter_names(**changes) -> set[str]:
-    params, _ = jax.eval_shape(make_model(**changes).init, jax.random.key(0))
+    params, _ = jax.eval_shape(make_model(num_layers=1, **changes).init, jax.random.key(0))
     return {"/".join(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(params)}
 
 

@@ -32,15 +32,16 @@ BATCH = 4
 
 
 @functools.cache
-def sampler():
-    return make_sampler(make_model(num_layers=1), CODEC)
-
-
-@functools.cache
 def weights():
     """Sharpened, so that the model has an opinion."""
     values, stats = make_weights(make_model(num_layers=1))
     return Weights(jax.tree.map(lambda p: 2 * p, values), stats)
+
+
+def run_sampler(request, key=0, values=None, guided=False):
+    """On the device where the samples of a job are made, so that one program serves the tests of both."""
+    args = jax.device_put((values or weights(), jax.random.key(key), request), jax.devices()[0])
+    return jax.tree.map(np.asarray, make_sampler(make_model(num_layers=1), CODEC, guided=guided)(*args))
 
 
 def sample(key=0, clamp=None, number=range(BATCH), temperature=(1.0, 1.0, 1.0), **controls):
@@ -50,7 +51,7 @@ def sample(key=0, clamp=None, number=range(BATCH), temperature=(1.0, 1.0, 1.0), 
     request = make_request(make_run(), [piece] * len(number), number)
     if clamp is not None:
         request = request._replace(clamp=clamp)
-    return jax.tree.map(np.asarray, sampler()(weights(), jax.random.key(key), request)), request
+    return run_sampler(request, key), request
 
 
 def teacher_logits(tokens, context):
@@ -203,7 +204,7 @@ def test_what_is_hidden_changes_nothing_that_follows(hidden):
             clamp[:, :8, other] = given_tokens()[:, :8, other]
         _, request = sample(clamp=clamp)
         request = request._replace(hidden=np.asarray([n == hidden for n in names]))
-        return np.asarray(sampler()(weights(), jax.random.key(0), request).tokens)[:, 8:]
+        return run_sampler(request).tokens[:, 8:]
 
     for name in ("velocity", "offset"):
         assert np.array_equal(rest(0, name), rest(3, name)) == (name == hidden)
@@ -230,7 +231,7 @@ def test_steps_fields_and_drums_are_drawn_apart():
     clamp = np.array(free_clamp(BATCH, NUM_STEPS, CODEC))
     clamp[..., 0] = 0b111
     request = sample(clamp=clamp)[1]
-    tokens = np.asarray(sampler()(zero_weights(make_model(num_layers=1)), jax.random.key(0), request).tokens)
+    tokens = run_sampler(request, values=zero_weights(make_model(num_layers=1))).tokens
     velocity, offset = tokens[..., 1:4], tokens[..., 4:7]
     assert CODEC.velocity_bins == CODEC.offset_bins == 4
     pairs = [(velocity, offset), (velocity[:, 1:], velocity[:, :-1]), (velocity[..., 1:], velocity[..., :-1])]
@@ -240,11 +241,12 @@ def test_steps_fields_and_drums_are_drawn_apart():
 
 def test_another_request_does_not_compile_anew():
     sample()
-    before = sampler()._cache_size()
+    sampler = make_sampler(make_model(num_layers=1), CODEC)
+    before = sampler._cache_size()
     sample(bars=5, bpm=93.5, style="", time_signature="3/4", temperature=(0.3, 0.0, 2.0), top_k=5, top_p=0.5,
            number=[7, 8, 9, 10])  # fmt: skip
     sample(bars=1, bpm=200.0, style="jazz", time_signature="7/8", key=8)
-    assert sampler()._cache_size() == before
+    assert sampler._cache_size() == before
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_some_drums_of_a_chord_stay_and_the_others_are_chosen(keep):
     clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
     _, request = sample()
     request = request._replace(clamp=clamp, keep=np.full(clamp.shape[:2], ~0b111 | keep, np.int32))
-    tokens = np.asarray(sampler()(weights(), jax.random.key(0), request).tokens)
+    tokens = run_sampler(request).tokens
     np.testing.assert_array_equal(hits_of(tokens) & keep, hits_of(given) & keep)
     others = hits_of(tokens) & ~keep
     assert np.mean(others != (hits_of(given) & ~keep)) > 0.3
@@ -292,44 +294,39 @@ def test_what_was_given_is_not_among_what_was_chosen():
 
 def test_a_fill_begins_with_its_bar():
     base, request = sample()
-    tokens = np.asarray(sampler()(weights(), jax.random.key(0), request._replace(fill_every=np.int32(3))).tokens)
+    tokens = run_sampler(request._replace(fill_every=np.int32(3))).tokens
     np.testing.assert_array_equal(tokens[:, :16], base.tokens[:, :16])  # two bars of eight steps
     assert np.any(tokens[:, 16:] != base.tokens[:, 16:])
 
 
 def test_every_bar_a_fill_is_the_context_of_a_fill():
     _, request = sample()
-    always = np.asarray(sampler()(weights(), jax.random.key(0), request._replace(fill_every=np.int32(1))).tokens)
+    always = run_sampler(request._replace(fill_every=np.int32(1))).tokens
     context = request.context._replace(fill=np.full(BATCH, FILL_YES, np.int32))
-    np.testing.assert_array_equal(
-        always, sampler()(weights(), jax.random.key(0), request._replace(context=context)).tokens
-    )
+    np.testing.assert_array_equal(always, run_sampler(request._replace(context=context)).tokens)
 
 
 @pytest.mark.slow
 def test_guidance_goes_from_unconditioned_over_asked_to_beyond():
-    guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
-
     def tokens(guidance):
         _, request = sample()
         request = request._replace(guidance=np.full(3, guidance, np.float32))
-        return np.asarray(guided(weights(), jax.random.key(0), request).tokens)
+        return run_sampler(request, guided=True).tokens
 
     base, request = sample()
     np.testing.assert_array_equal(tokens(1), base.tokens)
     unconditioned = request._replace(context=drop_controls(request.context))
-    np.testing.assert_array_equal(tokens(0), sampler()(weights(), jax.random.key(0), unconditioned).tokens)
+    np.testing.assert_array_equal(tokens(0), run_sampler(unconditioned).tokens)
     assert np.any(tokens(4) != base.tokens)
 
 
 def test_guidance_is_per_field():
     """Of the first step, where each field has seen only those before it."""
-    guided = make_sampler(make_model(num_layers=1), CODEC, guided=True)
 
     def first(*guidance):
         _, request = sample(clamp=np.where(np.arange(NUM_VARIABLES) == 0, given_tokens() | 0b111, FREE))
         request = request._replace(guidance=np.asarray(guidance, np.float32))
-        tokens = np.asarray(guided(weights(), jax.random.key(0), request).tokens)[:, 0]
+        tokens = run_sampler(request, guided=True).tokens[:, 0]
         return [tokens[:, where] for where in field_slices(CODEC.fields)]
 
     plain, louder, later = first(1, 1, 1), first(1, 6, 1), first(1, 1, 6)
@@ -343,8 +340,7 @@ def test_what_is_drawn_with_guidance_is_guided_whoever_asks():
     model = make_model(num_layers=1)
     for guidance in (1.0, 4.0):
         _, request = sample()
-        request = request._replace(guidance=np.full(3, guidance, np.float32))
-        sampler_of = make_sampler(model, CODEC, guided=guidance != 1)
-        drawn = draw(model, CODEC, weights(), jax.random.key(0), request)
-        np.testing.assert_array_equal(drawn.tokens, sampler_of(weights(), jax.random.key(0), request).tokens)
+        request = jax.device_put(request._replace(guidance=np.full(3, guidance, np.float32)), jax.devices()[0])
+        drawn = draw(model, CODEC, *jax.device_put((weights(), jax.random.key(0)), jax.devices()[0]), request)
+        np.testing.assert_array_equal(drawn.tokens, run_sampler(request, guided=guidance != 1).tokens)
     assert np.any(np.asarray(drawn.tokens) != sample()[0].tokens)

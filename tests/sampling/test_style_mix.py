@@ -1,9 +1,11 @@
 """Styles mixed by weights."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
-from tiny import STYLES, make_model
+from tiny import CODEC, STYLES, make_model
 from tiny import make_run as make_tiny_run
 
 from drumjax.config.controls import Controls, spell_style
@@ -16,7 +18,8 @@ from drumjax.sampling.style_mix import add_mix
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    return make_tiny_run(make_model(num_layers=1))
+    codec = dataclasses.replace(CODEC, expressive=False)
+    return make_tiny_run(make_model(codec, num_layers=1), codec)
 
 
 def test_a_mix_lies_between_its_styles(run):

@@ -122,7 +122,8 @@ def test_every_player_has_a_row(monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_a_model_learned_to_do_without_is_hidden_from_it():
+def test_what_a_model_learned_to_do_without_is_hidden_from_it(monkeypatch):
+    monkeypatch.setattr(humanization, "BATCH", 4)
     excerpts = cut([make_song(0, 4)], CODEC, STYLES)
     without, with_all = make_run(offset=0.25), make_run()
     controls = make_controls(without.settings.sample, CODEC.fields)

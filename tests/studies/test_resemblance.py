@@ -11,6 +11,7 @@ from drumjax.studies import resemblance
 from drumjax.studies.resemblance import compare, summary
 
 
+@pytest.mark.slow
 def test_a_row_for_each_setting(monkeypatch):
     monkeypatch.setattr(resemblance, "load_dataset", lambda settings: Dataset(SONGS, "made up"))
     monkeypatch.setattr(resemblance, "SETTINGS", [(1.0, 1.0, 1.0), (0.0, 1.0, 1.0)])
