@@ -49,17 +49,17 @@ def pretended(monkeypatch) -> Pretended:
 
 
 @pytest.fixture(scope="module")
-def finished(songs, tmp_path_factory):
+def undisturbed(songs, tmp_path_factory):
     """(workdir, Result) of an undisturbed, pretended run; to be copied, not changed."""
-    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
     with pytest.MonkeyPatch.context() as patch:
         Pretended().install(patch)
         return workdir, run(songs, workdir)
 
 
 @pytest.fixture
-def copied(finished, tmp_path):
-    return shutil.copytree(finished[0], tmp_path / "copied")
+def copied(undisturbed, tmp_path):
+    return shutil.copytree(undisturbed[0], tmp_path / "copied")
 
 
 def interrupt(signals):
@@ -77,8 +77,8 @@ def interrupt(signals):
 
 
 @pytest.mark.usefixtures("pretended")
-def test_the_best_and_the_newest_checkpoints_are_kept(finished):
-    workdir, result = finished
+def test_the_best_and_the_newest_checkpoints_are_kept(undisturbed):
+    workdir, result = undisturbed
     losses = {row["step"]: row["loss"] for row in read_rows(workdir) if row["split"] == "validation"}
     best = min(losses, key=losses.get)
     assert result == Result(NUM_STEPS, best, losses[best], "")
@@ -88,31 +88,31 @@ def test_the_best_and_the_newest_checkpoints_are_kept(finished):
     assert load_run(workdir, "best").step == best
 
 
-def test_signals_stop_and_nothing_is_lost(finished, songs, tmp_path, pretended):
+def test_signals_stop_and_nothing_is_lost(undisturbed, songs, tmp_path, pretended):
     """The state is the same bit for bit, and so are the rows, also those whose steps lie before and after a stop."""
     workdir = tmp_path / "run"
     pretended.after = interrupt({2: signal.SIGTERM, 8: signal.SIGINT})  # 2 in mid air; at 8 it is saved anyway
     for step, name in ((2, "SIGTERM"), (8, "SIGINT"), (NUM_STEPS, "")):
         result = run(songs, workdir)
         assert (result.step, result.stopped_by) == (step, name)
-    assert digest_of_state(workdir) == digest_of_state(finished[0])
-    assert read_rows(workdir) == read_rows(finished[0])
+    assert digest_of_state(workdir) == digest_of_state(undisturbed[0])
+    assert read_rows(workdir) == read_rows(undisturbed[0])
 
 
-def test_a_finished_run_is_left_as_it_is(copied, songs, finished, pretended):
+def test_a_finished_run_is_left_as_it_is(copied, songs, undisturbed, pretended):
     before = tree_of(copied / "checkpoints")
     for num_steps in (NUM_STEPS, 8):
-        assert run(songs, copied, {"train.num_steps": num_steps}) == finished[1]
+        assert run(songs, copied, {"train.num_steps": num_steps}) == undisturbed[1]
     assert tree_of(copied / "checkpoints") == before
-    assert read_rows(copied) == read_rows(finished[0])
+    assert read_rows(copied) == read_rows(undisturbed[0])
 
 
-def test_a_run_may_be_made_longer_and_its_songs_may_move(copied, songs, finished, tmp_path, pretended):
+def test_a_run_may_be_made_longer_and_its_songs_may_move(copied, songs, undisturbed, tmp_path, pretended):
     moved = shutil.copytree(songs, tmp_path / "moved")
     result = run(moved, copied, {"train.num_steps": 12, "train.log_every_steps": 6, "sample.bpm": 90.0})
     assert result.step == 12
     rows = read_rows(copied)
-    assert rows[:-2] == read_rows(finished[0])
+    assert rows[:-2] == read_rows(undisturbed[0])
     assert [(row["step"], row["split"]) for row in rows[-2:]] == [(12, "train"), (12, "validation")]
     assert json.loads((copied / "config.json").read_text())["config"]["sample"]["bpm"] == 90.0
 
@@ -146,7 +146,7 @@ def test_a_run_that_nothing_judges_keeps_its_newest(songs, tmp_path, monkeypatch
     assert load_run(tmp_path / "run", "best").step == 3
 
 
-def test_a_damaged_checkpoint_costs_its_interval(copied, songs, finished, caplog, pretended):
+def test_a_damaged_checkpoint_costs_its_interval(copied, songs, undisturbed, caplog, pretended):
     with Checkpoints(copied / "checkpoints", read_only=True) as checkpoints:
         newest = checkpoints.steps()[-1]
     for path in (copied / "checkpoints" / str(newest) / "state").rglob("*"):
@@ -156,25 +156,25 @@ def test_a_damaged_checkpoint_costs_its_interval(copied, songs, finished, caplog
         run(songs, copied)
     assert "damaged checkpoint" in caplog.text
     assert "resuming" in caplog.text
-    assert digest_of_state(copied) == digest_of_state(finished[0])
-    assert read_rows(copied) == read_rows(finished[0])
+    assert digest_of_state(copied) == digest_of_state(undisturbed[0])
+    assert read_rows(copied) == read_rows(undisturbed[0])
 
 
-def test_a_run_starts_from_another_and_resumes_as_itself(songs, finished, tmp_path, pretended):
+def test_a_run_starts_from_another_and_resumes_as_itself(songs, undisturbed, tmp_path, pretended):
     seen = []
 
     def start(state):
         seen.append(jax.tree.map(np.asarray, state._replace(key=0)))
 
     pretended.before = start
-    source = load_run(finished[0]).weights.params
-    run(songs, tmp_path, {"train.init_from": str(finished[0]), "train.num_steps": 1})
+    source = load_run(undisturbed[0]).weights.params
+    run(songs, tmp_path, {"train.init_from": str(undisturbed[0]), "train.num_steps": 1})
     first = seen[0]
     for params in (first.params, first.average):
         jax.tree.map(np.testing.assert_array_equal, params, source)
     jax.tree.map(np.testing.assert_array_equal, (first.step, first.opt), (fresh_state().step, fresh_state().opt))
     assert (source["w"] != fresh_state().params["w"]).all()
-    changes = {"train.init_from": str(finished[0])}
+    changes = {"train.init_from": str(undisturbed[0])}
     assert run(songs, tmp_path, changes).step == NUM_STEPS
     straight = tmp_path / "straight"
     run(songs, straight, changes)
@@ -233,15 +233,15 @@ OTHER_SETTINGS = [
 
 
 @pytest.mark.parametrize(("changes", "message"), OTHER_SETTINGS)
-def test_a_run_of_other_settings_is_refused(finished, songs, changes, message):
-    before = tree_of(finished[0])
+def test_a_run_of_other_settings_is_refused(undisturbed, songs, changes, message):
+    before = tree_of(undisturbed[0])
     with pytest.raises(RunError) as caught:
-        run(songs, finished[0], {"train.num_steps": 20, "train.learning_rate": 0.5} | changes)
-    assert str(caught.value).startswith(f"the run in {finished[0]} has other settings: ")
+        run(songs, undisturbed[0], {"train.num_steps": 20, "train.learning_rate": 0.5} | changes)
+    assert str(caught.value).startswith(f"the run in {undisturbed[0]} has other settings: ")
     assert message in str(caught.value)
     assert "train.learning_rate: saved 0.002, wanted 0.5" in str(caught.value)
     assert "num_steps" not in str(caught.value)
-    assert tree_of(finished[0]) == before
+    assert tree_of(undisturbed[0]) == before
 
 
 @pytest.mark.parametrize(("changes", "message"), [OTHER_SETTINGS[1], OTHER_SETTINGS[3]])
@@ -268,9 +268,9 @@ def test_a_config_json_that_is_not_ours_is_named(songs, tmp_path, text):
         run(songs, tmp_path)
 
 
-def test_a_run_in_use_is_refused(finished, songs, pretended):
-    with lock_workdir(finished[0]), pytest.raises(LockError, match=f"pid {os.getpid()} on {socket.gethostname()}"):
-        run(songs, finished[0])
+def test_a_run_in_use_is_refused(undisturbed, songs, pretended):
+    with lock_workdir(undisturbed[0]), pytest.raises(LockError, match=f"pid {os.getpid()} on {socket.gethostname()}"):
+        run(songs, undisturbed[0])
 
 
 @pytest.mark.parametrize(
@@ -349,9 +349,9 @@ def test_numbers_of_devices_that_cannot_be(songs, tmp_path, num_devices, error, 
         ({"train.init_from": "nowhere"}, "nowhere is not a directory"),
     ],
 )
-def test_a_run_that_cannot_be_started_from(songs, finished, tmp_path, changes, reason, pretended):
+def test_a_run_that_cannot_be_started_from(songs, undisturbed, tmp_path, changes, reason, pretended):
     with pytest.raises(RunError, match=reason):
-        run(songs, tmp_path, {"train.init_from": str(finished[0])} | changes)
+        run(songs, tmp_path, {"train.init_from": str(undisturbed[0])} | changes)
 
 
 # ---- without a network
