@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny import STYLES, make_song
+from tiny import STYLES, make_song, zero_weights
 from tiny_board import CODEC, HELD_OUT, SONGS, make_run
 
 from drumjax.data.datasets import Dataset, DatasetError
@@ -83,6 +83,12 @@ def test_events_are_the_steps_with_a_hit():
     assert 0 <= right - right_events <= silent + 1e-6
     velocity = group.fields["velocity"]
     assert velocity.accuracy == pytest.approx(velocity.event_accuracy)
+    # Who always foresees silence is right where there is silence, and about no event.
+    run = make_run()
+    unknowing = dataclasses.replace(run, weights=zero_weights(run.model))
+    (group,) = predict(unknowing, HELD_OUT, {"all": np.ones(4, bool)})
+    assert group.fields["hits"].accuracy == pytest.approx(silent / hits.count)
+    assert group.fields["hits"].event_accuracy == 0
 
 
 @pytest.mark.slow
