@@ -157,7 +157,7 @@ def test_every_change_is_shown():
 
 @pytest.mark.slow
 def test_the_picture_has_a_panel_per_change(monkeypatch):
-    few = {name: SHOWN[name] for name in ("swing", "drop_voice")}
+    few = {name: SHOWN[name] for name in ("swing", "swap_hands", "drop_voice")}
     monkeypatch.setattr(augmentation_pictures, "SHOWN", few)
     song = next(song for song in starter_songs() if song.num_bars >= 4)
     picture = matplotlib.image.imread(io.BytesIO(draw_augmentation([song], ROLAND_TD11)))
