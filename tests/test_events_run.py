@@ -179,6 +179,7 @@ def test_what_only_a_grid_can_do_is_said():
         add_drums(melody(), dataclasses.replace(CODEC, kit=THREE_DRUMS), THREE_DRUMS, ["kick"])
 
 
+@pytest.mark.slow
 def test_songs_are_scored_the_same_in_pieces_and_whole():
     songs = [melody(seed, bars) for seed, bars in ((0, 3), (1, 20), (2, 8))]
     (batch,) = encode_songs(songs, CODEC, STYLES)

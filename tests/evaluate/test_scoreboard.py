@@ -73,6 +73,7 @@ def test_predictions_are_those_of_the_song_scorer(board):
     assert row["hits"]["perplexity"] == pytest.approx(np.exp(row["hits"]["nll"]))
 
 
+@pytest.mark.slow
 def test_events_are_the_steps_with_a_hit():
     (group,) = predict(make_run(), HELD_OUT, {"all": np.ones(4, bool)})
     hits, songs = group.fields["hits"], [excerpt_of(song, ROLAND_TD11).hits.any(axis=2) for song in HELD_OUT]

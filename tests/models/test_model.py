@@ -374,6 +374,7 @@ def test_noise_makes_a_difference_and_none_at_rate_zero():
     assert len(set(nll)) == 3
 
 
+@pytest.mark.slow
 def test_batch_norm_learns_its_statistics_in_training_only():
     model = make_model(skip=False, copy=False, features=False, norm="batch")
     params, stats = make_weights(model)

@@ -89,6 +89,7 @@ def test_what_is_counted(scores, whole_songs):
         np.testing.assert_array_equal(score.count, num_hits)
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_nothing_pays_for_every_value():
     """log(512) nats per 16th, log(32) per velocity and log(16) per offset of a hit."""
     codec = GridCodec(ROLAND_TD11, 4, True, 32, 16, 1)

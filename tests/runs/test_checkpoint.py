@@ -363,6 +363,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 # Each to every file of a checkpoint; the most telling ones at once.
 @pytest.mark.parametrize(
     "damage", [name if name in ("delete", "truncate", "flip 1") else pytest.param(name, marks=SLOW) for name in DAMAGE]

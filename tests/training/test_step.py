@@ -85,6 +85,7 @@ def assert_same_states(state, other):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_how_steps_are_grouped_into_calls_changes_no_bit():
     state, losses = run([4])
     for calls in ([2, 2], [1, 3], [3, 1]):
@@ -104,6 +105,7 @@ def test_four_devices_learn_what_one_learns():
         np.testing.assert_allclose(a, b, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_golden_loss():
     """Three steps from fixed parameters, data and keys, without dropout."""
     _, losses = run([3], dropout=np.float32(0), context_dropout=np.float32(0))
@@ -118,6 +120,7 @@ def test_golden_loss():
     )
 
 
+@pytest.mark.slow
 def test_metrics_of_steps_not_taken_are_not_a_number():
     _, metrics = train_call(1)(fresh_state(), 2)
     assert metrics.loss.shape == metrics.grad_norm.shape == (MAX_STEPS,)
@@ -128,6 +131,7 @@ def test_metrics_of_steps_not_taken_are_not_a_number():
     np.testing.assert_allclose(metrics.loss[:2], metrics.nll[:2] @ HYPER.field_weights, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss():
     _, losses = run([4] * 10, dropout=np.float32(0))
     assert losses[-4:].mean() < 0.8 * losses[:4].mean()
@@ -150,11 +154,13 @@ def test_every_optimizer_goes_downhill(optimizer):
     assert (abs(params["x"]) < 1).all()
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_explodes_shows_in_the_metrics():
     _, metrics = train_call(1)(fresh_state(), 4, learning_rate=np.float32(1e30), clip_norm=np.float32(0))
     assert not (np.isfinite(metrics.loss) & np.isfinite(metrics.grad_norm)).all()
 
 
+@pytest.mark.slow
 def test_every_step_sees_other_windows():
     still = {"learning_rate": np.float32(0), "dropout": np.float32(0), "context_dropout": np.float32(0)}
     _, losses = run([4], **still)
@@ -201,6 +207,7 @@ def test_an_unknown_schedule_of_augmentation_is_named():
         AugmentSettings("sometimes")
 
 
+@pytest.mark.slow
 def test_clipping_limits_the_update_and_not_the_report():
     norms, moves = [], []
     for clip_norm in (0, 1e-9):  # after a clip to nothing, Adam's epsilon of 1e-8 outweighs the gradient
@@ -213,6 +220,7 @@ def test_clipping_limits_the_update_and_not_the_report():
     assert 0 < moves[1] < 0.2 * moves[0]
 
 
+@pytest.mark.slow
 def test_the_average_follows_the_parameters():
     """average += (1 - decay) (params - average), where decay begins at (1 + step) / (10 + step)."""
     state, average = fresh_state(), jax.tree.map(np.asarray, fresh_state().params)
@@ -224,6 +232,7 @@ def test_the_average_follows_the_parameters():
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_average_is_the_parameters_themselves():
     state, _ = run([3], average_decay=np.float32(0))
     for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.params), strict=True):
