@@ -40,6 +40,8 @@ from drumjax.training.data import load_training_data
 from drumjax.training.init_from import inherited_vocabulary
 from drumjax.training.train import train
 
+pytestmark = pytest.mark.slow
+
 CODEC = EventCodec(None, Vocabulary(tuple(range(60, 68)), 24, (6, 12, 24), 4), ticks_per_beat=12, velocity_bins=4,
                    lookback_bars=1, lookback_beats=(1.0,), lookback_notes=16)  # fmt: skip
 FREE = Controls(bars=4, style="rock", temperature=dict.fromkeys(("pitch", "duration", "velocity", "shift"), 1.0))

@@ -113,6 +113,7 @@ def _first_bars(song, bars=8):
     return dataclasses.replace(song, notes=type(notes)(*(column[early] for column in notes)))
 
 
+@pytest.mark.slow
 def test_few_held_out_bars_are_not_compared(monkeypatch):
     short = [dataclasses.replace(make_song(9, 4), split="validation", name="short")]
     monkeypatch.setattr(held_out, "load_dataset", lambda settings: Dataset([*SONGS[:4], *short], "made up"))

@@ -12,7 +12,8 @@ from jax.test_util import check_grads
 from drumjax.models.interface import LSTMState
 from drumjax.models.recurrence import LSTMLayer, choose_backend, lstm_layer, lstm_layer_reference
 
-pytestmark = pytest.mark.optimized  # a backward pass of its own, as users have it compiled
+# A backward pass of its own, as users have it compiled.
+pytestmark = [pytest.mark.optimized, pytest.mark.slow]
 
 
 def make_inputs(steps, batch, size, hidden, seed=0):

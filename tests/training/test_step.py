@@ -167,6 +167,7 @@ def test_every_step_sees_other_windows():
     assert len(set(losses.tolist())) == 4
 
 
+@pytest.mark.slow
 def test_dropout_of_every_kind_is_at_work():
     still = {"learning_rate": np.float32(0), "dropout": np.float32(0), "context_dropout": np.float32(0)}
     first = {}
