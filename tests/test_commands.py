@@ -228,7 +228,7 @@ def test_two_processes_train_together_and_one_goes_on(programs, songs, finished,
     assert "steps/s" not in outputs[1]  # only one of them tells
 
     with caplog.at_level("INFO"):
-        assert train(make_config(songs, CHANGES), workdir, num_devices=1).step == NUM_STEPS
+        assert train(make_config(songs, changes), workdir, num_devices=1).step == NUM_STEPS
     assert f"resuming {workdir} at step {stop}" in caplog.text
     assert_same_losses(workdir, finished[0], NUM_STEPS)
 
