@@ -10,8 +10,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Four CPU devices, so that sharding can be tested; those that no test uses cost nothing.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 # Without XLA's newer way of compiling what it fuses, a test of the model, sampler or step takes half the time. Programs
-# that tests start leave XLA_FLAGS out, and compile as users have it. XLA ends the process at a flag it does not know:
-# only versions that were tried are given it.
+# that tests start compile as users have it, unless they are given the flag. XLA ends the process at a flag that it does
+# not know: only versions that were tried are given it.
 if tuple(map(int, importlib.metadata.version("jax").split(".")[:2])) <= (0, 10):
     os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
