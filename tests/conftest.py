@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Four CPU devices, so that sharding can be tested; those that no test uses cost nothing.
+# Four CPU devices, so that sharding can be tested; most tests use one.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 # Without XLA's newer way of compiling what it fuses, a test of the model, sampler or step takes half the time. Programs
 # that tests start compile as users have it, unless they are given the flag. XLA ends the process at a flag that it does
