@@ -231,7 +231,7 @@ def test_a_run_learns(songs, tmp_path, monkeypatch):
     pretended = Pretended()
     pretended.will_score(itertools.repeat(1.0))
     pretended.install_validation(monkeypatch)
-    train(make_config(songs, CHANGES | {"train.log_every_steps": 30, "train.num_epochs": 8}), tmp_path, num_devices=1)
+    train(make_config(songs, CHANGES | {"train.log_every_steps": 30, "train.num_epochs": 5}), tmp_path, num_devices=1)
     rows = [row for row in read_metrics(tmp_path) if row["split"] == "train"]
     assert len(rows) > 2
     for field in ("pitch", "duration", "velocity", "shift"):
