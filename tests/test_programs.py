@@ -78,7 +78,7 @@ def test_settings_of_every_kind():
         (["--config=tiny", "--noconfig.model.skp"], ["config.model.skp;", "config.model.skip"]),
         (["--config=tiny", "--config.train.num_steps=abc"], ["num_steps=abc"]),
         (["--config=tiny", "--config.train.num_steps"], ["config.train.num_steps"]),
-        (["--config=tiny", "--config.train=3"], ["config.train=3"]),
+        (["--config=tiny", "--config.train=3"], ["config.train"]),
         (["--config=tiny", "--config.train.history_dropout.offset=much"], ["history_dropout.offset", "'much'"]),
         (["--config.train.num_steps=3", "--config=tiny"], ["num_steps=3", "before"]),
         (["--config=tiny", "--lr=1"], ["--lr;", "--config.train.learning_rate"]),
