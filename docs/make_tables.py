@@ -1,14 +1,17 @@
 """The tables of README.md and docs/ whose figures lie in docs/figures: made from them, never by hand.
 
-    python docs/make_tables.py --add rock-seed0 rock.json   # keeps what `python -m drumjax.evaluate --output` wrote
-    python docs/make_tables.py                              # fills the tables
-    python docs/make_tables.py --check                      # exit status 1 if a table is not what the figures say
+    python docs/make_tables.py --add rock-seed0 rock.json         # what `python -m drumjax.evaluate --output` wrote
+    python docs/make_tables.py --add control-seed0 control.json   # or `python -m drumjax.studies.controllability`
+    python docs/make_tables.py                                    # fills the tables
+    python docs/make_tables.py --check                            # exit status 1 if a table is out of date
 
 A table stands between `<!-- table: name -->` and `<!-- end -->`.
 """
 
 import argparse
+import functools
 import json
+import operator
 import re
 import sys
 from collections.abc import Callable
@@ -23,13 +26,22 @@ GROUPS = ("all", "as config.validation")
 FIELDS = ("hits", "velocity", "offset")
 PLAYERS = ("held out", "training", "model", "n-gram")
 
-Evaluation = dict[str, Any]
+Figures = dict[str, Any]
 
 
 def add(name: str, path: Path) -> Path:
-    """Keeps of an evaluation what tables need, without the machine's paths. Returns the file."""
+    """Keeps what tables need of an evaluation or a study of control, without the machine's paths. Returns the file."""
     found = json.loads(path.read_text())
-    kept = {
+    kept = keep_evaluation(found) if "prediction" in found else keep_control(found)
+    FIGURES.mkdir(exist_ok=True)
+    target = FIGURES / f"{name}.json"
+    target.write_text(json.dumps(kept, indent=1) + "\n")
+    return target
+
+
+def keep_evaluation(found: Figures) -> Figures:
+    """Predictions of GROUPS, means of what is played, rhythms in common and bars copied."""
+    return {
         "step": found["step"],
         "songs": found["songs"],
         "excerpts": found["excerpts"],
@@ -42,20 +54,29 @@ def add(name: str, path: Path) -> Path:
             name: {row["group"]: round(row["nll"], 4) for row in rows if row["group"] in GROUPS}
             for name, rows in found["prediction"]["baselines"]["hits"].items()
         },
-        "plays": {
-            row["figure"]: {player: round(row[player]["mean"], 4) for player in PLAYERS if player in row}
-            for row in found["grooves"]
-        },
+        "plays": {label(row): {p: round(row[p]["mean"], 4) for p in PLAYERS if p in row} for row in found["grooves"]},
+        "common": {drum: {p: round(row[p], 4) for p in PLAYERS if p in row} for drum, row in found["patterns"].items()},
         "copied": {player: round(figures["copied"], 4) for player, figures in found["memory"].items()},
     }
-    FIGURES.mkdir(exist_ok=True)
-    target = FIGURES / f"{name}.json"
-    target.write_text(json.dumps(kept, indent=1) + "\n")
-    return target
 
 
-def read(run: str) -> list[Evaluation]:
-    """The evaluations of a run, one for each seed."""
+def label(row: Figures) -> str:
+    """The figure, with its unit where that is not a mere range such as 0..1."""
+    return row["figure"] if row["unit"][0].isdigit() else f"{row['figure']}, {row['unit']}"
+
+
+def keep_control(found: Figures) -> Figures:
+    """The rows without guidance and with it, rounded; not the single styles."""
+    return {
+        name: [
+            {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items() if k != "by_style"} for row in rows
+        ]
+        for name, rows in found.items()
+    }
+
+
+def read(run: str) -> list[Figures]:
+    """The figures of a run or study, one for each seed."""
     return [json.loads(path.read_text()) for path in sorted(FIGURES.glob(f"{run}-seed*.json"))]
 
 
@@ -99,13 +120,45 @@ def plays_table() -> list[str]:
             known = [value for value in values if value is not None]
             cells.append(spread(known, 2) if player == "model" and known else f"{known[0]:.2f}" if known else "")
         lines.append(f"| {figure} | {' | '.join(cells)} |")
+    for drum in seeds[0]["common"]:
+        common = [[seed["common"][drum].get(player) for seed in seeds] for player in PLAYERS]
+        shares = ["" if None in values else spread(values, 2) if player == "model" else f"{values[0]:.2f}"
+                  for player, values in zip(PLAYERS, common, strict=True)]  # fmt: skip
+        lines.append(f"| one-bar rhythms in common with held out, {drum} | {' | '.join(shares)} |")
     copied = [[seed["copied"].get(player) for seed in seeds] for player in PLAYERS]
     shares = [f"{100 * sum(values) / len(values):.1f}%" if None not in values else "" for values in copied]
     lines.append(f"| bars copied from training | {' | '.join(shares)} |")
     return lines
 
 
-TABLES: dict[str, Callable[[], list[str]]] = {"results": results_table, "plays": plays_table}
+def control_table() -> list[str]:
+    """Requested and measured density, dynamics, style and fills, without guidance and with it."""
+    seeds = read("control")
+    first = seeds[0]
+    rows: list[tuple[str, str, list[str], int, int]] = []  # label, requested, keys of the figure, digits, scale
+    for name, unit in (("density", "notes per beat"), ("dynamics", "mean velocity")):
+        rows += [(f"{name}, {unit}", level, [name, "played", level], 1, 1) for level in first[name][0]["played"]]
+        rows += [(f"{name}, rank correlation", "", [name, "rank_correlation"], 2, 1)]
+    styles = f"one of {round(1 / first['style'][0]['chance'])} styles"
+    rows += [
+        ("style, recognized, %", styles, ["style", "samples_recognized"], 0, 100),
+        ("the same of held-out performances, %", "", ["style", "held_out_recognized"], 0, 100),
+        ("toms and crash, % of the hits", "a fill", ["fill", "toms_in_fills"], 0, 100),
+        ("toms and crash, % of the hits", "no fill", ["fill", "toms_elsewhere"], 0, 100),
+    ]
+    strengths = [row["guidance"] for row in first["density"]]
+    titles = ["", "requested", *(f"guidance {strength:g}" for strength in strengths)]
+    lines = [f"| {' | '.join(titles)} |".replace("|  |", "| |"), "|---" * len(titles) + "|"]
+    for label, requested, (study, *keys), digits, scale in rows:
+        cells = []
+        for i in range(len(strengths)):
+            values = [functools.reduce(operator.getitem, keys, seed[study][i]) for seed in seeds]
+            cells.append(spread([scale * value for value in values], digits))
+        lines.append(f"| {label} | {requested} | {' | '.join(cells)} |")
+    return lines
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {"results": results_table, "plays": plays_table, "control": control_table}
 
 
 def fill(text: str) -> str:
@@ -128,7 +181,12 @@ def main() -> int:
     for page in PAGES:
         path = ROOT / page
         text = path.read_text("utf-8")
-        if (filled := fill(text)) != text:
+        try:
+            filled = fill(text)
+        except KeyError as error:
+            print(f"error: {page}: docs/figures lacks {error}; add the evaluations anew with --add", file=sys.stderr)
+            return 1
+        if filled != text:
             stale.append(page)
             if not flags.check:
                 path.write_text(filled, "utf-8")

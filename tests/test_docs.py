@@ -60,12 +60,30 @@ def test_what_is_kept_of_an_evaluation_holds_no_path(elsewhere):
     evaluation = {
         "workdir": "/home/me/runs/rock", "source": "Groove in /home/me", "step": 3, "songs": 2, "excerpts": 1,
         "prediction": {"model": [row], "baselines": {"hits": {"unigram": [{"group": "all", "nll": 2.0}]}}},
-        "grooves": [{"figure": "density", "model": {"mean": 3.0, "sd": 1.0}}], "memory": {"model": {"copied": 0.5}},
+        "grooves": [{"figure": "density", "unit": "hits/beat", "model": {"mean": 3.0, "sd": 1.0}}],
+        "patterns": {"kick": {"model": 0.25}}, "memory": {"model": {"copied": 0.5}},
     }  # fmt: skip
     (elsewhere / "e.json").write_text(json.dumps(evaluation))
     text = make_tables.add("some-seed0", elsewhere / "e.json").read_text()
     assert "/home" not in text
     assert json.loads(text)["model"] == {"all": {"songs": 2, "hits": 1.2346}}
+    assert json.loads(text)["plays"] == {"density, hits/beat": {"model": 3.0}}
+
+
+def test_what_is_kept_of_control_is_the_overall_figures(elsewhere):
+    (elsewhere / "c.json").write_text(json.dumps({"style": [{"chance": 1 / 14, "by_style": {"rock": 0.1}}]}))
+    text = make_tables.add("some-seed0", elsewhere / "c.json").read_text()
+    assert json.loads(text) == {"style": [{"chance": 0.0714}]}
+
+
+def test_figures_without_what_a_table_shows_are_one_line(elsewhere, monkeypatch, capsys):
+    path = elsewhere / "docs" / "figures" / "rock-seed0.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"counting": {}}))
+    monkeypatch.setattr("sys.argv", ["make_tables.py", "--check"])
+    assert make_tables.main() == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: README.md: docs/figures lacks 'unigram'; add the evaluations anew with --add"
+    ]
 
 
 def test_seeds_have_a_mean_and_a_spread():
