@@ -117,6 +117,7 @@ def test_commands_are_found_with_their_line_and_why_they_are_left_out():
     assert [command.skip for command in found] == ["", "sets up", "", "an hour", ""]
     quick = [check_commands.as_script(command, quick=True)[-1] for command in found]
     assert "pip" not in quick[0]
+    assert "pip install" in check_commands.as_script(found[0], quick=True, install=True)[-1]
     assert quick[0].startswith("python run_train.py --config rock --config.train.num_steps=4 ")
     assert "--bpm 90" in quick[2]
     assert '"train.num_steps": 4}' in quick[4]
