@@ -25,6 +25,18 @@ def test_readme_is_two_screens():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 180
 
 
+def test_lines_of_pages_are_short():
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "benchmarks" / "README.md",
+    ]
+    long = [f"{page.name}:{number}" for page in pages
+            for number, line in enumerate(page.read_text("utf-8").splitlines(), 1) if len(line) > 120]  # fmt: skip
+    assert not long
+
+
 @pytest.mark.parametrize("page", make_tables.PAGES)
 def test_tables_are_what_the_figures_say(page):
     text = (ROOT / page).read_text("utf-8")
