@@ -16,7 +16,7 @@ from ml_collections import config_flags
 
 from drumjax.config.flags import resolve_config
 from drumjax.config.load import override
-from drumjax.system.command_line import CommandLine
+from drumjax.system.command_line import CommandLine, asks_for_help
 from drumjax.system.errors import UserError
 
 USAGE = "python run_train.py --config rock [--workdir runs/rock] [--config.train.num_steps=500]"
@@ -55,7 +55,7 @@ def make_command_line(argv: Sequence[str]) -> CommandLine:
 
 def parse(argv: Sequence[str]) -> tuple[dict[str, Any], flags.FlagValues]:
     """The config, and the other flags. Ends the program for --help, and with one line for a mistake."""
-    if {"-h", "--help", "-help"}.intersection(argv[1:]):
+    if asks_for_help(argv):  # before a config is looked for
         make_command_line(argv).parse(argv)
     try:
         argv, by_name = resolve_config(argv)

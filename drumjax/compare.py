@@ -6,6 +6,7 @@ Prints the settings that differ, the held-out scores, and how the held-out loss 
 import argparse
 import dataclasses
 import math
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from drumjax.system.files import write_atomically
 
 CHART_WIDTH, CHART_HEIGHT = 64, 14
 MISSING = "-"
+NAMES = string.ascii_uppercase  # of the runs, in tables and in the chart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ def read_record(workdir: Path) -> Record:
 
 def compare(records: Sequence[Record]) -> list[Table]:
     """The settings that differ, and the scores, a column for each run."""
-    head = [chr(ord("A") + i) for i in range(len(records))]
+    head = [*NAMES[: len(records)]]
     names = [["", *head], ["run", *(record.name for record in records)]]
     differences = _differences(records) or [["none", *[""] * len(head)]]
     title = "Held-out scores, at the best evaluation; lower is better"
@@ -104,10 +106,10 @@ def draw_chart(records: Sequence[Record], width: int = CHART_WIDTH, height: int 
         return ""
     last, low, high = max(step for step, _ in every), min(y for _, y in every), max(y for _, y in every)
     cells = [[" "] * width for _ in range(height)]
-    for i, curve in enumerate(points):
+    for mark, curve in zip(NAMES, points, strict=False):
         for step, loss in curve:
             row = round((high - loss) / max(high - low, 1e-9) * (height - 1))
-            column, mark = round(step / max(last, 1) * (width - 1)), chr(ord("A") + i)
+            column = round(step / max(last, 1) * (width - 1))
             cells[row][column] = mark if cells[row][column] in (" ", mark) else "*"
     labels = [f"{high:.3f}", *[""] * (height - 2), f"{low:.3f}"]
     lines = [f"{label:>7} |{''.join(row).rstrip()}" for label, row in zip(labels, cells, strict=True)]
@@ -121,8 +123,8 @@ def main() -> int:
     flags = parser.parse_args()
 
     def run() -> None:
-        if not 2 <= len(flags.workdirs) <= 26:
-            raise RunError(f"{len(flags.workdirs)} runs are given; compare 2 to 26 of them")
+        if not 2 <= len(flags.workdirs) <= len(NAMES):
+            raise RunError(f"{len(flags.workdirs)} runs are given; compare 2 to {len(NAMES)} of them")
         records = [read_record(workdir) for workdir in flags.workdirs]
         print(write_text(compare(records)))
         if chart := draw_chart(records):

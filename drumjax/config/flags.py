@@ -1,6 +1,5 @@
 """Configs and controls as flags of a command line."""
 
-import dataclasses
 import re
 import typing
 from collections.abc import Sequence
@@ -22,18 +21,12 @@ def define_controls(values: flags.FlagValues, about: str) -> None:
     hints = typing.get_type_hints(Controls)
     for name, control in CONTROLS.items():
         if control.about == about:
-            kinds: dict[Any, Any] = {
-                int: flags.DEFINE_integer,
-                float: flags.DEFINE_float,
-                float | None: flags.DEFINE_float,
-            }
-            kinds.get(hints[name], flags.DEFINE_string)(name, None, control.help, flag_values=values)
+            _DEFINE.get(hints[name], flags.DEFINE_string)(name, None, control.help, flag_values=values)
 
 
 def given_controls(values: flags.FlagValues) -> dict[str, Any]:
     """The controls that were given, by name."""
-    named = {field.name: values[field.name].value for field in dataclasses.fields(Controls)}
-    return {name: value for name, value in named.items() if value is not None}
+    return {name: values[name].value for name in CONTROLS if values[name].value is not None}
 
 
 def resolve_config(argv: Sequence[str]) -> tuple[list[str], dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from drumjax.config.controls import spell_style
 from drumjax.config.data import FILLS
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
@@ -33,9 +34,9 @@ def select(
     """
     check_choice("split", split, ("", *SPLITS))
     check_choice("fill", fill, FILLS)
-    spelled = {song.style.casefold(): song.style for song in songs}
+    known = sorted({song.style for song in songs})
     wanted = {
-        "style": tuple(spelled.get(name.casefold(), name) for name in as_names("styles", styles)),
+        "style": tuple(spell_style(name, known) for name in as_names("styles", styles)),
         "time signature": as_names("time_signatures", time_signatures),
         "drummer": as_names("drummers", drummers),
     }

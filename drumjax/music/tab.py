@@ -9,12 +9,11 @@
     SD|----O-------O---|----O-------O--g|
     BD|o-------o-------|o-------o-o-----|
 
-Header lines come first, all optional: title, style, tempo (bpm), time (4/4 if not given), fill (yes, no, or every 4: a
-fill in every fourth bar) and swing.
-`swing: 0.66` is where in its beat an off-beat eighth is played (0.5 is straight), `swing16: 0.6` where in its eighth
-an off-beat sixteenth is. Rows follow in blocks set apart by blank lines; each block continues the song, and a drum
-without a row in it rests. The cells of a bar share it evenly, so a 4/4 bar may have 8, 12, 16, 24 or 32, as long as all
-its rows have as many. Lines that begin with # are comments.
+Header lines come first, all optional: title, style, tempo (bpm), time (4/4 if not given), fill (yes, no, or every 4:
+a fill in every fourth bar) and swing. `swing: 0.66` is where in its beat an off-beat eighth is played (0.5 is
+straight), `swing16: 0.6` where in its eighth an off-beat sixteenth is. Rows follow in blocks set apart by blank
+lines; each block continues the song, and a drum without a row in it rests. The cells of a bar share it evenly, so a
+4/4 bar may have 8, 12, 16, 24 or 32, as long as all its rows have as many. Lines that begin with # are comments.
 
 Marks: `-` or `.` rest; `x` or `o` a hit; `X` or `O` an accent; `g` a ghost note; `f` a flam (a grace note just before);
 `d` a double (a second stroke half a cell later). On the hi-hat row `o` and `O` are an open hi-hat.

@@ -101,10 +101,7 @@ def draw_comparison(runs: dict[str, Sequence[dict[str, Any]]]) -> bytes:
             for name, rows in runs.items():
                 points = [(row["step"], row["loss"]) for row in rows if row["split"] == split]
                 ax.plot(*zip(*points, strict=True) if points else ((), ()), lw=1.4, marker="o", ms=2, label=name)
-            losses = [row["loss"] for rows in runs.values() for row in rows if row["split"] == split]
-            if finite := [loss for loss in losses if np.isfinite(loss)]:  # the first steps would flatten the rest
-                low, high = np.quantile(finite, (0, 0.97))
-                ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) + 1e-9)
+            _zoom(ax, [row["loss"] for rows in runs.values() for row in rows if row["split"] == split], 0, 0.97)
             ax.set_title(f"weighted loss, {title}")
             ax.set_xlabel("step")
         axes[0, 0].set_ylabel("nats per step")
@@ -121,9 +118,13 @@ def _draw_curve(ax: Any, rows: Sequence[dict[str, Any]], name: str, best_step: i
             ax.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label, marker="o", ms=2)
     if best_step is not None:
         ax.axvline(best_step, color=ORANGE, lw=1, ls=":", label="best")
-    finite = [row[name] for row in rows if name in row and np.isfinite(row[name])]
-    if finite:  # the first steps would flatten the rest
-        low, high = np.quantile(finite, (0.03, 1) if name.startswith("accuracy") else (0, 0.97))
+    _zoom(ax, [row[name] for row in rows if name in row], *((0.03, 1) if name.startswith("accuracy") else (0, 0.97)))
+
+
+def _zoom(ax: Any, values: Sequence[float], lowest: float, highest: float) -> None:
+    """Shows what lies between two quantiles of the values: the first steps would flatten the rest."""
+    if finite := [value for value in values if np.isfinite(value)]:
+        low, high = np.quantile(finite, (lowest, highest))
         ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) + 1e-9)
 
 

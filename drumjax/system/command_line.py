@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
-_HELP = {"-h", "-help", "--help", "--helpfull", "--helpshort"}
+
+def asks_for_help(argv: Sequence[str]) -> bool:
+    return not {"-h", "-help", "--help", "--helpfull", "--helpshort"}.isdisjoint(argv[1:])
 
 
 class CommandLine:
@@ -34,7 +36,7 @@ class CommandLine:
 
     def parse(self, argv: Sequence[str]) -> None:
         """Sets `values`. Ends the program with status 0 for --help, and with 1 and one line for a mistake."""
-        if _HELP.intersection(argv[1:]):
+        if asks_for_help(argv):
             print(self.help())
             sys.exit(0)
         try:

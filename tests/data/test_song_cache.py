@@ -8,22 +8,8 @@ import numpy as np
 import pytest
 from song_files import ROWS, assert_same_songs, load_groove, make_groove, write_song
 
-from drumjax.data import read_worker
 from drumjax.data.song_cache import pack_songs, unpack_songs
 from drumjax.music.notes import Song, make_notes
-
-
-@pytest.fixture
-def read_names(monkeypatch) -> list[str]:
-    """The names of the files that read_midi is called for in this process."""
-    names, read_midi = [], read_worker.read_midi
-
-    def read(path, **kwargs):
-        names.append(path.name)
-        return read_midi(path, **kwargs)
-
-    monkeypatch.setattr(read_worker, "read_midi", read)
-    return names
 
 
 def cache_file(tmp_path: Path) -> Path:

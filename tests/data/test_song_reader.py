@@ -13,19 +13,6 @@ from drumjax.data import read_worker, song_reader
 from drumjax.music.notes import Song
 
 
-@pytest.fixture
-def read_names(monkeypatch) -> list[str]:
-    """The names of the files that read_midi is called for in this process."""
-    names, read_midi = [], read_worker.read_midi
-
-    def read(path, **kwargs):
-        names.append(path.name)
-        return read_midi(path, **kwargs)
-
-    monkeypatch.setattr(read_worker, "read_midi", read)
-    return names
-
-
 def test_an_unexpected_error_of_the_reader_stops_nothing(tmp_path, monkeypatch):
     directory = make_groove(tmp_path / "groove", ROWS)
     read_midi = read_worker.read_midi
