@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from drumjax.music.metre import beats_per_bar, metre_id
+from drumjax.music.metre import Metre, beats_per_bar, metre_id
 
 if TYPE_CHECKING:  # not imported when running: who only reads MIDI files does not wait for JAX
     import jax
@@ -98,6 +98,33 @@ def make_notes(onset_beat, duration_beat, pitch, velocity) -> Notes:
     )
 
 
+class Notice(NamedTuple):
+    """Something about a file that did not come through as it was written: the reason, in words that can be counted over
+    many files, and how many notes, messages or bars it is about."""
+
+    reason: str
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.reason}"
+
+
+class Timeline(NamedTuple):
+    """What a file has beside notes, so that it can be written back; beats are counted from bar 0 of the song.
+
+    start_beat  where the file begins: above 0 with a pickup, which is the end of bar 0; below 0 where silent bars come
+                before the song
+    tempos      (beat, bpm) from each change on; () is the song's tempo throughout
+    metres      (beat, time signature) from each change on; () is the song's metre throughout
+    messages    (beat, bytes) of the instrument's channel: hi-hat pedal, chokes, programs
+    """
+
+    start_beat: float = 0.0
+    tempos: tuple[tuple[float, float], ...] = ()
+    metres: tuple[tuple[float, Metre], ...] = ()
+    messages: tuple[tuple[float, bytes], ...] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Song:
     """One performance, whole: unpadded numpy notes, and what is known about it.
@@ -111,6 +138,8 @@ class Song:
     split           "train", "validation", "test", or "" if not assigned
     drummer         who played it, "" if unknown
     program         General MIDI program 0..127 of a pitched instrument
+    timeline        what its file has beside notes
+    notices         what did not come through as its file has it
     """
 
     notes: Notes
@@ -123,6 +152,8 @@ class Song:
     split: str = ""
     drummer: str = ""
     program: int = 0
+    timeline: Timeline = Timeline()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def beats_per_bar(self) -> float:
