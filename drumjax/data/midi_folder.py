@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drumjax.data.song_reader import SongFile
-from drumjax.midi.sanitizer import MAX_FILE_BYTES
+from drumjax.midi.chunks import MAX_FILE_BYTES
 from drumjax.music.notes import Song
 
 

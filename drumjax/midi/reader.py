@@ -1,9 +1,10 @@
 """Read and write MIDI files: the only module that knows miditoolkit.
 
 Files in the wild are damaged in every way there is, and miditoolkit (over mido) answers with eight kinds of exception,
-with silence, or with gigabytes. So it reads only what midi_bytes.py has washed.
+with silence, or with gigabytes. So it reads only what sanitizer.py has washed.
 """
 
+import dataclasses
 import io
 import os
 from pathlib import Path
@@ -11,17 +12,27 @@ from pathlib import Path
 import miditoolkit
 import numpy as np
 
+from drumjax.midi.chunks import DamageError, load_bytes
 from drumjax.midi.instruments import parse_instrument
 from drumjax.midi.pedal import sustain_notes
-from drumjax.midi.sanitizer import SUSTAIN, DamageError, load_bytes, wash_bytes
+from drumjax.midi.sanitizer import SUSTAIN, wash_bytes
 from drumjax.midi.writer import MAX_TEMPO_BPM, MIN_TEMPO_BPM, encode_song, keep_loudest
-from drumjax.music.notes import Song, make_notes
+from drumjax.music.notes import TICKS_PER_BEAT, Notice, Song, Timeline, make_notes
+from drumjax.music.sections import (
+    Section,
+    cut_song,
+    describe_sections,
+    find_sections,
+    first_bar_line,
+    main_section,
+    typical_tempo,
+)
 from drumjax.system.errors import UserError
 from drumjax.system.files import write_atomically
 
 # Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
 # are kept, and known by this number.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 class MidiError(UserError):
@@ -35,22 +46,51 @@ class MidiError(UserError):
         return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
 
-def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums", sustain: bool = False) -> Song:
+def read_midi(
+    path: str | os.PathLike[str], *, instrument: str = "drums", sustain: bool = False, with_messages: bool = False
+) -> Song:
     """The performance in a MIDI file, named after the file; raises MidiError, and nothing else, for a bad file.
 
     instrument: "drums" takes the notes of channel 10, from whatever tracks; "all" takes all notes of all tracks (for
     drums on another channel), and is_drums then says if all of them are on channel 10; others are of
-    instruments.parse_instrument. With `sustain` notes sound on while the pedal is down.
+    instruments.parse_instrument. With `sustain` notes sound on while the pedal is down. With `with_messages` the song's
+    timeline has what else the file says on channel 10: hi-hat pedal, chokes, programs.
 
-    Onsets and durations are ticks over ticks per beat, so tempo changes do not move notes. The tempo is the one that
-    sounds longest between first and last onset, the time signature the one in force at the first note (120 bpm and
-    4/4 if the file is silent on them), the program that of the most notes. Of notes with the same tick and pitch the
-    loudest stays; zero durations stay; notes that never end are dropped.
+    Onsets and durations are ticks over ticks per beat, so tempo changes do not move notes; onsets count from the first
+    bar line, which a pickup puts before the beginning of the file (song.timeline.start_beat). The tempo is the median
+    of the beats that notes begin in, the time signature the one that most beats have (120 bpm and 4/4 if the file is
+    silent on them), the program that of the most notes. Of notes with the same tick and pitch the loudest stays; zero
+    durations stay; a drum hit that is never ended gets a 32nd, another note ends with the next of its pitch or its
+    track. song.notices says what of this happened.
     """
+    song, sections = _read(path, instrument, sustain, with_messages)
+    main = main_section(sections, float(song.notes.onset_beat[0]), float(song.notes.onset_beat[-1]))
+    notices = [describe_sections(sections, main)]
+    if song.timeline.tempos:
+        count = len(song.timeline.tempos) - 1
+        reason = f"changes of tempo; it is taken as {song.tempo_bpm:.4g} bpm, and written back as it was"
+        notices.append(Notice(reason, count))
+    return dataclasses.replace(song, notices=(*song.notices, *filter(None, notices)))
+
+
+def read_parts(path: str | os.PathLike[str], *, instrument: str = "drums", sustain: bool = False) -> list[Song]:
+    """The performance in a MIDI file as songs to learn from: cut where its metre changes and where nobody plays for
+    long, see sections.cut_song. Otherwise as read_midi."""
+    song, sections = _read(path, instrument, sustain, False)
+    if count := len(song.timeline.tempos):
+        notice = Notice("changes of tempo, taken as the median tempo of the beats with notes", count - 1)
+        song = dataclasses.replace(song, notices=(*song.notices, notice))
+    return cut_song(song, sections)
+
+
+def _read(
+    path: str | os.PathLike[str], instrument: str, sustain: bool, with_messages: bool
+) -> tuple[Song, list[Section]]:
+    """The song, and its sections in beats from its bar 0."""
     chosen = parse_instrument(instrument)
     try:
-        clean = wash_bytes(load_bytes(path), drums_only=instrument == "drums")
-        midi = miditoolkit.MidiFile(file=io.BytesIO(clean))
+        washed = wash_bytes(load_bytes(path), drums_only=instrument == "drums", with_messages=with_messages)
+        midi = miditoolkit.MidiFile(file=io.BytesIO(washed.data))
     except DamageError as damage:
         raise MidiError(path, *damage.args) from None
     except OSError as error:
@@ -61,24 +101,39 @@ def read_midi(path: str | os.PathLike[str], *, instrument: str = "drums", sustai
     sounding = [part for part in midi.instruments if part.notes]
     parts = [p for p in sounding if chosen.takes(is_drum=p.is_drum, program=int(p.program), track=p.name)]
     notes = [note for part in parts for note in _notes_of(part, parts if sustain else [])]
-    if sounding and not notes:
-        raise MidiError(path, f"no notes of {instrument}")
     if not notes:
-        raise MidiError(path, "no complete note", "none is ever ended")
+        raise MidiError(path, f"no notes of {instrument}")
     tick, pitch, velocity, duration = keep_loudest(*np.asarray(notes, np.int64).T)
-    tempo = _longest_tempo(midi, int(tick[0]), int(tick[-1]))
+    notices = list(washed.notices)
+    if len(tick) < len(notes):
+        notices.append(Notice("notes struck twice at the same time, of which the louder stays", len(notes) - len(tick)))
+    per_beat = midi.ticks_per_beat
+    metres = [(s.time / per_beat, (s.numerator, s.denominator)) for s in midi.time_signature_changes]
+    sections = find_sections(metres, int(tick[-1]) / per_beat)
+    main = main_section(sections, int(tick[0]) / per_beat, int(tick[-1]) / per_beat)
+    start = first_bar_line(main, int(tick[0]) / per_beat)
+    tempos = [(change.time / per_beat, float(change.tempo)) for change in midi.tempo_changes]
+    tempo = typical_tempo(tempos, tick / per_beat, tempos[0][1])
     if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
         raise MidiError(path, "tempo out of range", f"{tempo:.6g} bpm")
-    signatures = [(s.numerator, s.denominator) for s in midi.time_signature_changes if s.time <= tick[0]]
     is_drums = all(part.is_drum for part in parts)
-    return Song(
-        make_notes(tick / midi.ticks_per_beat, duration / midi.ticks_per_beat, pitch, velocity),
+    song = Song(
+        make_notes(tick / per_beat - start, duration / per_beat, pitch, velocity),
         tempo_bpm=tempo,
-        time_signature=signatures[-1] if signatures else (4, 4),
+        time_signature=main.metre,
         is_drums=is_drums,
         name=Path(path).name,
         program=0 if is_drums else int(max(parts, key=lambda part: len(part.notes)).program),
+        timeline=Timeline(
+            start_beat=-start,
+            ticks_per_beat=per_beat * -(-TICKS_PER_BEAT // per_beat),  # at least as fine as ours
+            tempos=tuple((beat - start, bpm) for beat, bpm in tempos) if len(tempos) > 1 else (),
+            metres=tuple((beat - start, metre) for beat, metre in metres) if len(sections) > 1 or start else (),
+            messages=tuple((when / per_beat - start, message) for when, message in washed.messages),
+        ),
+        notices=tuple(notices),
     )
+    return song, [s._replace(start=s.start - start, end=s.end - start, bar_line=s.bar_line - start) for s in sections]
 
 
 def _notes_of(part: miditoolkit.Instrument, parts: list[miditoolkit.Instrument]) -> list[tuple[int, int, int, int]]:
@@ -97,24 +152,15 @@ def write_midi(song: Song, path: str | os.PathLike[str]) -> None:
     """Write a song as a standard MIDI file (format 1, 480 ticks per beat), drums on channel 10, others on channel 1
     with the song's program.
 
-    Pitches are written as they are. Onsets are rounded to ticks, early ones to tick 0; a note lasts at least one tick
-    and ends when its pitch is next struck; of notes with the same tick and pitch the loudest stays; velocities are
-    clipped to 1..127. Equal songs give equal bytes. The file appears whole or not at all, and one that was there
-    stays as it was if anything fails. Raises ValueError if the song cannot be written, OSError, naming the path, if
-    the file cannot.
+    What song.timeline has is written back: tempos, metres, a pickup, messages, and a finer resolution. Pitches are
+    written as they are. Onsets are rounded to ticks, early ones to tick 0; hits of a pitch that would meet there are
+    kept a tick apart, and only of those with the same onset the loudest stays. A note lasts at least one tick and ends
+    when its pitch is next struck; velocities are clipped to 1..127. Equal songs give equal bytes. The file appears
+    whole or not at all, and one that was there stays as it was if anything fails. Raises ValueError if the song cannot
+    be written, OSError, naming the path, if the file cannot.
     """
     try:
         data = encode_song(song)
     except ValueError as error:
         raise ValueError(f"cannot write {os.fspath(path)}: {error}") from error
     write_atomically(path, data)
-
-
-def _longest_tempo(midi: miditoolkit.MidiFile, first_tick: int, last_tick: int) -> float:
-    """The tempo in bpm that covers most of the time between two ticks, both included."""
-    minutes: dict[float, float] = {}
-    changes = midi.tempo_changes
-    for change, end in zip(changes, [c.time for c in changes[1:]] + [last_tick + 1], strict=True):
-        ticks = max(0, min(end, last_tick + 1) - max(change.time, first_tick))
-        minutes[change.tempo] = minutes.get(change.tempo, 0.0) + ticks / change.tempo
-    return float(max(minutes, key=minutes.__getitem__))

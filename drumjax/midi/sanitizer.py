@@ -1,95 +1,69 @@
-"""The bytes of a MIDI file: loaded, and washed of all but notes, tempos and time signatures.
+"""A MIDI file washed of all but notes, tempos and time signatures.
 
-One bounded walk over the bytes keeps those, checked, and drops the rest (key signatures, sysex, lyrics). Where others
+One bounded walk over the events keeps those, checked, and drops the rest (key signatures, sysex, lyrics). Where others
 than drums are wanted, it also keeps names of tracks, programs and the sustain pedal. What comes out is a small, sound
-file whatever went in. The format: Standard MIDI Files 1.0.
+file whatever went in, in which every note ends.
 """
 
-import os
-import stat
+import collections
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from drumjax.midi.chunks import encode_track, iterate_events, require, split_tracks
 from drumjax.music.metre import is_metre
+from drumjax.music.notes import Notice
 
-MAX_FILE_BYTES = 4_000_000  # the largest Groove file has 155,615
 MAX_NOTES = 100_000  # the largest Groove file has 11,513
 MAX_BEATS = 20_000  # almost three hours at 120 bpm; float32 onsets are still exact to half a tick
 _MAX_CHANGES = 50_000  # tempos and time signatures; a rubato piano piece has 6,641
 _MAX_OVERLAP = 256  # sounding notes of one pitch; miditoolkit copies the list of them at every note off
-_MAX_TRACKS = 1000
 _MAX_CONTROLS = 200_000  # messages of the sustain pedal and changes of program
 _MAX_NAME = 100  # bytes of a track's name that are kept
-_TRACK_NAME, _END_OF_TRACK, _TEMPO, _TIME_SIGNATURE = 0x03, 0x2F, 0x51, 0x58  # types of meta event
+_TRACK_NAME, _TEMPO, _TIME_SIGNATURE = 0x03, 0x51, 0x58  # types of meta event
 SUSTAIN = 64  # number of the controller
+_BANK = 0
+_XG_DRUM_BANKS = (126, 127)  # of effects, and of drums: Yamaha XG
+_DRUM_CHANNEL = 9
+_UNENDED_BEAT = 1 / 8  # how long a drum hit lasts that is never ended: a 32nd
+
+Event = tuple[int, bytes]  # the tick, and the message
 
 
-class DamageError(Exception):
-    """The reason and detail of a MidiError, where the path is not known."""
+class Washed(NamedTuple):
+    """data is the file that is left; messages are those of the drum channel that are no notes, if they were asked for;
+    notices say what did not come through as it was."""
+
+    data: bytes
+    messages: list[Event]
+    notices: list[Notice]
 
 
-def _require(condition: object, reason: str, detail: str = "") -> None:
-    if not condition:
-        raise DamageError(reason, detail)
-
-
-def load_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file, no more than MAX_FILE_BYTES. Raises DamageError or OSError."""
-    _require(stat.S_ISREG(os.stat(path).st_mode), "not a regular file")  # opening a named pipe waits for ever
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    _require(len(data) <= MAX_FILE_BYTES, "file too large", f"more than {MAX_FILE_BYTES} bytes")
-    return data
-
-
-def wash_bytes(data: bytes, *, drums_only: bool) -> bytes:
+def wash_bytes(data: bytes, *, drums_only: bool, with_messages: bool = False) -> Washed:
     """A MIDI file with only the (drum) notes, tempos and time signatures of this one; at least one note starts.
 
-    Unless drums_only it has names of tracks, programs and the sustain pedal too.
+    Unless drums_only it has names of tracks, programs and the sustain pedal too. A drum hit that is never ended gets a
+    32nd, another note ends with the next of its pitch or with its track.
 
     Raises DamageError for a file that is damaged, has no notes to keep, or is beyond the limits.
     """
-    start = data.find(b"MThd", 0, 1024) if data[:4] == b"RIFF" else 0  # .rmi: the same file in a RIFF container
-    header = data[start : start + 14] if start >= 0 else b""
-    _require(data, "empty file")
-    _require(header[:4] == b"MThd", "not a MIDI file")
-    _require(len(header) == 14, "truncated", "in the header")
-    size, form, num_tracks, division = struct.unpack(">LHHH", header[4:])
-    _require(form != 2, "type 2 (independent sequences)")
-    _require(division < 0x8000, "SMPTE time division")
-    _require(size >= 6 and form < 2 and division > 0, "malformed header", f"format {form}, {division} ticks per beat")
-    _require(num_tracks <= _MAX_TRACKS, "too many tracks", f"more than {_MAX_TRACKS}")
-
-    tracks: list[list[tuple[int, bytes]]] = []
-    loose: list[tuple[int, bytes]] = []  # of tracks without notes
-    changes: list[tuple[int, bytes]] = []
-    position, num_messages, num_controls, others = start + 8 + size, 0, 0, 0
-    while num_tracks > 0:
-        chunk = data[position : position + 8]
-        _require(len(chunk) == 8, "truncated", "fewer tracks than announced")
-        size = int.from_bytes(chunk[4:], "big")
-        if chunk[:4] == b"MTrk":  # the standard says to skip chunks of other types
-            num_tracks -= 1
-            events = _iterate_events(data[position + 8 : position + 8 + size], size)
-            notes, controls, num_others = _keep_notes(events, drums_only, MAX_BEATS * division, changes)
-            others += num_others
-            num_messages += len(notes)
-            num_controls += len(controls)
-            _require(num_messages <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
-            _require(num_controls <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
-            if notes:
-                tracks.append([*controls, *notes])
-            else:
-                loose += controls
-        position += 8 + size
-    _require(tracks, "no drum track" if others else "no notes")
-    tracks = [_with_loose(events, loose) for events in tracks]
-    changes.sort(key=lambda event: event[0])  # in one track: miditoolkit forgets tempos if there are several
-    chunks = [_encode_track(events) for events in (changes, *tracks)]
-    return struct.pack(">4sLHHH", b"MThd", 6, 1, len(chunks), division) + b"".join(chunks)
+    found = split_tracks(data)
+    walk = _Walk(found.division, drums_only, with_messages)
+    for body, size in found.bodies:
+        walk.add_track(iterate_events(body, size))
+    require(walk.tracks, "no drum track" if walk.num_others else "no notes")
+    tracks = [_with_loose(events, walk.loose) for events in walk.tracks]
+    walk.changes.sort(key=lambda event: event[0])  # in one track: miditoolkit forgets tempos if there are several
+    chunks = [encode_track(events) for events in (walk.changes, *tracks)]
+    clean = struct.pack(">4sLHHH", b"MThd", 6, 1, len(chunks), found.division) + b"".join(chunks)
+    walk.messages.sort(key=lambda event: event[0])
+    notices = [Notice(reason, count) for reason, count in walk.counts.items()]
+    if not any(message[1] == _TEMPO for _, message in walk.changes):
+        notices.append(Notice("file without a tempo, taken as 120 bpm"))
+    return Washed(clean, walk.messages, found.notices + notices)
 
 
-def _with_loose(events: list[tuple[int, bytes]], loose: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+def _with_loose(events: list[Event], loose: list[Event]) -> list[Event]:
     """A track in order of time, a program before the note that it is for, with those controls of tracks without notes
     that are for its channels: a pedal often has a track of its own."""
     channels = {message[0] & 0x0F for _, message in events if message[0] < 0xF0}
@@ -97,110 +71,134 @@ def _with_loose(events: list[tuple[int, bytes]], loose: list[tuple[int, bytes]])
     return sorted([*mine, *events], key=lambda event: event[0])
 
 
-def _keep_notes(events: Iterator[tuple[int, int, bytes]], drums_only: bool, last_tick: int, changes: list):
-    """The note messages of a track, [(tick, message)], what else is kept of it, in the same form, and the number of
-    notes not kept, being of other channels.
+class _Walk:
+    """What is kept of a file, track by track.
 
-    Tempos and time signatures are appended to changes in the same form.
+    tracks      the events of each track with notes: controls, then notes
+    loose       controls of tracks without notes
+    changes     tempos and time signatures
+    messages    of the drum channel, those that are no notes
+    counts      of what did not come through as it was, by reason
+    num_others  notes that were not asked for, being of other channels
     """
-    notes: list[tuple[int, bytes]] = []
-    controls: list[tuple[int, bytes]] = []
-    sounding = [0] * 2048  # by channel and pitch
-    others = 0
-    for tick, kind, data in events:
-        if kind in (_TEMPO, _TIME_SIGNATURE) and tick < last_tick:
-            changes.append((tick, _clean_change(kind, data)))
-            _require(len(changes) <= _MAX_CHANGES, "too many tempo changes", f"more than {_MAX_CHANGES}")
-        elif not drums_only and _is_control(kind, data) and tick < last_tick:
-            controls.append((tick, bytes((kind, *data))))
-            _require(len(controls) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
-        elif not drums_only and kind == _TRACK_NAME and data and tick < last_tick:
-            name = data[:_MAX_NAME]
-            controls.append((tick, bytes((0xFF, _TRACK_NAME, len(name), *name))))
-        elif 0x80 <= kind < 0xA0:
-            key = (kind & 0x0F) << 7 | data[0]
-            if kind >= 0x90 and data[1] > 0:
-                if drums_only and kind & 0x0F != 9:
-                    others += 1
+
+    def __init__(self, division: int, drums_only: bool, with_messages: bool):
+        self.division, self.drums_only, self.with_messages = division, drums_only, with_messages
+        self.last_tick = MAX_BEATS * division
+        self.tracks: list[list[Event]] = []
+        self.loose: list[Event] = []
+        self.changes: list[Event] = []
+        self.messages: list[Event] = []
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.num_others = self.num_messages = self.num_controls = 0
+        self.xg_channels: set[int] = set()
+
+    def add_track(self, events: Iterable[tuple[int, int, bytes]]) -> None:
+        notes: list[Event] = []
+        controls: list[Event] = []
+        sounding = [0] * 2048  # by channel and pitch
+        drums_only, last_tick, tick = self.drums_only, self.last_tick, 0
+        keeps_controls = not drums_only or self.with_messages
+        for tick, kind, data in events:
+            if 0x80 <= kind < 0xA0:
+                key = (kind & 0x0F) << 7 | data[0]
+                if kind >= 0x90 and data[1] > 0:
+                    if drums_only and kind & 0x0F != _DRUM_CHANNEL:
+                        self._pass_over(kind & 0x0F)
+                        continue
+                    require(tick < last_tick, "too long", f"more than {MAX_BEATS} beats")
+                    sounding[key] += 1
+                elif sounding[key]:
+                    require(sounding[key] <= _MAX_OVERLAP, "too many overlapping notes", "of one pitch")
+                    sounding[key] -= 1
+                else:
                     continue
-                _require(tick < last_tick, "too long", f"more than {MAX_BEATS} beats")
-                sounding[key] += 1
-            elif sounding[key]:
-                _require(sounding[key] <= _MAX_OVERLAP, "too many overlapping notes", "of one pitch")
-                sounding[key] -= 1
-            else:
-                continue
-            notes.append((tick, bytes((kind, *data))))
-            _require(len(notes) <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
-    return notes, controls, others
+                notes.append((tick, bytes((kind, *data))))
+                require(len(notes) <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
+            elif 0xA0 <= kind < 0xF0:
+                # Most are the pedal of a hi-hat, in files by the thousand of which only the notes are wanted.
+                if keeps_controls or data[0] == _BANK or data[-1] > 127:
+                    self._add_control(tick, kind, data, controls)
+            elif kind in (_TEMPO, _TIME_SIGNATURE) and tick < last_tick:
+                self.changes.append((tick, _clean_change(kind, data)))
+                require(len(self.changes) <= _MAX_CHANGES, "too many tempo changes", f"more than {_MAX_CHANGES}")
+            elif not drums_only and kind == _TRACK_NAME and data and tick < last_tick:
+                name = data[:_MAX_NAME]
+                controls.append((tick, bytes((0xFF, _TRACK_NAME, len(name), *name))))
+        if any(sounding):
+            notes = self._end_all(notes, {key for key, count in enumerate(sounding) if count}, tick)
+        self.num_messages += len(notes)
+        self.num_controls += len(controls)
+        require(self.num_messages <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
+        require(self.num_controls <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
+        if notes:
+            self.tracks.append([*controls, *notes])
+        else:
+            self.loose += controls
 
+    def _pass_over(self, channel: int) -> None:
+        """A note of another channel, where drums are wanted."""
+        self.num_others += 1
+        if channel in self.xg_channels:
+            self.counts[f"notes of a second drum part on channel {channel + 1}, which are not taken"] += 1
 
-def _is_control(kind: int, data: bytes) -> bool:
-    """Whether it is a change of program, or the sustain pedal."""
-    return 0xC0 <= kind < 0xD0 or (0xB0 <= kind < 0xC0 and data[0] == SUSTAIN)
+    def _add_control(self, tick: int, kind: int, data: bytes, controls: list[Event]) -> None:
+        """A message of a channel that is no note."""
+        channel = kind & 0x0F
+        if max(data) > 127:
+            self.counts["values of controllers above 127, taken as 127"] += 1
+            data = bytes(min(byte, 127) for byte in data)
+        if tick >= self.last_tick:
+            return
+        if kind >= 0xB0 and kind < 0xC0 and data[0] == _BANK and data[1] in _XG_DRUM_BANKS and channel != _DRUM_CHANNEL:
+            self.xg_channels.add(channel)
+        if not self.drums_only and (0xC0 <= kind < 0xD0 or (0xB0 <= kind < 0xC0 and data[0] == SUSTAIN)):
+            controls.append((tick, bytes((kind, *data))))
+            require(len(controls) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
+        if self.with_messages and channel == _DRUM_CHANNEL:
+            self.messages.append((tick, bytes((kind, *data))))
+            require(len(self.messages) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
 
+    def _end_all(self, notes: list[Event], keys: set[int], end: int) -> list[Event]:
+        """The notes of a track that ends at tick `end`, those of `keys` (channel and pitch), which are not all ended,
+        with ends for all."""
+        kept: list[Event] = []
+        open_since: dict[int, int] = {}
 
-def _iterate_events(track: bytes, size: int) -> Iterator[tuple[int, int, bytes]]:
-    """Tick, kind (status of a channel message, type of a meta event, 0xF0 for sysex) and data of each event.
+        def close(key: int, tick: int) -> None:
+            kept.append((tick, bytes((0x80 | key >> 7, key & 0x7F, 0))))
+            del open_since[key]
 
-    size is what the track says it has, which is more than len(track) if the file is cut off.
-    """
-    position = tick = running = 0
-    try:
-        while position < size:
-            delta, position = _read_varint(track, position)
-            tick += delta
-            status = track[position]
-            if status >= 0x80:
-                position += 1
-            else:  # one more message of the same status
-                status = running
-            if 0x80 <= status < 0xF0:
-                kind = running = status
-                end = position + (1 if 0xC0 <= status < 0xE0 else 2)
-                _require((track[position] | track[end - 1]) < 0x80, "malformed track", "a data byte above 127")
-            else:
-                _require(status in (0xF0, 0xF7, 0xFF), "malformed track", "an undefined status byte, or none")
-                kind = track[position] if status == 0xFF else 0xF0
-                length, position = _read_varint(track, position + (status == 0xFF))
-                end = position + length
-            if kind == _END_OF_TRACK:
-                return
-            if end > len(track):
-                raise IndexError
-            yield tick, kind, track[position:end]
-            position = end
-    except IndexError:
-        raise DamageError("truncated", "in an event") from None
+        def close_unended(key: int, tick: int, at_end: bool = False) -> None:
+            is_drum = key >> 7 == _DRUM_CHANNEL
+            length = "taken as 32nds" if is_drum else "taken to the next of their pitch or the end of the track"
+            self.counts[f"notes that are never ended, {length}"] += 1
+            brief = open_since[key] + max(1, round(_UNENDED_BEAT * self.division))
+            close(key, brief if is_drum and (at_end or brief < tick) else tick)
 
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number of one to four bytes of seven bits, and the position after it."""
-    value = 0
-    for i in range(position, position + 4):
-        value = value << 7 | data[i] & 0x7F
-        if data[i] < 0x80:
-            return value, i + 1
-    raise DamageError("malformed track", "a number of more than four bytes")
+        for tick, message in notes:
+            key = (message[0] & 0x0F) << 7 | message[1]
+            is_start = message[0] >= 0x90 and message[2] > 0
+            if key not in keys:
+                kept.append((tick, message))
+            elif is_start:
+                if key in open_since:
+                    close_unended(key, tick)
+                open_since[key] = tick
+                kept.append((tick, message))
+            elif key in open_since:
+                close(key, tick)
+        for key in list(open_since):
+            close_unended(key, max(min(end, self.last_tick), open_since[key] + 1), at_end=True)
+        return sorted(kept, key=lambda event: event[0])
 
 
 def _clean_change(kind: int, data: bytes) -> bytes:
     """A tempo or time signature event of the right length; what is not needed of it is replaced."""
     size = 3 if kind == _TEMPO else 2
-    _require(len(data) >= size, "malformed track", "a tempo or time signature that is too short")
-    _require(kind != _TEMPO or any(data[:3]), "tempo out of range", "no time for a beat")
+    require(len(data) >= size, "malformed track", "a tempo or time signature that is too short")
+    require(kind != _TEMPO or any(data[:3]), "tempo out of range", "no time for a beat")
     if kind == _TEMPO:
         return bytes((0xFF, kind, 3, *data[:3]))
-    _require(is_metre(data[0], 2 ** data[1]), "bad time signature", f"{data[0]}/2^{data[1]}")
+    require(is_metre(data[0], 2 ** data[1]), "bad time signature", f"{data[0]}/2^{data[1]}")
     return bytes((0xFF, kind, 4, *data[:2], 24, 8))
-
-
-def _encode_track(events: list[tuple[int, bytes]]) -> bytes:
-    """A track chunk of (tick, message) in order of time."""
-    body, last = bytearray(), 0
-    for tick, message in events:
-        delta, last = tick - last, tick
-        body += bytes(0x80 | delta >> shift & 0x7F for shift in (42, 35, 28, 21, 14, 7) if delta >> shift)
-        body += bytes((delta & 0x7F,)) + message
-    body += b"\x00\xff\x2f\x00"
-    return struct.pack(">4sL", b"MTrk", len(body)) + body

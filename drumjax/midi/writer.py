@@ -5,59 +5,113 @@ a GPU would wait for it. The format: Standard MIDI Files 1.0.
 """
 
 import struct
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from drumjax.midi.chunks import encode_events
 from drumjax.midi.sanitizer import MAX_BEATS
 from drumjax.music.metre import is_metre
 from drumjax.music.notes import Song
 
-TICKS_PER_BEAT = 480  # of the files we write; also that of the Groove MIDI Dataset
 MIN_TEMPO_BPM, MAX_TEMPO_BPM = 10.0, 1000.0
+_MAX_DIVISION = 0x7FFF
+_DRUMS = 9  # the channel, from 0
+_RANK = {0x8: 0, 0xB: 1, 0xC: 1, 0x9: 2, 0xA: 3}  # of messages at one tick: ends, controllers, notes, chokes
 
 
 def encode_song(song: Song) -> bytes:
     """The bytes of a MIDI file; see midi.write_midi. Raises ValueError for what read_midi would not accept back."""
-    notes = [np.asarray(field)[np.asarray(song.notes.mask, bool)].astype(np.float64) for field in song.notes[:4]]
-    if not all(np.isfinite(field).all() for field in notes):
-        raise ValueError("a note has a value that is not finite")
-    onset, duration, pitch, velocity = notes
-    if ((pitch < 0) | (pitch > 127) | (pitch != np.rint(pitch))).any():
-        raise ValueError("a pitch is not a whole number in 0..127")
-    if (np.rint(onset * TICKS_PER_BEAT) >= MAX_BEATS * TICKS_PER_BEAT).any():
-        raise ValueError(f"longer than {MAX_BEATS} beats")
-    if not MIN_TEMPO_BPM <= song.tempo_bpm <= MAX_TEMPO_BPM:
-        raise ValueError(f"tempo of {song.tempo_bpm} bpm is not in {MIN_TEMPO_BPM:g}..{MAX_TEMPO_BPM:g}")
-    if not 0 <= song.program <= 127:
-        raise ValueError(f"program {song.program} is not in 0..127")
-    if not is_metre(*song.time_signature):
-        raise ValueError(f"bad time signature {song.time_signature}")
-
-    scaled = (
-        onset.clip(0) * TICKS_PER_BEAT,
-        pitch,
-        velocity.clip(1, 127),
-        duration.clip(0, MAX_BEATS) * TICKS_PER_BEAT,
+    division, start = song.timeline.ticks_per_beat, song.timeline.start_beat
+    _check(song)
+    onset, duration, pitch, velocity = (
+        np.asarray(field)[np.asarray(song.notes.mask, bool)].astype(np.float64) for field in song.notes[:4]
     )
-    tick, pitch, velocity, duration = keep_loudest(*(np.rint(field).astype(np.int64) for field in scaled))
-    end = np.minimum(tick + np.maximum(duration, 1), MAX_BEATS * TICKS_PER_BEAT)
+    if (np.rint((onset - start) * division) >= MAX_BEATS * division).any():
+        raise ValueError(f"longer than {MAX_BEATS} beats")
+    tick = np.rint((onset - start).clip(0) * division).astype(np.int64)
+    tick = _keep_apart(onset, tick, pitch)
+    scaled = (pitch, velocity.clip(1, 127), duration.clip(0, MAX_BEATS) * division)
+    tick, pitch, velocity, duration = keep_loudest(tick, *(np.rint(field).astype(np.int64) for field in scaled))
+    end = np.minimum(tick + np.maximum(duration, 1), MAX_BEATS * division)
     order = np.lexsort((tick, pitch))
     again = np.flatnonzero(np.diff(pitch[order]) == 0)  # notes whose pitch is struck once more
     end[order[again]] = np.minimum(end[order[again]], tick[order[again + 1]])
 
-    tempo = round(60e6 / song.tempo_bpm).to_bytes(3, "big")  # microseconds per beat
-    numerator, denominator = song.time_signature
-    signature = bytes((numerator, denominator.bit_length() - 1, 24, 8))
     name = song.name.encode("utf-8", "replace") or b"drumjax"  # a file name may hold bytes that are no text
-    channel = 9 if song.is_drums else 0
+    channel = _DRUMS if song.is_drums else 0
     program = bytes((0, 0xC0 | channel, 0 if song.is_drums else song.program))
-    tracks = (
-        _meta(0x51, tempo) + _meta(0x58, signature),
-        _meta(0x03, name) + program + _encode_notes(channel, tick, end, pitch, velocity),
-    )
+    messages = _place(song, song.timeline.messages if song.is_drums else ())
+    if messages:
+        notes = _encode_all(channel, tick, end, pitch, velocity, messages)
+        program = b"" if any(message[0] >> 4 == 0xC for _, message in messages) else program
+    else:
+        notes = _encode_notes(channel, tick, end, pitch, velocity)
+    tracks = (_encode_changes(song), _meta(0x03, name) + program + notes)
     # The end of a track comes one tick after its last event.
     chunks = (struct.pack(">4sL", b"MTrk", len(track) + 4) + track + b"\x01\xff\x2f\x00" for track in tracks)
-    return struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), TICKS_PER_BEAT) + b"".join(chunks)
+    return struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), division) + b"".join(chunks)
+
+
+def _check(song: Song) -> None:
+    """Raises ValueError for a song that cannot be written."""
+    onset, duration, pitch, velocity, mask = map(np.asarray, song.notes)
+    mask = mask.astype(bool)
+    if not all(np.isfinite(field[mask]).all() for field in (onset, duration, pitch, velocity)):
+        raise ValueError("a note has a value that is not finite")
+    pitch = pitch[mask]
+    if ((pitch < 0) | (pitch > 127) | (pitch != np.rint(pitch))).any():
+        raise ValueError("a pitch is not a whole number in 0..127")
+    if not MIN_TEMPO_BPM <= song.tempo_bpm <= MAX_TEMPO_BPM:
+        raise ValueError(f"tempo of {song.tempo_bpm} bpm is not in {MIN_TEMPO_BPM:g}..{MAX_TEMPO_BPM:g}")
+    if not 0 <= song.program <= 127:
+        raise ValueError(f"program {song.program} is not in 0..127")
+    for metre in (song.time_signature, *(metre for _, metre in song.timeline.metres)):
+        if not is_metre(*metre):
+            raise ValueError(f"bad time signature {metre}")
+    for _, bpm in song.timeline.tempos:
+        if not 1 <= 60e6 / bpm < 2**24:
+            raise ValueError(f"tempo of {bpm} bpm cannot be written")
+    if not 1 <= song.timeline.ticks_per_beat <= _MAX_DIVISION:
+        raise ValueError(f"{song.timeline.ticks_per_beat} ticks per beat are not in 1..{_MAX_DIVISION}")
+
+
+def _keep_apart(onset, tick, pitch) -> np.ndarray:
+    """The ticks [N] of notes, a tick later where one would meet an earlier note of its pitch."""
+    order = np.lexsort((onset, pitch))
+    same = np.diff(pitch[order]) == 0
+    meet = same & (np.diff(tick[order]) <= 0) & (np.diff(onset[order]) > 0)
+    if not meet.any():
+        return tick
+    tick = tick.copy()
+    for i in range(1, len(order)):  # rare, so not in a hurry
+        before, here = order[i - 1], order[i]
+        if same[i - 1] and onset[here] > onset[before]:
+            tick[here] = max(tick[here], tick[before] + 1)
+        elif same[i - 1]:  # the same hit again
+            tick[here] = tick[before]
+    return tick
+
+
+def _place(song: Song, events: Sequence[tuple[float, Any]]) -> list[tuple[int, Any]]:
+    """Events at beats of the song as events at ticks of its file."""
+    timeline = song.timeline
+    return [(max(0, round((beat - timeline.start_beat) * timeline.ticks_per_beat)), event) for beat, event in events]
+
+
+def _encode_changes(song: Song) -> bytes:
+    """The events of tempo and metre, in order of time."""
+    start = song.timeline.start_beat
+    changes = [
+        (tick, b"\xff\x51\x03" + round(60e6 / bpm).to_bytes(3, "big"))
+        for tick, bpm in _place(song, song.timeline.tempos or ((start, song.tempo_bpm),))
+    ]
+    changes += [
+        (tick, b"\xff\x58\x04" + bytes((metre[0], metre[1].bit_length() - 1, 24, 8)))
+        for tick, metre in _place(song, song.timeline.metres or ((start, song.time_signature),))
+    ]
+    return encode_events(sorted(changes, key=lambda change: change[0]))
 
 
 def keep_loudest(tick, pitch, velocity, duration) -> list[np.ndarray]:
@@ -73,6 +127,14 @@ def _meta(kind: int, data: bytes) -> bytes:
     """A meta event, at once after the event before it."""
     size = bytes(0x80 | len(data) >> shift & 0x7F for shift in (21, 14, 7) if len(data) >> shift)
     return bytes((0, 0xFF, kind)) + size + bytes((len(data) & 0x7F,)) + data
+
+
+def _encode_all(channel: int, tick, end, pitch, velocity, messages: Sequence[tuple[int, bytes]]) -> bytes:
+    """Notes [N] and other messages (tick, bytes) of their channel, in order of time."""
+    events = [(t, bytes((0x90 | channel, p, v))) for t, p, v in zip(tick, pitch, velocity, strict=True)]
+    events += [(t, bytes((0x80 | channel, p, v))) for t, p, v in zip(end, pitch, velocity, strict=True)]
+    events += [(t, bytes((message[0] & 0xF0 | channel,)) + message[1:]) for t, message in messages]
+    return encode_events(sorted(events, key=lambda event: (event[0], _RANK.get(event[1][0] >> 4, 1))))
 
 
 def _encode_notes(channel: int, tick, end, pitch, velocity) -> bytes:

@@ -29,6 +29,8 @@ FILL_UNKNOWN, FILL_NO, FILL_YES = 0, 1, 2
 
 # A note less than this before a bar line belongs to the bar that it anticipates: half a 16th.
 EARLY_BEAT = 0.125
+# Of the files we write; also that of the Groove MIDI Dataset.
+TICKS_PER_BEAT = 480
 # Where the tempo is unknown.
 USUAL_TEMPO_BPM = 120.0
 
@@ -98,7 +100,8 @@ def make_notes(onset_beat, duration_beat, pitch, velocity) -> Notes:
     )
 
 
-class Notice(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Notice:
     """Something about a file that did not come through as it was written: the reason, in words that can be counted over
     many files, and how many notes, messages or bars it is about."""
 
@@ -112,17 +115,22 @@ class Notice(NamedTuple):
 class Timeline(NamedTuple):
     """What a file has beside notes, so that it can be written back; beats are counted from bar 0 of the song.
 
-    start_beat  where the file begins: above 0 with a pickup, which is the end of bar 0; below 0 where silent bars come
-                before the song
-    tempos      (beat, bpm) from each change on; () is the song's tempo throughout
-    metres      (beat, time signature) from each change on; () is the song's metre throughout
-    messages    (beat, bytes) of the instrument's channel: hi-hat pedal, chokes, programs
+    start_beat      where the file begins: above 0 with a pickup, which is the end of bar 0; below 0 where silent bars
+                    come before the song
+    ticks_per_beat  its resolution
+    tempos          (beat, bpm) from each change on; () is the song's tempo throughout
+    metres          (beat, time signature) from each change on; () is the song's metre throughout
+    messages        (beat, bytes) of the drum channel: hi-hat pedal, chokes, programs
     """
 
     start_beat: float = 0.0
+    ticks_per_beat: int = TICKS_PER_BEAT
     tempos: tuple[tuple[float, float], ...] = ()
     metres: tuple[tuple[float, Metre], ...] = ()
     messages: tuple[tuple[float, bytes], ...] = ()
+
+
+NO_TIMELINE = Timeline()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +160,7 @@ class Song:
     split: str = ""
     drummer: str = ""
     program: int = 0
-    timeline: Timeline = Timeline()
+    timeline: Timeline = NO_TIMELINE
     notices: tuple[Notice, ...] = ()
 
     @property

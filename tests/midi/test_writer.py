@@ -6,8 +6,8 @@ import miditoolkit
 import numpy as np
 import pytest
 
-from drumjax.midi.writer import TICKS_PER_BEAT, encode_song
-from drumjax.music.notes import Song, make_notes
+from drumjax.midi.writer import encode_song
+from drumjax.music.notes import TICKS_PER_BEAT, Song, make_notes
 
 
 def encode_with_miditoolkit(song: Song, rows) -> bytes:
