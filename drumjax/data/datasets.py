@@ -10,7 +10,7 @@ import platformdirs
 
 from drumjax.config.data import DataSettings
 from drumjax.data.groove_midi import GROOVE_NAME, find_groove, read_info
-from drumjax.data.midi_folder import assign_splits, find_midi_files
+from drumjax.data.midi_folder import SUFFIXES, assign_splits, find_midi_files
 from drumjax.data.selection import select
 from drumjax.data.song_reader import SongFile, Take, read_songs
 from drumjax.data.starter import starter_songs
@@ -34,19 +34,27 @@ class Dataset:
     source   for people: which dataset, where, and why if it is not the one that was asked for
     skipped  names of the files that gave no song, by reason
     is_fallback  these are the starter grooves, in place of a dataset that could not be had
+    notices  what was read otherwise than it is written, by reason: how often in which file
     """
 
     songs: list[Song]
     source: str
     skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     is_fallback: bool = False
+    notices: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
     def summary(self) -> str:
         """A few lines: songs per split, source, and what was skipped, by reason, with count and examples."""
         splits = collections.Counter(song.split or "no split" for song in self.songs)
         counts = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
         lines = [f"{len(self.songs)} songs ({counts}) from {self.source}"]
-        return "\n".join(lines + [f"  skipped {line}" for line in _describe(self.skipped)])
+        lines += [f"  skipped {line}" for line in _describe(self.skipped)]
+        if self.notices:
+            files = len(set().union(*self.notices.values()))
+            lines.append(
+                f"  {files} files were read otherwise than they are written: python -m drumjax.explore lists it"
+            )
+        return "\n".join(lines)
 
 
 def load_dataset(settings: DataSettings, *, cache_dir: Path | None = None, num_workers: int | None = None) -> Dataset:
@@ -101,10 +109,10 @@ def _load_groove(settings: DataSettings, cache_dir: Path, num_workers: int | Non
     )
     songs = []
     for row, result in zip(present, results, strict=True):
-        if isinstance(result, Song):
-            songs.append(dataclasses.replace(result, **row._asdict()))
-        else:
+        if isinstance(result, str):
             skipped.setdefault(result, []).append(row.name)
+        else:
+            songs += [dataclasses.replace(song, **row._asdict()) for song in result]
     return _make_dataset(songs, f"{GROOVE_NAME} in {directory}", skipped)
 
 
@@ -131,17 +139,22 @@ def _load_folder(settings: DataSettings, cache_dir: Path, num_workers: int | Non
     except ValueError as error:
         raise DatasetError(str(error)) from error
     if not files and not skipped:
-        raise DatasetError(f"{directory} holds no *.mid or *.midi file; set config.data.dir to a folder that does")
+        kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        raise DatasetError(f"{directory} holds no file of {kinds}; set config.data.dir to a folder that does")
     results = read_songs(
-        files, kind="folder", take=_take(settings), cache_dir=cache_dir / "songs", num_workers=num_workers
+        files,
+        kind="folder",
+        take=_take(settings)._replace(cut=True),
+        cache_dir=cache_dir / "songs",
+        num_workers=num_workers,
     )
     songs, hashes = [], []
     for file, result in zip(files, results, strict=True):
-        if isinstance(result, Song):
-            songs.append(result)
-            hashes.append(file.fingerprint)
-        else:
+        if isinstance(result, str):
             skipped.setdefault(result, []).append(file.name)
+        else:
+            songs += result
+            hashes += [file.fingerprint] * len(result)
     songs = assign_splits(songs, hashes, settings.validation_fraction)
     return _make_dataset(songs, f"MIDI files in {directory}", skipped)
 
@@ -168,7 +181,11 @@ def _make_dataset(songs: list[Song], source: str, skipped: dict[str, list[str]])
         raise DatasetError(
             f"no usable song in the {source}: {'; '.join(_describe(skipped)) or 'it lists no file'}{hint}"
         )
-    return Dataset(songs, source, skipped)
+    notices: dict[str, dict[str, int]] = {}
+    for song in songs:
+        for notice in song.notices:
+            notices.setdefault(notice.reason, {})[song.name] = notice.count
+    return Dataset(songs, source, skipped, notices=notices)
 
 
 def _select(songs: list[Song], settings: DataSettings) -> list[Song]:

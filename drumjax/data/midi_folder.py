@@ -10,9 +10,12 @@ from drumjax.data.song_reader import SongFile
 from drumjax.midi.chunks import MAX_FILE_BYTES
 from drumjax.music.notes import Song
 
+# Of MIDI files: those with lyrics (.kar) and those in a RIFF container (.rmi) hold the same notes.
+SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
+
 
 def find_midi_files(directory: Path) -> tuple[list[SongFile], dict[str, list[str]]]:
-    """Every *.mid and *.midi below `directory`, sorted, once per content; and the names left out, by reason.
+    """Every MIDI file below `directory` (SUFFIXES), sorted, once per content; and the names left out, by reason.
 
     A file's fingerprint is the SHA-256 of its content. Hidden files and folders are ignored (.venv, and the ._x.mid
     that macOS leaves). Links to files are followed, links to folders are not: they may form a circle.
@@ -43,7 +46,7 @@ def _walk(directory: Path, skipped: dict[str, list[str]]) -> list[Path]:
     for parent, folders, names in os.walk(directory, onerror=errors.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         visible = [name for name in names if not name.startswith(".")]
-        paths.extend(Path(parent, name) for name in visible if name.lower().endswith((".mid", ".midi")))
+        paths.extend(Path(parent, name) for name in visible if name.lower().endswith(SUFFIXES))
     for error in errors:
         skipped.setdefault("folder cannot be listed", []).append(str(error.filename))
     return sorted(paths, key=lambda path: path.relative_to(directory).parts)
@@ -62,16 +65,19 @@ def _hash(path: Path) -> str:
 
 
 def assign_splits(songs: Sequence[Song], hashes: Sequence[str], validation_fraction: float) -> list[Song]:
-    """The songs, each "train" or "validation" by the hash of its file alone: other files and its name do not matter.
+    """The songs, each "train" or "validation" by the hash of its file alone: other files and its name do not matter,
+    and the parts of one file stay together.
 
-    Only where one split would be empty though there are two songs or more, the song nearest to it moves there.
+    Only where one split would be empty though there are two files or more, the file nearest to it moves there.
     """
-    ranks = [int(digest[:16], 16) / 2**64 for digest in hashes]  # uniform in [0, 1)
-    in_validation = [rank < validation_fraction for rank in ranks]
-    if len(songs) >= 2 and not any(in_validation):
-        in_validation[ranks.index(min(ranks))] = True
-    if len(songs) >= 2 and all(in_validation):
-        in_validation[ranks.index(max(ranks))] = False
+    ranks = {digest: int(digest[:16], 16) / 2**64 for digest in hashes}  # uniform in [0, 1)
+    held_out = {digest for digest, rank in ranks.items() if rank < validation_fraction}
+    by_rank = sorted(ranks, key=lambda digest: ranks[digest])
+    if len(ranks) >= 2 and not held_out:
+        held_out = {by_rank[0]}
+    if len(ranks) >= 2 and len(held_out) == len(ranks):
+        held_out.remove(by_rank[-1])
+    in_validation = [digest in held_out for digest in hashes]
     return [
         dataclasses.replace(song, split="validation" if chosen else "train")
         for song, chosen in zip(songs, in_validation, strict=True)

@@ -15,22 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
-from drumjax.data.song_cache import pack_songs
-from drumjax.midi.reader import MidiError, read_midi
-from drumjax.music.notes import Song
+from drumjax.data.song_cache import Result, pack_songs
+from drumjax.midi.reader import MidiError, read_midi, read_parts
 
 
-def read_file(path: str, instrument: str, sustain: bool) -> Song | str:
-    """The song of a file, or why there is none. Never raises: one bad file must not stop the others."""
+def read_file(path: str, instrument: str, sustain: bool, cut: bool) -> Result:
+    """The song of a file, or its parts if it is to be cut (read_parts), or why there is none. Never raises: one bad
+    file must not stop the others."""
     try:
-        song = read_midi(Path(path), instrument=instrument, sustain=sustain)
+        if cut:
+            return read_parts(Path(path), instrument=instrument, sustain=sustain)
+        return [read_midi(Path(path), instrument=instrument, sustain=sustain)]
     except MidiError as error:
         return error.reason
     except OSError as error:
         return f"cannot be read ({error.strerror or type(error).__name__})"
     except Exception as error:  # a defect of the reader, to be reported like one of the file
         return f"unexpected {type(error).__name__}"
-    return song if len(song.notes.onset_beat) else "no notes"
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library may print must not get between the answers
     for line in sys.stdin.buffer:
         job = json.loads(line)
-        results = [read_file(path, job["instrument"], job["sustain"]) for path in job["paths"]]
+        results = [read_file(path, job["instrument"], job["sustain"], job["cut"]) for path in job["paths"]]
         answer = io.BytesIO()
         np.savez(answer, allow_pickle=False, **pack_songs(results))
         try:

@@ -1,11 +1,14 @@
 """Which of the songs: by split, style, fill, time signature and drummer."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from drumjax.config.controls import spell_style
 from drumjax.config.data import FILLS
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 
@@ -19,7 +22,8 @@ def select(
     time_signatures: Sequence[str] = (),
     drummers: Sequence[str] = (),
 ) -> list[Song]:
-    """The songs that pass every filter, in their order; possibly none.
+    """The songs that pass every filter, in their order; possibly none. A filter by style, drummer or fill is left out
+    where no song says what it is, as in a folder of files.
 
     Args:
       songs: what to select from.
@@ -34,11 +38,18 @@ def select(
     """
     check_choice("split", split, ("", *SPLITS))
     check_choice("fill", fill, FILLS)
+    styles, drummers = as_names("styles", styles), as_names("drummers", drummers)
+    if songs and not any(song.style for song in songs):
+        styles = _leave_out("style", styles)
+    if songs and not any(song.drummer for song in songs):
+        drummers = _leave_out("drummer", drummers)
+    if songs and not any(song.fill for song in songs):
+        fill = "all"
     known = sorted({song.style for song in songs})
     wanted = {
-        "style": tuple(spell_style(name, known) for name in as_names("styles", styles)),
+        "style": tuple(spell_style(name, known) for name in styles),
         "time signature": as_names("time_signatures", time_signatures),
-        "drummer": as_names("drummers", drummers),
+        "drummer": drummers,
     }
     properties = [
         {"style": song.style, "time signature": write_metre(song.time_signature), "drummer": song.drummer}
@@ -53,6 +64,12 @@ def select(
         and FILLS[fill] in (None, song.fill)
         and all(values[what] in names for what, names in wanted.items() if names)
     ]
+
+
+def _leave_out(what: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    if names:
+        logger.warning("no song has a %s: all are taken, not only those of %s", what, ", ".join(names))
+    return ()
 
 
 def check_choice(what: str, value: str, choices: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ A cache file holds arrays and JSON text only. It is loaded without pickle, so no
 is damaged or cannot be written costs time and nothing else.
 """
 
+import dataclasses
 import io
 import json
 import logging
@@ -14,21 +15,29 @@ from pathlib import Path
 
 import numpy as np
 
-from drumjax.music.notes import Notes, Song
+from drumjax.music.notes import Notes, Notice, Song
+from drumjax.music.sections import name_part
 
 logger = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the arrays below change.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
+
+# What reading a file gives: its songs, at least one, or the reason why there is none.
+Result = list[Song] | str
 
 
-def pack_songs(results: Sequence[Song | str]) -> dict[str, np.ndarray]:
-    """Arrays that hold the results of reading files, each a song with notes or the reason why there is none.
+def pack_songs(results: Sequence[Result]) -> dict[str, np.ndarray]:
+    """Arrays that hold the results of reading files.
 
-    index [S] is a song's place among the results, song_start [S+1] its span among the notes [N] of all songs, which
-    lie end to end; failures is JSON text. Style, fill, split and drummer are not kept: they do not come from the file.
+    index [S] is a song's place among the results, where several may be of one file, song_start [S+1] its span among the
+    notes [N] of all songs, which lie end to end; failures and notices are JSON text. Style, fill, split and drummer are
+    not kept: they do not come from the file, nor are timelines.
     """
-    songs = [(index, result) for index, result in enumerate(results) if isinstance(result, Song)]
+    songs = [(index, song) for index, result in enumerate(results) if not isinstance(result, str) for song in result]
+    notices = {
+        row: [dataclasses.astuple(n) for n in song.notices] for row, (_, song) in enumerate(songs) if song.notices
+    }
     failures = {index: result for index, result in enumerate(results) if isinstance(result, str)}
 
     def join(field: str, dtype) -> np.ndarray:
@@ -48,33 +57,40 @@ def pack_songs(results: Sequence[Song | str]) -> dict[str, np.ndarray]:
         "program": np.asarray([song.program for _, song in songs], np.uint8),
         "is_drums": np.asarray([song.is_drums for _, song in songs], bool),
         "failures": np.frombuffer(json.dumps(failures).encode(), np.uint8),
+        "notices": np.frombuffer(json.dumps(notices).encode(), np.uint8),
     }
 
 
-def unpack_songs(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> list[Song | str]:
+def unpack_songs(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> list[Result]:
     """The results that pack_songs packed, songs under these names, one per result.
 
     Raises ValueError, or whatever numpy and json raise, where the arrays do not fit together.
     """
     data = {key: arrays[key] for key in arrays}  # a mapping that npz files decompress anew at every access
-    results: list[Song | str | None] = [None] * len(names)
+    results: list[Result] = [[] for _ in names]
     for index, reason in json.loads(data["failures"].tobytes()).items():
         results[int(index)] = str(reason)
+    notices = json.loads(data["notices"].tobytes())
+    counts = np.bincount(data["index"], minlength=len(names))
     for row, index in enumerate(data["index"].tolist()):
         span = slice(*data["song_start"][row : row + 2].tolist())
         numerator, denominator = data["time_signature"][row].tolist()
-        results[index] = Song(
+        songs = results[index]
+        if isinstance(songs, str):
+            raise ValueError("a song and a failure of one file")
+        song = Song(
             notes=_cut_notes(data, span),
             tempo_bpm=float(data["tempo_bpm"][row]),
             time_signature=(numerator, denominator),
             is_drums=bool(data["is_drums"][row]),
-            name=names[index],
+            name=name_part(names[index], len(songs), int(counts[index])),
             program=int(data["program"][row]),
+            notices=tuple(Notice(str(reason), int(count)) for reason, count in notices.get(str(row), ())),
         )
-    complete = [result for result in results if result is not None]
-    if len(complete) != len(names):
+        songs.append(song)
+    if not all(results):
         raise ValueError("results are missing")
-    return complete
+    return results
 
 
 def _cut_notes(data: Mapping[str, np.ndarray], span: slice) -> Notes:
@@ -90,7 +106,7 @@ def _cut_notes(data: Mapping[str, np.ndarray], span: slice) -> Notes:
     return notes
 
 
-def load_songs(path: Path, names: Sequence[str]) -> list[Song | str] | None:
+def load_songs(path: Path, names: Sequence[str]) -> list[Result] | None:
     """The results kept at `path`, under these names; None if there are none or the file is damaged."""
     if not path.is_file():
         return None

@@ -18,9 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from drumjax.data.read_worker import read_file
-from drumjax.data.song_cache import CACHE_VERSION, load_songs, pack_songs, store_songs, unpack_songs
+from drumjax.data.song_cache import CACHE_VERSION, Result, load_songs, pack_songs, store_songs, unpack_songs
 from drumjax.midi.reader import READER_VERSION
-from drumjax.music.notes import Song
 
 logger = logging.getLogger(__name__)
 
@@ -44,16 +43,17 @@ class SongFile(NamedTuple):
 
 
 class Take(NamedTuple):
-    """Which notes of a file are taken, as read_midi has it."""
+    """Which notes of a file are taken, as read_midi has it; and whether it is cut into parts, as read_parts does."""
 
     instrument: str = "drums"
     sustain: bool = False
+    cut: bool = False
 
 
 def read_songs(
     files: Sequence[SongFile], *, kind: str, take: Take, cache_dir: Path, num_workers: int | None = None
-) -> list[Song | str]:
-    """Reads every file: per file, in order, its song, or the reason why there is none.
+) -> list[Result]:
+    """Reads every file: per file, in order, its songs, or the reason why there are none.
 
     Args:
       files: what to read. Songs get their `name`; style, fill, split and drummer are for the caller to fill in.
@@ -78,7 +78,7 @@ def _cache_key(files: Sequence[SongFile], kind: str, take: Take) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
-def _read_all(files: Sequence[SongFile], take: Take, num_workers: int | None) -> list[Song | str]:
+def _read_all(files: Sequence[SongFile], take: Take, num_workers: int | None) -> list[Result]:
     wanted = num_workers or os.cpu_count() or 1
     num_workers = min(wanted, -(-len(files) // _FILES_PER_WORKER))
     logger.info("reading %d MIDI files", len(files))
@@ -88,15 +88,15 @@ def _read_all(files: Sequence[SongFile], take: Take, num_workers: int | None) ->
         except (OSError, ValueError, RuntimeError) as error:  # no process or thread can be started, or one is gone
             logger.warning("cannot read in parallel (%s); reading in one process", error or type(error).__name__)
     with tqdm(files, unit="file", disable=not sys.stderr.isatty()) as shown:
-        return [read_file(file.path, take.instrument, take.sustain) for file in shown]
+        return [read_file(file.path, *take) for file in shown]
 
 
-def _read_parallel(files: Sequence[SongFile], take: Take, num_workers: int) -> list[Song | str]:
+def _read_parallel(files: Sequence[SongFile], take: Take, num_workers: int) -> list[Result]:
     """Chunks of files, each read by whichever worker is free. Raises OSError or ValueError if a worker fails."""
     starts: queue.SimpleQueue[int] = queue.SimpleQueue()
     for start in range(0, len(files), _CHUNK_FILES):
         starts.put(start)
-    results: dict[int, list[Song | str]] = {}
+    results: dict[int, list[Result]] = {}
     workers: list[subprocess.Popen[bytes]] = []
     try:
         workers.extend(_start_worker() for _ in range(num_workers))
@@ -136,7 +136,7 @@ def _start_worker() -> "subprocess.Popen[bytes]":
     )
 
 
-def _ask_worker(worker: "subprocess.Popen[bytes]", files: Sequence[SongFile], take: Take) -> list[Song | str]:
+def _ask_worker(worker: "subprocess.Popen[bytes]", files: Sequence[SongFile], take: Take) -> list[Result]:
     """The songs of some files. Raises OSError or ValueError if the worker is gone."""
     assert worker.stdin is not None
     assert worker.stdout is not None

@@ -91,9 +91,15 @@ def cut_song(song: Song, sections: Sequence[Section] = ()) -> list[Song]:
         notices += (Notice("changes of metre, at which the song is cut", len(sections) - 1),)
     if silent:
         notices += (Notice("silent bars left out", silent),)
-    if len(parts) > 1:
-        parts = [dataclasses.replace(p, name=f"{song.name} (part {i})") for i, p in enumerate(parts, 1)]
-    return [dataclasses.replace(p, notices=notices if i == 0 else ()) for i, p in enumerate(parts)]
+    return [
+        dataclasses.replace(part, name=name_part(song.name, i, len(parts)), notices=() if i else notices)
+        for i, part in enumerate(parts)
+    ]
+
+
+def name_part(name: str, index: int, count: int) -> str:
+    """The name of one of the `count` songs that a file of that name gives."""
+    return f"{name} (part {index + 1})" if count > 1 else name
 
 
 def _take(song: Song, index: np.ndarray, section: Section, start: float) -> Song:

@@ -12,7 +12,6 @@ import numpy as np
 
 from drumjax.codecs.factory import find_vocabulary, make_codec
 from drumjax.codecs.vocabulary import Vocabulary
-from drumjax.config.checks import SettingsError
 from drumjax.config.settings import Settings
 from drumjax.data.corpus import Corpus, pack
 from drumjax.data.datasets import Dataset, DatasetError, load_dataset
@@ -39,7 +38,7 @@ class TrainingData:
 
 
 def load_training_data(settings: Settings) -> TrainingData:
-    """Reads the dataset. Raises DatasetError or SettingsError if there is nothing, or not enough, to learn from."""
+    """Reads the dataset. Raises DatasetError if there is nothing to learn from."""
     dataset = load_dataset(settings.data)
     logger.info("%s", dataset.summary())
     dataset = _keep_accepted(dataset, settings)
@@ -50,10 +49,10 @@ def load_training_data(settings: Settings) -> TrainingData:
     corpus = pack(songs, styles)
     longest = float(corpus.end_beat.max())
     if settings.train.window_beats > longest:
-        raise SettingsError(
-            f"config.train.window_beats is {settings.train.window_beats}, "
-            f"but the longest training song has {longest:g} beats; make it smaller"
-        )
+        logger.warning(
+            "config.train.window_beats is %d and the longest training song has %g beats: the rest of each window is "
+            "empty; a smaller one trains faster", settings.train.window_beats, longest,
+        )  # fmt: skip
     validation = _select_validation(dataset, settings)
     minutes = sum(song.num_bars * song.beats_per_bar / song.tempo_bpm for song in songs)
     description = {

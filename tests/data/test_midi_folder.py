@@ -8,6 +8,7 @@ from song_files import load_folder, write_song
 from drumjax.config.data import DataSettings
 from drumjax.data import midi_folder
 from drumjax.data.datasets import DatasetError, load_dataset
+from drumjax.midi.reader import write_midi
 from drumjax.music.notes import Song, make_notes
 
 
@@ -115,3 +116,22 @@ def test_a_folder_of_piano_suggests_the_other_instrument(tmp_path):
     write_song(tmp_path / "songs" / "piano.mid", 1, is_drums=False)
     with pytest.raises(DatasetError, match=r"no drum track \(piano.mid\).*config\.data\.instrument=all"):
         load_folder(tmp_path / "songs", tmp_path)
+
+
+def test_a_folder_of_pieces_of_songs_and_odd_endings(tmp_path):
+    """Files with lyrics or in a RIFF container are MIDI files, too; silence is left out, and counted."""
+    notes = make_notes([160, 161, 200], [1] * 3, [36] * 3, [90] * 3)
+    (tmp_path / "songs").mkdir()
+    write_midi(Song(notes), tmp_path / "songs" / "late.mid")
+    for number, name in enumerate(("a.kar", "b.smf", "c.MIDI"), 1):
+        write_song(tmp_path / "songs" / name, number)
+    data = (tmp_path / "songs" / "a.kar").read_bytes().replace(b"a.kar", b"x")
+    (tmp_path / "songs" / "d.rmi").write_bytes(b"RIFF\0\0\0\0RMIDdata\0\0\0\0" + data)
+    dataset = load_folder(tmp_path / "songs", tmp_path)
+    assert [song.name for song in dataset.songs] == [
+        "a.kar", "b.smf", "c.MIDI", "d.rmi", "late.mid (part 1)", "late.mid (part 2)",
+    ]  # fmt: skip
+    assert [song.num_bars for song in dataset.songs] == [1] * 6
+    assert len({song.split for song in dataset.songs[-2:]}) == 1
+    assert dataset.notices == {"silent bars left out": {"late.mid (part 1)": 40 + 9}}
+    assert "1 files were read otherwise than they are written" in dataset.summary()

@@ -9,7 +9,7 @@ import pytest
 from song_files import ROWS, assert_same_songs, load_groove, make_groove, write_song
 
 from drumjax.data.song_cache import pack_songs, unpack_songs
-from drumjax.music.notes import Song, make_notes
+from drumjax.music.notes import Notice, Song, make_notes
 
 
 def cache_file(tmp_path: Path) -> Path:
@@ -100,15 +100,25 @@ def test_every_flipped_byte_of_a_cache_is_noticed_or_harmless(tmp_path):
         lambda arrays: arrays.update(song_start=arrays["song_start"] * 2),
         lambda arrays: arrays.update(index=arrays["index"] + 1),
         lambda arrays: arrays.update(failures=np.frombuffer(b"{}", np.uint8)),
+        lambda arrays: arrays.update(failures=np.frombuffer(b'{"0": "x", "1": "y"}', np.uint8)),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change):
     song = Song(make_notes([0, 1], [1, 1], [36, 38], [100, 90]))
-    arrays = pack_songs([song, "a reason"])
+    arrays = pack_songs([[song], "a reason"])
     assert unpack_songs(arrays, ["a", "b"])[1] == "a reason"
     change(arrays)
     with pytest.raises((ValueError, KeyError, IndexError)):
         unpack_songs(arrays, ["a", "b"])
+
+
+def test_the_parts_of_a_file_and_what_was_said_of_it_are_kept():
+    notes = make_notes([0, 1], [1, 1], [36, 38], [100, 90])
+    parts = [Song(notes, notices=(Notice("silent bars left out", 3),)), Song(notes, time_signature=(3, 4))]
+    (back,) = unpack_songs(pack_songs([parts]), ["a.mid"])
+    assert [song.name for song in back] == ["a.mid (part 1)", "a.mid (part 2)"]
+    assert [song.time_signature for song in back] == [(4, 4), (3, 4)]
+    assert [song.notices for song in back] == [parts[0].notices, ()]
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, caplog):
