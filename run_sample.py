@@ -90,6 +90,10 @@ def _define_edits(line: CommandLine) -> None:
             "kit", "", "Which pitch of your file is which drum: general_midi, roland_td11 or a .json file.",
             flag_values=values,
         )  # fmt: skip
+        flags.DEFINE_string(
+            "instrument", "", "Which notes of your file: drums, all, pitched, program=0-7 or track=name; as the model's "
+            "own data were read unless given.", flag_values=values,
+        )  # fmt: skip
 
 
 def count_samples(given: flags.FlagValues) -> int:
@@ -116,7 +120,8 @@ def play(given: flags.FlagValues) -> None:
     request = EditRequest(
         prompt=given.prompt, prompt_bars=given.prompt_bars, humanize=given.humanize, vary=given.vary,
         add=tuple(given.add or ()), infill=given.infill, to=given.to, include_prompt=given.include_prompt,
-        amount=given.amount, draws=given.draws, kit=given.kit,
+        amount=given.amount, draws=given.draws, kit=given.kit, instrument=given.instrument,
+        keep_pitches=not given.out_kit,
     )  # fmt: skip
     workdir = need_workdir(given.workdir)
     use_compile_cache()

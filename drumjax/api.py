@@ -112,41 +112,81 @@ class TrainedModel:
 
     @takes_controls
     def continue_song(
-        self, song: Music, n: int = 1, *, include_prompt: bool = True, seed: int = 0, **controls: Any
+        self,
+        song: Music,
+        n: int = 1,
+        *,
+        include_prompt: bool = True,
+        kit: str = "",
+        instrument: str = "",
+        seed: int = 0,
+        **controls: Any,
     ) -> list[Song]:
         """Goes on from a song, a file's path or "random" (four bars of a held-out song): n continuations.
 
-        bars counts the song's own, too; without include_prompt only what follows them is returned.
+        bars counts the song's own, too; without include_prompt only what follows them is returned. Here and below, kit
+        says which pitch is which drum (as drum_maps.read_map has it), and instrument which notes of a file are taken
+        (as read_midi has it); "" is as the model's own data were read.
         """
-        return self._edit(EditRequest(prompt=song, include_prompt=include_prompt), n, seed, controls)
+        request = EditRequest(prompt=song, include_prompt=include_prompt, kit=kit, instrument=instrument)
+        return self._edit(request, n, seed, controls)
 
     @takes_controls
-    def humanize(self, song: Music, n: int = 1, *, kit: str = "", seed: int = 0, **controls: Any) -> list[Song]:
+    def humanize(
+        self, song: Music, n: int = 1, *, kit: str = "", instrument: str = "", seed: int = 0, **controls: Any
+    ) -> list[Song]:
         """n performances of a song or file: every hit stays, velocity and timing are played."""
-        return self._edit(EditRequest(humanize=song, kit=kit), n, seed, controls)
+        return self._edit(EditRequest(humanize=song, kit=kit, instrument=instrument), n, seed, controls)
 
     @takes_controls
     def add_drums(
-        self, song: Music, drums: Sequence[str], n: int = 1, *, kit: str = "", seed: int = 0, **controls: Any
+        self,
+        song: Music,
+        drums: Sequence[str],
+        n: int = 1,
+        *,
+        kit: str = "",
+        instrument: str = "",
+        seed: int = 0,
+        **controls: Any,
     ) -> list[Song]:
         """n versions of a song or file with these drums, such as ("hihat", "ride"), played beside what is there."""
         chosen = (drums,) if isinstance(drums, str) else tuple(drums)
-        return self._edit(EditRequest(add=chosen, to=song, kit=kit), n, seed, controls)
+        return self._edit(EditRequest(add=chosen, to=song, kit=kit, instrument=instrument), n, seed, controls)
 
     @takes_controls
     def vary(
-        self, song: Music, n: int = 1, *, amount: float = 0.3, kit: str = "", seed: int = 0, **controls: Any
+        self,
+        song: Music,
+        n: int = 1,
+        *,
+        amount: float = 0.3,
+        kit: str = "",
+        instrument: str = "",
+        seed: int = 0,
+        **controls: Any,
     ) -> list[Song]:
         """n variations of a song or file: every drum at every step is chosen anew with the odds `amount`, 0..1."""
-        return self._edit(EditRequest(vary=song, amount=amount, kit=kit), n, seed, controls)
+        return self._edit(EditRequest(vary=song, amount=amount, kit=kit, instrument=instrument), n, seed, controls)
 
     @takes_controls
     def infill(
-        self, song: Music, span: str, n: int = 1, *, draws: int = 8, kit: str = "", seed: int = 0, **controls: Any
+        self,
+        song: Music,
+        span: str,
+        n: int = 1,
+        *,
+        draws: int = 8,
+        kit: str = "",
+        instrument: str = "",
+        seed: int = 0,
+        **controls: Any,
     ) -> list[Song]:
         """n versions of a song or file with a span of bars, such as "5-6" (counted from 1), written anew to fit what
         follows them: each is the best of so many draws."""
-        return self._edit(EditRequest(infill=span, to=song, draws=draws, kit=kit), n, seed, controls)
+        return self._edit(
+            EditRequest(infill=span, to=song, draws=draws, kit=kit, instrument=instrument), n, seed, controls
+        )
 
     def score(self, songs: Sequence[Song]) -> list[dict[str, float]]:
         """How well the model foresees each song: by field, nats per variable that exists (hits: per 16th; velocity and

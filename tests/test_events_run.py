@@ -29,9 +29,8 @@ from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.metrics import read_metrics
 from drumjax.runs.run import load_run
 from drumjax.sampling.decode import collect_songs, decode_tokens
-from drumjax.sampling.edits import EditError, add_drums, continue_song, humanize_song
-from drumjax.sampling.edits import encode_song as encode
-from drumjax.sampling.given_music import MusicError
+from drumjax.sampling.edits import EditError, add_drums, continue_song, encode_given, humanize_song
+from drumjax.sampling.given_music import MusicError, give
 from drumjax.sampling.piece import Piece, RequestError
 from drumjax.sampling.plan import EditRequest, make_plan
 from drumjax.sampling.request import make_request
@@ -146,8 +145,8 @@ def test_the_guard_keeps_runs_from_coming_again():
 
 def test_a_continuation_leaves_the_prompt_as_it_was():
     song = melody()
-    samples, *_ = sample(continue_song(song, CODEC, include=True))
-    given = encode(song, CODEC)
+    samples, *_ = sample(continue_song(give(song, CODEC), CODEC, include=True))
+    given = encode_given(give(song, CODEC), CODEC)
     count = (given[:, 0] != ABSENT).sum()
     for tokens in samples.tokens:
         np.testing.assert_array_equal(tokens[: count - 1], given[: count - 1])
@@ -158,7 +157,7 @@ def test_a_continuation_leaves_the_prompt_as_it_was():
 
 def test_humanizing_keeps_notes_and_about_their_times():
     song = melody(bars=4)
-    _, _, songs = sample(humanize_song(song, CODEC))
+    _, _, songs = sample(humanize_song(give(song, CODEC), CODEC))
     velocities = set()
     for played in songs:
         unique = {(round(2 * b), p) for b, p in zip(song.notes.onset_beat, song.notes.pitch, strict=True)}
@@ -172,13 +171,15 @@ def test_humanizing_keeps_notes_and_about_their_times():
 
 def test_what_only_a_grid_can_do_is_said():
     with pytest.raises(EditError, match="pitched instrument"):
-        EditRequest(add=("hihat",), to="a.mid").make_edit(melody(), FREE, run_of_notes(), 0)
+        EditRequest(add=("hihat",), to="a.mid").make_edit(give(melody(), CODEC), FREE, run_of_notes(), 0)
     with pytest.raises(EditError, match="pitched instrument"):
-        EditRequest(infill="1", to="a.mid").make_edit(melody(), FREE, run_of_notes(), 0)
-    from tiny import THREE_DRUMS
+        EditRequest(infill="1", to="a.mid").make_edit(give(melody(), CODEC), FREE, run_of_notes(), 0)
+    from tiny import THREE_DRUMS, make_song
 
+    drums = dataclasses.replace(CODEC, kit=THREE_DRUMS)
+    given = give(make_song(0, 2), drums)
     with pytest.raises(EditError, match="trained on a grid"):
-        add_drums(melody(), dataclasses.replace(CODEC, kit=THREE_DRUMS), THREE_DRUMS, ["kick"])
+        add_drums(given, drums, THREE_DRUMS, ["kick"])
 
 
 @pytest.mark.slow
@@ -190,7 +191,7 @@ def test_songs_are_scored_the_same_in_pieces_and_whole():
     whole = np.asarray(teacher()(jnp.asarray(batch.tokens), batch.context))
     for row, song in enumerate(batch.songs):
         np.testing.assert_allclose([score.nll[song] for score in scores], whole[row], rtol=1e-3)
-        tokens = encode(songs[song], CODEC)
+        tokens = encode_given(give(songs[song], CODEC), CODEC)
         np.testing.assert_array_equal(batch.tokens[row, : len(tokens)], tokens)
         assert scores[0].count[song] == (tokens[:, 0] != ABSENT).sum()
 
@@ -267,11 +268,11 @@ def test_its_samples_are_files_of_the_instrument(run, tmp_path):
 
 def test_a_prompt_from_the_held_out_songs_and_one_from_a_file(run, tmp_path, caplog):
     loaded = load_run(run / "run")
-    song = EditRequest(prompt="random", prompt_bars=2).read(loaded, 3, None)
+    song = EditRequest(prompt="random", prompt_bars=2).read(loaded, 3, None).song
     assert song.num_bars == 2
     assert "from bar" in song.name
     write_midi(dataclasses.replace(melody(), program=70), tmp_path / "mine.mid")
-    assert len(EditRequest(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "3/4").notes.pitch) > 8
+    assert len(EditRequest(prompt=str(tmp_path / "mine.mid")).read(loaded, 0, "3/4").song.notes.pitch) > 8
     (tmp_path / "a.tab").write_text("BD|o---|")
     with pytest.raises(MusicError, match="drum tab"):
         EditRequest(prompt=str(tmp_path / "a.tab")).read(loaded, 0, None)
@@ -296,4 +297,4 @@ def test_a_file_that_the_model_does_not_know(run, tmp_path, caplog):
     with caplog.at_level("WARNING", logger="drumjax"):
         logging.getLogger("drumjax").propagate = True
         EditRequest(prompt=str(tmp_path / "some.mid")).read(loaded, 0, None)
-    assert "notes have pitches that this model does not know" in caplog.text
+    assert "pitches that this model does not know are kept as they are: 68 (1)" in caplog.text

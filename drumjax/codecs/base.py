@@ -68,6 +68,10 @@ class Codec(Protocol):
         """The drums it knows, None for pitched instruments."""
 
     @property
+    def pitches(self) -> tuple[int, ...]:
+        """The pitches that it decodes to, ascending where there is no kit."""
+
+    @property
     def program(self) -> int:
         """The General MIDI instrument, where there is no kit."""
 
@@ -106,6 +110,11 @@ class Codec(Protocol):
     def decode(self, tokens: Array, context: Context) -> Notes:
         """Padded notes of the tokens, onsets from the window's start, as many for each step. Inverse of encode up to
         its quantization."""
+
+    def locate(self, tokens: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """For each note [N] of the window that was encoded as tokens [T, F]: the index of the note of decode(tokens)
+        that stands for it, -1 for none, the same where they share it; and the beat that this is written at, without
+        what its tokens say of deviations. On the host."""
 
     def ticks(self, tokens: Array) -> Array:
         """How many ticks each step of tokens [..., F] lasts: [...] int32."""

@@ -61,7 +61,7 @@ class EventCodec:
         return {field.name: i for i, field in enumerate(self.fields)}
 
     @property
-    def _written(self) -> tuple[int, ...]:
+    def pitches(self) -> tuple[int, ...]:
         """The pitch that is written for each value of the field pitch, REST left out."""
         return self.kit.write if self.kit else self.vocabulary.pitches
 
@@ -203,6 +203,19 @@ class EventCodec:
         notes = Notes(*(column[order][front] for column in notes))
         return notes, jnp.where(count > 0, ticks, 0), value[front], count
 
+    def locate(self, tokens: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        notes, context = window.notes, window.context
+        onset = np.asarray(notes.onset_beat)
+        ticks = np.asarray(self.to_ticks(context, onset))
+        ticks = np.where(onset > -EARLY_BEAT, np.maximum(ticks, 0), ticks)
+        value = self._value_table()[np.asarray(notes.pitch)]
+        usable = np.asarray(notes.mask) & (value > REST) & (ticks >= 0) & (onset < np.asarray(window.num_beats))
+        # Notes of equal tick and value share a step, and steps come in their order.
+        _, number = np.unique(ticks[usable] * np.int64(2**10) + value[usable], return_inverse=True)
+        step = np.full(len(onset), -1, np.int64)
+        step[usable] = np.flatnonzero(tokens[:, 0] > REST)[number]
+        return step, ticks / np.asarray(self._per_beat(context))
+
     def _played(self, notes: Notes, window: Window) -> dict[str, Array]:
         """Tokens [N] of how the notes are played, by field."""
         columns: dict[str, Array] = {}
@@ -229,7 +242,7 @@ class EventCodec:
         return Notes(
             onset_beat=(jnp.cumsum(lasts) - lasts).astype(jnp.float32) / per_beat,
             duration_beat=duration,
-            pitch=jnp.asarray((0, *self._written), jnp.int32)[jnp.maximum(value, 0)],
+            pitch=jnp.asarray((0, *self.pitches), jnp.int32)[jnp.maximum(value, 0)],
             velocity=jnp.clip(velocity, 1, 127).astype(jnp.int32),
             mask=value > REST,
         )
@@ -262,7 +275,7 @@ class EventCodec:
 @functools.lru_cache(maxsize=64)  # so that models of equal codecs are equal, and what is compiled for one serves all
 def _make_fields(codec: EventCodec) -> tuple[Field, ...]:
     lengths = np.asarray(codec.vocabulary.durations)
-    fields = [Field("pitch", 1 + len(codec._written), pitch_features(codec._written), rest=REST)]
+    fields = [Field("pitch", 1 + len(codec.pitches), pitch_features(codec.pitches), rest=REST)]
     if len(lengths):
         fields.append(Field("duration", len(lengths), length_features(lengths, codec._usual_beat)))
     if codec.velocity_bins:

@@ -59,6 +59,10 @@ class GridCodec:
         return tuple(max(1, round(beats * self.steps_per_beat)) for beats in self.lookback_beats)
 
     @property
+    def pitches(self) -> tuple[int, ...]:
+        return self.kit.write
+
+    @property
     def program(self) -> int:
         return 0
 
@@ -124,6 +128,15 @@ class GridCodec:
         claim = loudness * size + (size - 1 - jnp.arange(size, dtype=jnp.int32))
         best = jnp.full(num_steps * num + 1, -1, jnp.int32).at[cell].max(claim)[:-1].reshape(num_steps, num)
         return jnp.where(best >= 0, size - 1 - best % size, 0), best >= 0
+
+    def locate(self, tokens: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        notes = window.notes
+        step = np.floor(np.asarray(notes.onset_beat, np.float32) * self.steps_per_beat + np.float32(0.5)).astype(
+            np.int64
+        )
+        drum = self.kit.class_table()[np.asarray(notes.pitch)]
+        usable = np.asarray(notes.mask) & (drum >= 0) & (step >= 0) & (step < len(tokens))
+        return np.where(usable, step * self.kit.num_classes + drum, -1), step / self.steps_per_beat
 
     def decode(self, tokens: Array, context: Context) -> Notes:
         """Notes [T * C], each a 32nd long; a plain codec plays on the grid at velocity 90."""

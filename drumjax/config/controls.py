@@ -15,6 +15,7 @@ from drumjax.system.errors import UserError
 # Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
 MAX_DENSITY = 24
 TEMPO_LIMITS = 20.0, 400.0  # bpm
+MAX_BARS = 1000
 MAX_LEAN_BEATS = 0.0625  # more would move notes to other 16ths
 
 
@@ -103,7 +104,7 @@ class Controls:
         "4/4", "Such as 4/4 or 6/8.", _fits_metre, str,
         must=f"a metre such as 4/4 or 6/8, with bars of up to {MAX_BEATS_PER_BAR} quarter notes",
     )  # fmt: skip
-    bars: int = _control(8, "Bars of each piece, 1..1000.", _Range(1, 1000), "{} bars".format)
+    bars: int = _control(8, f"Bars of each piece, 1..{MAX_BARS}.", _Range(1, MAX_BARS), "{} bars".format)
     num_notes: int = _control(
         0, "Notes of each, however many bars that takes; 0: as many as the bars hold.",
         _Range(0, 100_000), "{} notes".format, neutral=0,

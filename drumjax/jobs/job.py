@@ -94,7 +94,7 @@ def job_identity(job: Job) -> str:
     asked["out_map"] = job.out_map.write if job.out_map else None
     digest = hashlib.sha256(json.dumps([asked, write_settings(run.settings), run.step], sort_keys=True).encode())
     given = dataclasses.astuple(plan.edit) if plan.edit else ()
-    for leaf in jax.tree.leaves((run.weights, [np.asarray(part) for part in given if part is not None])):
+    for leaf in jax.tree.leaves((run.weights, given)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()[:16]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from drumjax.codecs.base import ABSENT, Codec, clock
-from drumjax.music.notes import EARLY_BEAT, FILL_NO, Array, Context, Notes, Song, make_notes
+from drumjax.music.notes import EARLY_BEAT, FILL_NO, NO_TIMELINE, Array, Context, Notes, Song, make_notes
 from drumjax.music.timing import lean_to
 from drumjax.sampling.edits import Edit
 from drumjax.sampling.piece import Piece
@@ -46,7 +46,7 @@ def drop_given(codec: Codec, tokens: Array, request: Request) -> Array:
 
 
 def collect_songs(codec: Codec, pieces: Sequence[Piece], notes: Notes, edit: Edit | None = None) -> list[Song]:
-    """The songs [B] of the pieces [B] that decoded notes [B, N] are; hits before beat 0 fall on it.
+    """The songs [B] of the pieces [B] that decoded notes [B, N] are; what is played freely begins at beat 0.
 
     What the edit keeps is written as it was, and its first bars may be left out.
     """
@@ -55,13 +55,10 @@ def collect_songs(codec: Codec, pieces: Sequence[Piece], notes: Notes, edit: Edi
 
 
 def _collect(codec: Codec, piece: Piece, new: Notes, edit: Edit | None) -> Song:
-    controls, inside = piece.controls, new.mask
-    kept = edit.kept if edit and edit.kept else make_notes([], [], [], [])
-    if edit and edit.pitches is not None:
-        step = (np.arange(len(inside)) // codec.notes_per_step).clip(0, len(edit.pitches) - 1)
-        new = new._replace(pitch=edit.pitches[step, new.pitch])
+    controls, timeline = piece.controls, edit.timeline if edit else NO_TIMELINE
+    kept, new = _follow(new, edit)
     skip = edit.skip_bars * piece.beats_per_bar if edit else 0.0
-    onset, *rest = (np.concatenate([old, column[inside]]) for old, column in zip(kept[:-1], new[:-1], strict=True))
+    onset, *rest = (np.concatenate([old, column]) for old, column in zip(kept[:-1], new[:-1], strict=True))
     here = onset >= (skip - EARLY_BEAT if skip else -np.inf)
     if controls.num_notes:
         wanted = controls.num_notes + (0 if skip else len(kept.pitch))
@@ -69,7 +66,10 @@ def _collect(codec: Codec, piece: Piece, new: Notes, edit: Edit | None) -> Song:
     if controls.lean is not None:
         is_new = here & (np.arange(len(here)) >= len(kept.pitch))
         onset[is_new] = lean_to(onset[is_new], controls.bpm, piece.beats_per_bar, controls.lean)
-    written = make_notes(np.maximum(onset[here] - skip, 0), *(column[here] for column in rest))
+    onset = onset[here] - skip
+    if edit is None:  # of what is given the writer keeps the early apart
+        onset = np.maximum(onset, 0)
+    written = make_notes(onset, *(column[here] for column in rest))
     return Song(
         written,
         controls.bpm,
@@ -78,4 +78,19 @@ def _collect(codec: Codec, piece: Piece, new: Notes, edit: Edit | None) -> Song:
         FILL_NO,
         is_drums=codec.kit is not None,
         program=codec.program,
+        timeline=timeline,
     )
+
+
+def _follow(new: Notes, edit: Edit | None) -> tuple[Notes, Notes]:
+    """Of decoded notes and an edit: the notes that are as they were given, and those that are played."""
+    kept, played = make_notes([], [], [], []), new.mask
+    if edit is None:
+        return kept, Notes(*(column[played] for column in new))
+    kept = edit.kept or kept
+    if edit.placement and not edit.follows:
+        kept, played = edit.placement.remain(new)
+    if edit.new_pitch is not None:
+        new = new._replace(pitch=edit.new_pitch[new.pitch])
+    played_notes = Notes(*(column[played] for column in new))
+    return kept, edit.placement.follow(new) if edit.placement and edit.follows else played_notes

@@ -1,16 +1,20 @@
-"""Music to work on: a MIDI file or a drum tab, in the drums of the model, or a stretch of a held-out song."""
+"""Music to work on: a MIDI file, a drum tab or a song, and what of it a model knows.
+
+What is given stays as it is. A model sees it through its own drums or pitches; the notes that it does not know are kept
+beside what it plays, and counted in a line.
+"""
 
 import collections
 import dataclasses
 import logging
-from collections.abc import Sequence
+import math
 from pathlib import Path
 
 import numpy as np
 
+from drumjax.codecs.base import Codec
 from drumjax.midi.reader import MidiError, read_midi
-from drumjax.music.drum_maps import read_map
-from drumjax.music.kits import Kit
+from drumjax.music.drum_maps import DrumMap, read_map
 from drumjax.music.metre import parse_metre
 from drumjax.music.notes import EARLY_BEAT, Notes, Song
 from drumjax.music.tab import read_tab
@@ -21,100 +25,137 @@ logger = logging.getLogger(__name__)
 TAB_SUFFIXES = (".tab", ".txt")
 
 
-# Of the song behind a prompt: what is left of it is how people went on, to compare with.
-BARS_LEFT = 4
-
-
 class MusicError(UserError):
     """Music that there is nothing to play on in; the message names it and says what is missing."""
 
 
-def read_pattern(path: Path | str, kit: Kit, drum_map: str = "", time_signature: str | None = None) -> Song:
-    """The drum performance in a .mid or .tab file, in the pitches of `kit`.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Given:
+    """Music as it is given, and as a model sees it.
 
-    drum_map says which pitch is which drum, as in kits.read_map; "" is `kit` itself. Pitches that it does not know are
-    counted, named in a warning and left as they are. A time signature such as "6/8" takes the place of the file's.
-    Raises MusicError, MidiError, TabError, KitError or OSError.
+    song       all of its notes [N], in its own pitches; its first bar is not silent
+    pitch      [N] int32, the pitch that the model takes each note for, -1 for those that it does not know
+    new_pitch  [128] int32, what is written for each pitch that the model plays beside them
+    lead_bars  silent bars of the file before the song
+    """
+
+    song: Song
+    pitch: np.ndarray
+    new_pitch: np.ndarray
+    lead_bars: int = 0
+
+    @property
+    def is_known(self) -> np.ndarray:
+        """[N] bool."""
+        return self.pitch >= 0
+
+    @property
+    def known(self) -> Notes:
+        """The notes that the model knows, in its pitches."""
+        notes = self.song.notes._replace(pitch=self.pitch)
+        return Notes(*(column[self.is_known] for column in notes))
+
+    def at_tempo(self, tempo_bpm: float) -> "Given":
+        """In another tempo throughout; as it is if it has that."""
+        song = self.song
+        if tempo_bpm == song.tempo_bpm:
+            return self
+        timeline = song.timeline._replace(tempos=())
+        return dataclasses.replace(self, song=dataclasses.replace(song, tempo_bpm=tempo_bpm, timeline=timeline))
+
+
+def read_given(path: Path | str, codec: Codec, instrument: str, *, sustain: bool = False, drum_map: str = "") -> Given:
+    """The music in a file, for a model of this codec: of a .mid file the notes of `instrument`, as in read_midi (a
+    pitched model takes all pitched ones if there are none of those), or a .tab or .txt file of drums.
+
+    drum_map says which pitch is which drum, as in drum_maps.read_map; "" is the codec's kit itself. Raises MusicError,
+    MidiError, TabError, KitError or OSError.
     """
     path = Path(path).expanduser()
     if path.suffix.lower() in TAB_SUFFIXES:
-        song = read_tab(path.read_text(encoding="utf-8"), kit, name=str(path))
-        drum_map = ""
-    else:
-        song = read_midi(path)
-    table = read_map(drum_map, kit.names).read if drum_map else kit.class_table()
-    drum = table[song.notes.pitch]
-    unknown = collections.Counter(song.notes.pitch[drum < 0].tolist())
-    if unknown:
-        named = ", ".join(f"{pitch} ({count})" for pitch, count in sorted(unknown.items()))
-        logger.warning("%s: pitches that are no drum of %s: %s", path, drum_map or kit.name, named)
-    if not np.any(drum >= 0):
-        raise MusicError(f"{path} has no hit on a drum of {drum_map or kit.name}; another map can be named by --kit")
-    pitch = np.where(drum >= 0, kit.pitch_table()[drum], song.notes.pitch) if drum_map else song.notes.pitch
-    return in_metre(dataclasses.replace(song, notes=song.notes._replace(pitch=pitch.astype(np.int32))), time_signature)
-
-
-def read_notes(path: Path | str, instrument: str, *, sustain: bool = False, time_signature: str | None = None) -> Song:
-    """The performance of a pitched instrument in a .mid file: its notes of `instrument`, as in read_midi, or of all
-    pitched instruments if it has none of those. Raises MusicError, MidiError or OSError."""
-    path = Path(path).expanduser()
-    if path.suffix.lower() in TAB_SUFFIXES:
-        raise MusicError(f"{path} is a drum tab; this model plays a pitched instrument: give a .mid file")
+        if codec.kit is None:
+            raise MusicError(f"{path} is a drum tab; this model plays a pitched instrument: give a .mid file")
+        return give(read_tab(path.read_text(encoding="utf-8"), codec.kit, name=str(path)), codec)
     try:
-        song = read_midi(path, instrument=instrument, sustain=sustain)
+        song = read_midi(path, instrument=instrument, sustain=sustain, with_messages=codec.kit is not None)
     except MidiError as error:
-        if error.reason != f"no notes of {instrument}":
+        if error.reason == "no drum track":
+            raise MidiError(path, error.reason, "with --instrument=all its notes on other channels are taken") from None
+        if codec.kit is not None or error.reason != f"no notes of {instrument}":
             raise
         song = read_midi(path, instrument="pitched", sustain=sustain)
         logger.warning("%s: %s; all its pitched notes are taken", path, error.reason)
-    return in_metre(song, time_signature)
+    return give(dataclasses.replace(song, name=str(path)), codec, drum_map)
 
 
-def check_pitches(song: Song, known: Sequence[int], path: Path | str) -> None:
-    """Warns of notes that a model does not know. Raises MusicError if it knows none."""
-    is_known = np.isin(song.notes.pitch, known)
-    if not is_known.any():
-        raise MusicError(f"{path} has no note that this model knows; its pitches are MIDI {known[0]} to {known[-1]}")
-    if not is_known.all():
-        count = int((~is_known).sum())
-        logger.warning("%s: %d notes have pitches that this model does not know; it does not see them", path, count)
+def give(song: Song, codec: Codec, drum_map: str = "") -> Given:
+    """A song for a model of this codec; what is odd about it, and which notes the model does not know, is said.
+
+    Raises MusicError if the model knows none, KitError for a drum map that cannot be used.
+    """
+    name = song.name or "the song"
+    for notice in song.notices:
+        logger.warning("%s: %s", name, notice)
+    if not len(song.notes.pitch):
+        raise MusicError(f"{name} has no notes")
+    lead = max(0, math.floor((float(song.notes.onset_beat[0]) + EARLY_BEAT) / song.beats_per_bar))
+    song = _later(song, -lead * song.beats_per_bar)
+    if codec.kit is None:
+        pitch = np.where(np.isin(song.notes.pitch, codec.pitches), song.notes.pitch, -1)
+        if not (pitch >= 0).any():
+            low, high = codec.pitches[0], codec.pitches[-1]
+            raise MusicError(f"{name} has no note that this model knows; its pitches are MIDI {low} to {high}")
+        _say_unknown(name, song, pitch < 0, "pitches that this model does not know")
+        return Given(song, pitch.astype(np.int32), np.arange(128, dtype=np.int32), lead)
+    kit = codec.kit
+    found = read_map(drum_map, kit.names) if drum_map else DrumMap(kit.class_table(), {})
+    drum = found.read[song.notes.pitch]
+    pitch = np.where(drum >= 0, kit.pitch_table()[drum], -1).astype(np.int32)
+    if not (pitch >= 0).any():
+        raise MusicError(f"{name} has no hit on a drum of {drum_map or kit.name}; another map can be named by --kit")
+    _say_unknown(name, song, pitch < 0, f"pitches that are no drum of {drum_map or kit.name}")
+    new_pitch = np.arange(128, dtype=np.int32)
+    for drum_name, written in zip(kit.names, kit.write, strict=True):
+        new_pitch[written] = found.write.get(drum_name, written)
+    return Given(song, pitch, new_pitch, lead)
+
+
+def in_kit(given: Given) -> Given:
+    """The music in the pitches that the model takes it for, for who has a drum map applied to it afterwards."""
+    notes = given.song.notes
+    pitch = np.where(given.is_known, given.pitch, notes.pitch).astype(np.int32)
+    song = dataclasses.replace(given.song, notes=notes._replace(pitch=pitch))
+    return dataclasses.replace(given, song=song, new_pitch=np.arange(128, dtype=np.int32))
 
 
 def in_metre(song: Song, time_signature: str | None) -> Song:
     """The song in a metre such as "6/8" in the place of its own. Raises MusicError."""
-    metre = parse_metre(time_signature) if time_signature else song.time_signature
+    if not time_signature:
+        return song
+    metre = parse_metre(time_signature)
     if metre is None:
         raise MusicError(f"time signature is {time_signature!r}; give one such as 6/8")
-    return dataclasses.replace(song, time_signature=metre)
+    return dataclasses.replace(song, time_signature=metre, timeline=song.timeline._replace(metres=()))
 
 
-def choose_prompt(songs: Sequence[Song], num_bars: int, seed: int) -> Song:
-    """num_bars bars of one of the songs, from a bar line on: a note begins there, no bar is silent, and the song goes
-    on for BARS_LEFT bars. Every such place is as likely; the same seed gives the same one.
+def _later(song: Song, beats: float) -> Song:
+    """The song so many beats later, its file beginning where it did."""
+    if not beats:
+        return song
 
-    Raises MusicError if there is none.
-    """
-    places = [(song, bar) for song in songs for bar in _places(song, num_bars)]
-    if not places:
-        raise MusicError(f"no held-out song has {num_bars} bars of music to go on from, and {BARS_LEFT} more")
-    song, bar = places[int(np.random.default_rng(seed).integers(len(places)))]
-    start = bar * song.beats_per_bar
-    onset = song.notes.onset_beat - np.float32(start)
-    inside = (onset >= -EARLY_BEAT) & (onset < num_bars * song.beats_per_bar - EARLY_BEAT)
-    notes = Notes(*(column[inside] for column in song.notes))
-    notes = notes._replace(onset_beat=np.maximum(onset[inside], 0))
-    return dataclasses.replace(song, notes=notes, name=f"{song.name}, from bar {bar + 1}")
+    def move(events):
+        return tuple((beat + beats, event) for beat, event in events)
+
+    t = song.timeline
+    timeline = t._replace(
+        start_beat=t.start_beat + beats, tempos=move(t.tempos), metres=move(t.metres), messages=move(t.messages)
+    )
+    onset = (song.notes.onset_beat.astype(np.float64) + beats).astype(np.float32)
+    return dataclasses.replace(song, notes=song.notes._replace(onset_beat=onset), timeline=timeline)
 
 
-def _places(song: Song, num_bars: int) -> list[int]:
-    """Bars that a prompt can begin at."""
-    bar = song.beats_per_bar
-    onset = song.notes.onset_beat + EARLY_BEAT
-    sounding = np.bincount(np.maximum(onset / bar, 0).astype(int), minlength=song.num_bars) > 0
-    begun = np.zeros(len(sounding) + 1, bool)
-    begun[np.minimum((onset / bar).astype(int), len(sounding))[np.mod(onset, bar) < 2 * EARLY_BEAT]] = True
-    return [
-        first
-        for first in range(song.num_bars - num_bars - BARS_LEFT + 1)
-        if begun[first] and sounding[first : first + num_bars].all()
-    ]
+def _say_unknown(name: str, song: Song, is_unknown: np.ndarray, what: str) -> None:
+    unknown = collections.Counter(song.notes.pitch[is_unknown].tolist())
+    if unknown:
+        named = ", ".join(f"{pitch} ({count})" for pitch, count in sorted(unknown.items()))
+        logger.warning("%s: %s are kept as they are: %s", name, what, named)

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from drumjax.codecs.events import EventCodec
-from drumjax.config.controls import TEMPO_LIMITS, Controls, spell_style
+from drumjax.config.controls import MAX_BARS, TEMPO_LIMITS, Controls, spell_style
 from drumjax.data.datasets import load_dataset
+from drumjax.midi.instruments import parse_instrument
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
 from drumjax.runs.run import Run
@@ -17,13 +17,15 @@ from drumjax.sampling.edits import (
     EditError,
     add_drums,
     continue_song,
+    count_whole_bars,
     humanize_song,
     infill_song,
     need_kit,
     vary_song,
 )  # fmt: skip
-from drumjax.sampling.given_music import check_pitches, choose_prompt, in_metre, read_notes, read_pattern
+from drumjax.sampling.given_music import Given, give, in_kit, in_metre, read_given
 from drumjax.sampling.piece import RequestError, check_known
+from drumjax.sampling.random_prompt import choose_prompt
 from drumjax.sampling.style_mix import add_mix
 
 logger = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class EditRequest:
     amount          of what is varied, 0..1
     draws           versions that are tried for each infill
     kit             which pitch of a file is which drum, as in drum_maps.read_map; "": the model's own kit
+    instrument      which notes of a file, as in read_midi; "": as the model's own data are read
+    keep_pitches    False gives notes the pitches of the model's kit, where a drum map is applied to them afterwards
     """
 
     prompt: Music | None = None
@@ -82,6 +86,8 @@ class EditRequest:
     amount: float = 0.3
     draws: int = 8
     kit: str = ""
+    instrument: str = ""
+    keep_pitches: bool = True
 
     def __post_init__(self):
         given = [name for name in _EDITS if getattr(self, name)]
@@ -94,6 +100,11 @@ class EditRequest:
             raise EditError(f"--prompt_bars is {self.prompt_bars}; it must be in 1..64")
         if self.to and not needs_to:
             raise EditError("--to goes with --add or --infill only")
+        if self.instrument:
+            try:
+                parse_instrument(self.instrument)
+            except ValueError as error:
+                raise EditError(f"--instrument: {error}") from error
 
     @property
     def music(self) -> Music | None:
@@ -105,60 +116,63 @@ class EditRequest:
         """Of the music, for messages."""
         return (self.music.name or "the song") if isinstance(self.music, Song) else str(self.music or "")
 
-    def read(self, run: Run, seed: int, time_signature: str | None) -> Song | None:
+    def read(self, run: Run, seed: int, time_signature: str | None) -> Given | None:
         """The music to work on, None if there is none.
 
         Raises MusicError, EditError, DatasetError, MidiError, TabError, KitError or OSError.
         """
-        music = self.music
+        music, codec, data = self.music, run.codec, run.settings.data
         if music is None:
             return None
-        if isinstance(music, Song):
-            return in_metre(music, time_signature)
-        if self.prompt == RANDOM:
-            return _choose_prompt(run, self.prompt_bars, seed, time_signature)
-        if run.codec.kit:
-            return read_pattern(music, run.codec.kit, self.kit, time_signature)
-        if self.kit:
+        if self.kit and codec.kit is None:
             raise EditError("--kit is for drums, and this model plays a pitched instrument")
-        data = run.settings.data
-        song = read_notes(music, data.instrument, sustain=data.sustain, time_signature=time_signature)
-        if isinstance(run.codec, EventCodec):
-            check_pitches(song, run.codec.vocabulary.pitches, music)
-        return song
+        if self.prompt == RANDOM:
+            music = _choose_prompt(run, self.prompt_bars, seed, time_signature)
+        if isinstance(music, Song):
+            given = give(music, codec, self.kit)
+        else:
+            instrument = self.instrument or data.instrument
+            given = read_given(music, codec, instrument, sustain=data.sustain, drum_map=self.kit)
+        given = dataclasses.replace(given, song=_in_reach(in_metre(given.song, time_signature), self.name))
+        return given if self.keep_pitches or codec.kit is None else in_kit(given)
 
     def count_bars(self, song: Song, asked: int | None, usual: int) -> int:
         """Bars of the piece, all in all. Raises EditError if those asked for do not go with the song's."""
+        if song.num_bars > MAX_BARS:
+            raise EditError(f"{self.name} has {song.num_bars} bars, and {MAX_BARS} are the most at a time: cut it")
         if self.prompt:
-            bars = song.num_bars + usual if asked is None else asked
-            if bars <= song.num_bars:
+            given = count_whole_bars(song)
+            bars = given + usual if asked is None else asked
+            if bars <= given:
                 raise EditError(
-                    f"{self.name} has {song.num_bars} bars, which leaves nothing to play of {bars}; "
-                    f"ask for more: --bars={song.num_bars + usual}"
+                    f"{self.name} has {given} bars, which leaves nothing to play of {bars}; "
+                    f"ask for more: --bars={given + usual}"
                 )
             return bars
         if asked is not None and asked != song.num_bars:
             raise EditError(f"{self.name} has {song.num_bars} bars; --bars goes with --prompt only")
         return song.num_bars
 
-    def make_edit(self, song: Song, controls: Controls, run: Run, seed: int) -> Edit:
-        """The edit of the song, in the tempo that is asked for."""
+    def make_edit(self, given: Given, controls: Controls, run: Run, seed: int) -> Edit:
+        """The edit of the music, in the tempo that is asked for."""
         codec = run.codec
-        song = dataclasses.replace(song, tempo_bpm=controls.bpm)
-        if not codec.accepts(song.beats_per_bar):
+        if given.song.timeline.tempos and controls.bpm != given.song.tempo_bpm:
+            logger.warning("%s: its changes of tempo are left out, since --bpm is given", self.name)
+        given = given.at_tempo(controls.bpm)
+        if not codec.accepts(given.song.beats_per_bar):
             raise EditError(f"{self.name}: bars of {controls.time_signature} do not fit the steps of this model")
         if self.prompt:
-            return continue_song(song, codec, self.include_prompt)
+            return continue_song(given, codec, self.include_prompt)
         if self.humanize:
-            return humanize_song(song, codec, run.hidden_fields)
+            return humanize_song(given, codec, run.hidden_fields)
         if self.vary:
-            return vary_song(song, codec, need_kit(codec), self.amount, seed)
+            return vary_song(given, codec, self.amount, seed)
         if self.add:
-            return add_drums(song, codec, need_kit(codec), self.add)
+            return add_drums(given, codec, need_kit(codec), self.add)
         first, _, last = (self.infill or "").partition("-")
         if not first.isdecimal() or not (last or first).isdecimal():
             raise EditError(f"--infill is {self.infill!r}; give bars such as 5-6")
-        return infill_song(song, codec, int(first), int(last or first), self.draws)
+        return infill_song(given, codec, int(first), int(last or first), self.draws)
 
 
 def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **asked: Any) -> Plan:
@@ -169,15 +183,29 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
     """
     request = request or EditRequest()
     settings = run.settings.sample.when_humanizing() if request.humanize else run.settings.sample
-    song = request.read(run, seed, asked.get("time_signature"))
+    given = request.read(run, seed, asked.get("time_signature"))
+    song = given.song if given else None
     if song is not None:
         asked = {**asked, "bars": request.count_bars(song, asked.get("bars"), settings.bars)}
     controls = make_controls(settings, run.codec.fields, song, **asked)
     controls = dataclasses.replace(controls, style=spell_style(controls.style, run.styles))
     plan = Plan(add_mix(run, controls.style), controls, seed)
-    if song is None:
+    if given is None:
         return plan
-    return dataclasses.replace(plan, edit=request.make_edit(song, controls, plan.run, seed))
+    return dataclasses.replace(plan, edit=request.make_edit(given, controls, plan.run, seed))
+
+
+def _in_reach(song: Song, name: str) -> Song:
+    """The song, for the model in a tempo that it can be asked for; its file keeps its own."""
+    low, high = TEMPO_LIMITS
+    tempo = min(max(song.tempo_bpm, low), high)
+    if tempo == song.tempo_bpm:
+        return song
+    logger.warning("%s: its %.4g bpm are taken as %g, and written as they are", name, song.tempo_bpm, tempo)
+    timeline = song.timeline
+    if not timeline.tempos:
+        timeline = timeline._replace(tempos=((timeline.start_beat, song.tempo_bpm),))
+    return dataclasses.replace(song, tempo_bpm=tempo, timeline=timeline)
 
 
 def _choose_prompt(run: Run, num_bars: int, seed: int, time_signature: str | None) -> Song:

@@ -27,6 +27,7 @@ from drumjax.runs.run import Run, make_model
 from drumjax.sampling import blocks
 from drumjax.sampling.blocks import BLOCKS_AHEAD, sample_blocks, sample_songs
 from drumjax.sampling.edits import continue_song
+from drumjax.sampling.given_music import give
 from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.request import Samples
@@ -374,7 +375,7 @@ def test_identity_is_all_that_decides_what_a_sample_is(run, job):
         change(job, controls=dataclasses.replace(CONTROLS, bpm=102.0)),
         change(job, controls=dataclasses.replace(CONTROLS, temperature=louder)),
         dataclasses.replace(job, out_map=read_map("roland_td11", ROLAND_TD11.names)),
-        *(change(job, edit=continue_song(song, run.codec, include=True)) for song in (SONG, LOUDER)),
+        *(change(job, edit=continue_song(give(song, run.codec), run.codec, include=True)) for song in (SONG, LOUDER)),
         change(job, run=dataclasses.replace(run, weights=run.weights._replace(params=params))),
         change(job, run=dataclasses.replace(run, step=13)),
     ]

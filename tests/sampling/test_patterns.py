@@ -5,12 +5,19 @@ import json
 import numpy as np
 import pytest
 
+from drumjax.codecs.grid import GridCodec
 from drumjax.midi.reader import MidiError, write_midi
 from drumjax.music.drum_maps import OUT_MAPS, read_map, write_pitches
 from drumjax.music.kits import ROLAND_TD11, KitError
 from drumjax.music.notes import Song, make_notes
 from drumjax.music.tab import TabError
-from drumjax.sampling.given_music import MusicError, read_pattern
+from drumjax.sampling.given_music import Given, MusicError, in_kit, in_metre, read_given
+
+CODEC = GridCodec(ROLAND_TD11)
+
+
+def read_pattern(path, drum_map="", instrument="drums") -> Given:
+    return read_given(path, CODEC, instrument, drum_map=drum_map)
 
 
 def write(tmp_path, pitches, name="a.mid"):
@@ -20,32 +27,36 @@ def write(tmp_path, pitches, name="a.mid"):
 
 
 def test_a_midi_file_keeps_its_tempo_and_metre(tmp_path):
-    song = read_pattern(write(tmp_path, [36, 38]), ROLAND_TD11)
+    song = read_pattern(write(tmp_path, [36, 38])).song
     assert (round(song.tempo_bpm), song.time_signature) == (93, (3, 4))
-    assert read_pattern(write(tmp_path, [36, 38]), ROLAND_TD11, "", "6/8").time_signature == (6, 8)
+    assert in_metre(song, "6/8").time_signature == (6, 8)
 
 
 def test_a_tab_is_read_in_the_pitches_of_the_kit(tmp_path):
     path = tmp_path / "beat.tab"
     path.write_text("tempo: 77\n\nHH|x-x-x-x-|\nSD|--o---o-|\nBD|o---o---|\n")
-    song = read_pattern(path, ROLAND_TD11)
+    song = read_pattern(path).song
     assert sorted(set(song.notes.pitch.tolist())) == [36, 38, 42]
     assert song.tempo_bpm == 77
 
 
 def test_unknown_pitches_are_named_and_counted(tmp_path, caplog):
-    song = read_pattern(write(tmp_path, [36, 60, 60, 75]), ROLAND_TD11)
-    assert "60 (2), 75 (1)" in caplog.text
-    np.testing.assert_array_equal(song.notes.pitch, [36, 60, 60, 75])
+    given = read_pattern(write(tmp_path, [36, 60, 60, 75]))
+    assert "are kept as they are: 60 (2), 75 (1)" in caplog.text
+    np.testing.assert_array_equal(given.song.notes.pitch, [36, 60, 60, 75])
+    np.testing.assert_array_equal(given.pitch, [36, -1, -1, -1])
 
 
 def test_a_map_says_which_pitch_is_which_drum(tmp_path):
-    general = read_pattern(write(tmp_path, [36, 45, 48]), ROLAND_TD11, "general_midi")
-    assert ROLAND_TD11.class_table()[general.notes.pitch].tolist() == [0, 4, 5]  # kick, low tom, mid tom
+    general = read_pattern(write(tmp_path, [36, 45, 48]), "general_midi")
+    assert ROLAND_TD11.class_table()[general.pitch].tolist() == [0, 4, 5]  # kick, low tom, mid tom
+    assert general.song.notes.pitch.tolist() == [36, 45, 48]  # as they were
+    assert general.new_pitch[[36, 43, 47]].tolist() == [36, 45, 48]  # and what is played beside them is of that map
+    assert in_kit(general).song.notes.pitch.tolist() == [36, 43, 47]
     own = tmp_path / "own.json"
     own.write_text(json.dumps({"read": {"1": "ride", "2": "kick"}}))
-    song = read_pattern(write(tmp_path, [1, 2]), ROLAND_TD11, str(own))
-    assert ROLAND_TD11.class_table()[song.notes.pitch].tolist() == [8, 0]
+    given = read_pattern(write(tmp_path, [1, 2]), str(own))
+    assert ROLAND_TD11.class_table()[given.pitch].tolist() == [8, 0]
 
 
 @pytest.mark.parametrize("name", sorted(OUT_MAPS))
@@ -103,18 +114,18 @@ def test_a_map_that_is_not_there(tmp_path):
 
 def test_a_file_without_drums(tmp_path):
     with pytest.raises(MusicError, match=r"a.mid has no hit on a drum of roland_td11; .*--kit"):
-        read_pattern(write(tmp_path, [60, 61]), ROLAND_TD11)
+        read_pattern(write(tmp_path, [60, 61]))
     notes = make_notes([0], [1], [60], [64])
     write_midi(Song(notes, is_drums=False), tmp_path / "piano.mid")
     with pytest.raises(MidiError, match=r"piano.mid"):
-        read_pattern(tmp_path / "piano.mid", ROLAND_TD11)
+        read_pattern(tmp_path / "piano.mid")
 
 
 def test_files_that_are_no_music(tmp_path):
     (tmp_path / "a.tab").write_text("hello")
     with pytest.raises(TabError, match=r"a.tab"):
-        read_pattern(tmp_path / "a.tab", ROLAND_TD11)
+        read_pattern(tmp_path / "a.tab")
     with pytest.raises(MidiError, match="No such file"):
-        read_pattern(tmp_path / "none.mid", ROLAND_TD11)
-    with pytest.raises(MusicError, match="6/8"):
-        read_pattern(write(tmp_path, [36]), ROLAND_TD11, "", "six")
+        read_pattern(tmp_path / "none.mid")
+    with pytest.raises(MusicError, match="such as 6/8"):
+        in_metre(read_pattern(write(tmp_path, [36])).song, "six")

@@ -7,11 +7,13 @@ from tiny import make_model, make_run, make_song
 
 from drumjax.config.controls import Controls
 from drumjax.sampling.edits import EditError
+from drumjax.sampling.given_music import give
 from drumjax.sampling.plan import EditRequest, make_plan
 
 SONG = make_song(0, 4)
 CONTROLS = Controls(bars=4)
 RUN = make_run(make_model())
+GIVEN = give(SONG, RUN.codec)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_flags_that_do_not_go_together(flags, reason):
 def test_each_request_is_an_edit(flags, name):
     request = EditRequest(**flags)
     assert request.name == "a"
-    assert request.make_edit(SONG, CONTROLS, RUN, 0).name == name
+    assert request.make_edit(GIVEN, CONTROLS, RUN, 0).name == name
 
 
 def test_without_an_edit_no_music_is_needed():
@@ -88,20 +90,20 @@ def test_humanizing_has_a_spread_of_its_own():
 def test_what_a_model_learned_to_do_without_is_hidden_where_it_humanizes():
     train = dataclasses.replace(RUN.settings.train, history_dropout={"offset": 0.25, "velocity": 0.0})
     run = dataclasses.replace(RUN, settings=dataclasses.replace(RUN.settings, train=train))
-    assert EditRequest(humanize="a.mid").make_edit(SONG, CONTROLS, run, 0).hidden == ("offset",)
-    assert EditRequest(humanize="a.mid").make_edit(SONG, CONTROLS, RUN, 0).hidden == ()
-    assert EditRequest(vary="a.mid").make_edit(SONG, CONTROLS, run, 0).hidden == ()
+    assert EditRequest(humanize="a.mid").make_edit(GIVEN, CONTROLS, run, 0).hidden == ("offset",)
+    assert EditRequest(humanize="a.mid").make_edit(GIVEN, CONTROLS, RUN, 0).hidden == ()
+    assert EditRequest(vary="a.mid").make_edit(GIVEN, CONTROLS, run, 0).hidden == ()
 
 
 @pytest.mark.parametrize("infill", ["a", "-2", "2-b", "1.5"])
 def test_bars_are_numbers(infill):
     with pytest.raises(EditError, match="such as 5-6"):
-        EditRequest(infill=infill, to="a").make_edit(SONG, CONTROLS, RUN, 0)
+        EditRequest(infill=infill, to="a").make_edit(GIVEN, CONTROLS, RUN, 0)
 
 
 def test_bars_that_do_not_fit_the_steps():
     with pytest.raises(EditError, match="do not fit"):
-        EditRequest(vary="a").make_edit(make_song(0, 2, (7, 16)), Controls(bars=2), RUN, 0)
+        EditRequest(vary="a").make_edit(give(make_song(0, 2, (7, 16)), RUN.codec), Controls(bars=2), RUN, 0)
 
 
 def test_a_song_is_worked_on_in_its_own_tempo_and_metre_unless_asked_otherwise():

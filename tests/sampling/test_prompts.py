@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from drumjax.music.notes import Song, make_notes
-from drumjax.sampling.given_music import BARS_LEFT, MusicError, choose_prompt
+from drumjax.sampling.given_music import MusicError
+from drumjax.sampling.random_prompt import BARS_LEFT, choose_prompt
 
 
 def make(beats, name="song", time_signature=(4, 4)):
