@@ -13,7 +13,7 @@ from drumjax.music.drum_maps import read_map
 from drumjax.music.kits import Kit
 from drumjax.music.metre import parse_metre
 from drumjax.music.notes import EARLY_BEAT, Notes, Song
-from drumjax.music.tab import read_tab
+from drumjax.music.tab import read_tab_file
 from drumjax.system.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def read_pattern(path: Path | str, kit: Kit, drum_map: str = "", time_signature:
     """
     path = Path(path).expanduser()
     if path.suffix.lower() in TAB_SUFFIXES:
-        song = read_tab(path.read_text(encoding="utf-8"), kit, name=str(path))
+        song = read_tab_file(path, kit)
         drum_map = ""
     else:
         song = read_midi(path)
