@@ -39,8 +39,9 @@ class Drum(NamedTuple):
 
 
 def label_key(label: str) -> str:
-    """What of a label counts: letters and digits in upper case, so that `Hi-Hat`, `hi hat` and `HiHat` are one."""
-    return re.sub(r"[\s_.\-]+", "", label).upper()
+    """What of a label counts: its letters in upper case, so that `Hi-Hat`, `hi hat` and `HiHat` are one. Several
+    hyphens stay: they are rests that lack the bar line before them."""
+    return re.sub(r"\s+|(?<=\w)[-_.](?![-_.])", "", label).upper()
 
 
 ALL_LABELS = frozenset(

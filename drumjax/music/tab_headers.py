@@ -56,7 +56,7 @@ def find_header(line: str) -> tuple[str, str, str] | None:
     if equals and (found := _MEANS.get(key.strip().lower(), key.strip().lower())) in HEADERS:
         return found, key.strip().lower(), value.strip()
     for found, pattern in _ONE_LINERS:
-        if match := pattern.fullmatch(line.strip()):
+        if match := pattern.fullmatch(" ".join(line.split())):
             return found, found, match[1]
     return None
 
@@ -64,12 +64,13 @@ def find_header(line: str) -> tuple[str, str, str] | None:
 def read_value(key: str, value: str, number: int) -> Any:
     """What the value of a known header means. Raises TabError for one that it cannot have."""
     pattern, convert, hint = HEADERS[key]
-    plain = value
+    plain = " ".join(value.split()) if key != "title" else value
     if key == "tempo":
         about = r"(?:~|ca?\.?|approx\.?|about|around|♩|q|quarter(?: note)?|bpm)?\s*=?\s*"
-        plain = re.sub(rf"(?i)^{about}([0-9.]+)\s*(?:bpm|b\.p\.m\.)?$", r"\1", value)
+        plain = re.sub(rf"(?i)^{about}([0-9.]+)\s*(?:bpm|b\.p\.m\.)?$", r"\1", plain)
+        plain = re.sub(r"(?i)^[a-z]+ \(?([0-9.]+) ?bpm\)?$", r"\1", plain)  # Moderate (112 bpm)
     elif key == "time":
-        plain = re.sub(r"(?i)^([0-9]+)\s*/\s*([0-9]+)(?: time)?$", r"\1/\2", value)
+        plain = re.sub(r"(?i)^([0-9]+)\s*/\s*([0-9]+)(?: time)?$", r"\1/\2", plain)
     elif key == "fill":
         plain = value.lower()
     if not re.fullmatch(pattern, plain):
@@ -79,7 +80,7 @@ def read_value(key: str, value: str, number: int) -> Any:
 
 def is_credit(line: str) -> bool:
     """True for a line that says who made it or where it is from: `Artist: ...`, `Tabbed by ...`, an address."""
-    if re.search(r"://|\bwww\.|[\w.]+@[\w.]+\.\w", line):
+    if re.search(r"://|\bwww\.|[\w.]{1,64}@[\w.]", line):
         return True
     key = line.partition(":")[0].lower().split() if ":" in line else []
     return (bool(key) and key[0] in _CREDITS and _OF_CREDITS.issuperset(key[1:])) or bool(
@@ -89,7 +90,7 @@ def is_credit(line: str) -> bool:
 
 def unknown_header(line: str, number: int) -> TabError | None:
     """The error of a line such as `tmpo: 120`, which looks like a header; None for prose with a colon in it."""
-    match = re.fullmatch(r"([A-Za-z][\w .\-]*?)\s*:\s*(?=[\w\"'(~.+-])(.*)", line.strip())
+    match = re.fullmatch(r"([A-Za-z][\w .\-]*?)\s*:\s*(?=[\w\"'(~.+-])(.*)", " ".join(line.split()))
     if not match:
         return None
     key = " ".join(match[1].lower().split())

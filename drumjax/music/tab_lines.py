@@ -13,6 +13,7 @@ from drumjax.music.tab_text import TabError, split_lines
 PROSE = "lines of the tab are no rows and were skipped"
 LEGENDS = "lines of a legend were skipped: marks and labels mean what they usually do"
 REMARKS = "remarks behind the last bar line were skipped"
+TIMES_IN_ALL = "repeats in words (repeat 2x) were read as times in all"
 EMPTY_SECTIONS = "section names have no rows below them"
 _SAYS_TEMPO = re.compile(
     r"[0-9]\s*bpm\b|\b(?:bpm|tempo)\s*[:=]?\s*[0-9]|\b[0-9]{1,2}\s*/\s*(?:2|4|8|16)\s+time\b|\btime\s+[0-9]{1,2}/[0-9]",
@@ -103,13 +104,13 @@ def _read_row(tab: Tab, line: str, number: int) -> Row | None:
             return None
         raise unknown_header(line, number) or TabError(f"line {number}: {before!r} is no label of a row")
     row = read_row(line, number)
-    if is_count(line) or is_count(line.rpartition("|")[0]):
+    if is_count(line) or (row.closed and is_count(line.rpartition("|")[0])):
         return row._replace(bars=[])
     if is_legend_row(row):
         tab.notices[LEGENDS] += 1
         return None
     if row.remark:
-        tab.notices[REMARKS] += 1
+        tab.notices[TIMES_IN_ALL if row.times else REMARKS] += 1
     return row
 
 

@@ -14,7 +14,7 @@ _SECTIONS = re.compile(
     r"middle|main|bars?|measures?|pattern|lead[ -]?in|pick[ -]?up)s?\b[^|]*",
     re.IGNORECASE,
 )
-_FRAMED = re.compile(r"\[[^\]|]*\][:.]?|\{[^}|]*\}|<[^>|]*>|([*=~_-]{2,})[^|]*[^|*=~_-][^|]*\1")
+_FRAMED = re.compile(r"\[[^\]]*\][:.]?|\{[^}]*\}|<[^>]*>")
 _MARKS = re.compile(r"[-xXoOgfdbBrsc#@*~.+^>%]{1,3}")
 _LEGEND = re.compile(r"(?P<key>[^|:=]{1,16}?)\s*(?:=|:|->|\u2013|\s-\s)\s*(?P<value>[^|]*)")
 _DRUM_WORDS = re.compile(r"cymbal|drum|tom|hat|snare|bass|kick|ride|crash|china|splash|bell|rim|floor", re.IGNORECASE)
@@ -42,6 +42,8 @@ def is_section(line: str) -> bool:
     if "|" in text or looks_like_cells(text):
         return False
     name = text.strip("[](){}<>*=~_-:. ")
+    if text[0] in "*=~_-" and text[:2] == text[-2:] == 2 * text[0]:
+        return name != ""
     return bool(_FRAMED.fullmatch(text)) or (bool(_SECTIONS.fullmatch(name)) and len(name.split()) <= 5)
 
 
@@ -63,7 +65,7 @@ def is_legend_row(row: Row) -> bool:
     if len(row.bars) != 1:
         return False
     cells = row.bars[0].cells
-    if row.remark and not row.label and len(cells) <= 5:
+    if row.remark and not row.label and len(cells) <= 3:
         return True
     words = re.findall(r"[A-Za-z]+", cells)
     return bool(_DRUM_WORDS.search(cells)) and all(len(word) > 1 or f"{word}/" in cells for word in words)

@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from drumjax.music.tab_drums import ALL_LABELS, label_key
 from drumjax.music.tab_text import TabError
 
 MAX_TIMES = 99
@@ -36,7 +37,7 @@ class Row(NamedTuple):
 
     closed   True if it ends with a bar line
     times    how often its bars are to be played, as x4 behind it says; 0 if nothing does
-    remark   what stands behind the last bar line and is no cells
+    remark   what stands behind the last bar line and is no cells; with `times`, words such as "repeat 2x"
     """
 
     line: int
@@ -58,11 +59,15 @@ def repeat_error(line: int, what: str) -> TabError:
 
 def looks_like_cells(text: str) -> bool:
     """True if a text without bar lines has a run of cells, so that it may be a row."""
+    if not text.strip():
+        return False
     for run in _ROW_RUN.findall(text):
         strokes = re.findall(r"[xXoOgfd#]+", run)
         if strokes and (run.count("-") > 1 or (len(strokes) > 1 and run.count(".") > 2)):
             return True
     cells = text.split()[1:]
+    if label_key(text.split(None, 1)[0].rstrip(":")) in ALL_LABELS and re.fullmatch(r"[xXoOgfd\s]{4,}", "".join(cells)):
+        return True
     return len(cells) > 3 and all(len(cell) == 1 and cell in "-.xXoOgfd" for cell in cells) and "-" in cells
 
 
@@ -76,8 +81,9 @@ def read_row(line: str, number: int) -> Row:
     *closed, tail = rest.split("|")
     times, remark = 0, ""
     if is_open := bool(tail.strip()):
-        if match := _TIMES.fullmatch(tail.strip()):
+        if match := _TIMES.fullmatch(" ".join(tail.split())):
             times, is_open = _times(match, number), False
+            remark = match[0] if match["verb"] else ""
         elif says_repeat(tail):
             raise repeat_error(number, repr(tail.strip()))
         elif tail[0] in " \t" and _WORD.search(tail) and not looks_like_cells(tail):
@@ -90,7 +96,7 @@ def read_row(line: str, number: int) -> Row:
                 f"{label}, which has no width; use blanks, or - for rests"
             )
         if cells.strip() == "%":
-            raise repeat_error(number, "the sign % for the bar before")
+            raise TabError(f"line {number}: a repeat, the sign % for the bar before; write the bar out")
         if cells:  # nothing is between the two lines of a double bar line
             begins, ends = cells.startswith(":"), len(cells) > 1 and cells.endswith(":")
             bars.append(Bar(cells[begins : len(cells) - ends], column + begins, begins, ends))

@@ -31,9 +31,9 @@ def write_tab(
     hi-hat, snare and kick if the song has them, or all drums of the song if every block would have a single row;
     pitches the kit does not know and unknown context are left out, too, and the header lines unless `header`. The
     header says `steps: n` if bars have numbers of cells that are unusual (see tab_blocks.STEPS): without it such a tab
-    is not read again. It says `fill: every n` where fills were asked for in every n-th bar, and has the remark as a comment. An
-    open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot say it all: if one meets a closed one in
-    a cell, or is a ghost note. Raises ValueError if a bar is not a whole number of steps.
+    is not read again. It says `fill: every n` where fills were asked for in every n-th bar, and has the remark as a
+    comment. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot say it all: if one meets a
+    closed one in a cell, or is a ghost note. Raises ValueError if a bar is not a whole number of steps.
     """
     steps_per_bar = round(song.beats_per_bar * steps_per_beat)
     if steps_per_bar < 1 or steps_per_bar != song.beats_per_bar * steps_per_beat or bars_per_line < 1:
