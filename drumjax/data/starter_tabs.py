@@ -1,11 +1,13 @@
 """The grooves and fills of the starter corpus as they are written in `starter_grooves/*.tab`."""
 
+import dataclasses
 import functools
 import importlib.resources
 import re
 from typing import NamedTuple
 
-from drumjax.music.notes import Song
+from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.notes import Song, make_notes
 from drumjax.music.tab import read_tab
 
 
@@ -64,7 +66,7 @@ def _read_all() -> tuple[Groove, ...]:
 def _read_groove(text: str, file: str) -> Groove:
     title = text.partition("\n")[0].partition(":")[2].strip()
     name = f"{file}/{title.replace(' ', '-')}"
-    song = read_tab(text, name=name)
+    song = _in_kit(read_tab(text, name=name))
     swing = "".join(re.findall(r"(?m)^swing.*\n", text))
     cells = len(re.findall(r"(?m)^\w+\|([^|]+)\|", text)[0])
     # A bar with a hit in every cell has the grid's swung positions as its onsets.
@@ -79,6 +81,19 @@ def _read_groove(text: str, file: str) -> Groove:
         text=text,
         swing=swing,
     )
+
+
+def _in_kit(song: Song) -> Song:
+    """The song in the pitches that the kit writes, from its first beat on: the corpus knows no pedal hi-hat, say, and
+    no grace note before a bar."""
+    drums = ROLAND_TD11.pitch_table()[ROLAND_TD11.class_table()[song.notes.pitch]]
+    loudest: dict[tuple[float, int], int] = {}
+    for onset, pitch, velocity in zip(song.notes.onset_beat.tolist(), drums.tolist(), song.notes.velocity, strict=True):
+        if onset >= 0:
+            loudest[onset, pitch] = max(int(velocity), loudest.get((onset, pitch), 0))
+    onsets, pitches = [onset for onset, _ in loudest], [pitch for _, pitch in loudest]
+    notes = make_notes(onsets, [0.25] * len(loudest), pitches, list(loudest.values()))
+    return dataclasses.replace(song, notes=notes)
 
 
 def _bars(song: Song) -> tuple[Bar, ...]:
@@ -98,4 +113,4 @@ def fills_for(time_signature: tuple[int, int], triplet: bool, style: str, swing:
         if chosen := [fill for fill in fits if fill.song.style in styles]:
             fits = chosen
             break
-    return tuple(_bars(read_tab(swing + fill.text, name=fill.name))[0] for fill in fits)
+    return tuple(_bars(_in_kit(read_tab(swing + fill.text, name=fill.name)))[0] for fill in fits)

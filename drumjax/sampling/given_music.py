@@ -17,7 +17,7 @@ from drumjax.midi.reader import MidiError, read_midi
 from drumjax.music.drum_maps import DrumMap, read_map
 from drumjax.music.metre import parse_metre
 from drumjax.music.notes import EARLY_BEAT, Notes, Song
-from drumjax.music.tab import read_tab
+from drumjax.music.tab import read_tab_file
 from drumjax.system.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def read_given(path: Path | str, codec: Codec, instrument: str, *, sustain: bool
     if path.suffix.lower() in TAB_SUFFIXES:
         if codec.kit is None:
             raise MusicError(f"{path} is a drum tab; this model plays a pitched instrument: give a .mid file")
-        return give(read_tab(path.read_text(encoding="utf-8"), codec.kit, name=str(path)), codec)
+        return give(read_tab_file(path, codec.kit), codec)
     try:
         song = read_midi(path, instrument=instrument, sustain=sustain, with_messages=codec.kit is not None)
     except MidiError as error:

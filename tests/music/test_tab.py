@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drumjax.music.kits import GENERAL_MIDI, ONE_DRUM, ROLAND_TD11, Kit
-from drumjax.music.notes import FILL_NO, FILL_UNKNOWN, FILL_YES, Song, make_notes
+from drumjax.music.notes import FILL_NO, FILL_UNKNOWN, FILL_YES, Notice, Song, make_notes
 from drumjax.music.tab import (
     ACCENT,
     ACCENT_FROM,
@@ -84,13 +84,20 @@ def test_bars_of_different_resolution():
     [
         ("BD B K bd k", 36),
         ("SD S SN s", 38),
-        ("HH H h hf", 42),
+        ("HH H h ch Hi-Hat hi_hat", 42),
+        ("hf HF Hf FH PH", 44),
         ("OH oh", 46),
         ("T1 HT", 50),
         ("T2 MT", 47),
-        ("T3 LT FT F", 43),
-        ("C CR CC", 49),
-        ("R RD RC", 51),
+        ("T3 LT FT F F1 F2 3T FloorTom", 43),
+        ("C CR CC C1 Crash", 49),
+        ("R RD RC Ride", 51),
+        ("1T ST t T", 50),
+        ("SS RS rim", 37),
+        ("CN China", 52),
+        ("Sp SPLASH", 55),
+        ("C2", 57),
+        ("Rb RB", 53),
     ],
 )
 def test_aliases(aliases, pitch):
@@ -115,7 +122,8 @@ def test_flam_and_double():
         (3, NORMAL),
         (3.5, NORMAL),
     ]
-    assert hits(read_tab("SD|f---|")) == [(0, 38, NORMAL)], "a grace note cannot come before the song"
+    first = read_tab("tempo: 60\nSD|f---|")
+    assert [(round(o, 5), v) for o, _, v in hits(first)] == [(round(-GRACE_MS / 1000, 5), GHOST), (0, NORMAL)]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +155,8 @@ def test_swing_starts_anew_in_each_bar():
         ("HH||", ["line 1", "0 cells"]),
         ("\nXY|x-x-|", ["line 2", "'XY'", "BD, SD"]),
         ("HH|x-?-|", ["line 1", "'?'", "- for a rest"]),
-        ("HH|x x |", ["line 1", "' '", "- for a rest"]),
+        ("HH|x-x-|\nSD |x-?-|", ["line 2", "column 7", "'?'", "row SD", "@ on the snare"]),
+        ("HH|x-\tx|", ["line 1, column 6", "a tab character"]),
         ("tempo: fast\nHH|x|", ["line 1", "tempo 'fast'", "quarter notes per minute"]),
         ("tempo: 0\nHH|x|", ["line 1", "tempo"]),
         ("tempo: nan\nHH|x|", ["line 1", "tempo"]),
@@ -186,7 +195,7 @@ def songs(draw) -> Song:
     )
 
 
-@pytest.mark.parametrize("steps_per_beat", [2, 4, 12])
+@pytest.mark.parametrize("steps_per_beat", [2, 4, 10, 12])
 @pytest.mark.parametrize("kit", [ROLAND_TD11, GENERAL_MIDI, ONE_DRUM], ids=lambda kit: kit.name)
 def test_write_then_read_quantises(kit, steps_per_beat):
     @settings(max_examples=40, deadline=None)
@@ -260,7 +269,10 @@ def test_a_bar_must_be_a_whole_number_of_steps(time, steps):
 
 def test_rows_of_one_drum_join_and_the_louder_hit_stays():
     assert hits(read_tab("T3|Xg--|\nFT|xXx-|")) == [(0, 43, ACCENT), (1, 43, ACCENT), (2, 43, NORMAL)]
-    assert hits(read_tab("HH|O---|\nOH|g---|")) == [(0, 46, ACCENT)]
+    song = read_tab("HH|O---|\nOH|g---|")
+    assert hits(song) == [(0, 46, ACCENT)]
+    assert song.notices == (Notice("hits meet a hit of the same drum: the louder one is kept", 1),)
+    assert hits(read_tab("SD|x---|\nSS|x---|")) == [(0, 37, NORMAL), (0, 38, NORMAL)]
 
 
 def test_the_header_says_what_was_asked_for_and_is_read_again():
@@ -272,3 +284,22 @@ def test_the_header_says_what_was_asked_for_and_is_read_again():
     assert read_tab(text).fill == FILL_NO
     with pytest.raises(TabError, match="every 0"):
         read_tab("fill: every 0\nSD|o---|\n")
+
+
+@pytest.mark.parametrize("steps_per_beat", range(1, 25))
+@pytest.mark.parametrize("metre", METRES)
+def test_every_grid_that_is_written_is_read_again(metre, steps_per_beat):
+    onsets = np.arange(0, 8, 1 / steps_per_beat)
+    song = Song(make_notes(onsets, onsets, [38] * len(onsets), [NORMAL] * len(onsets)), time_signature=metre)
+    if song.beats_per_bar * steps_per_beat % 1:
+        return
+    text = write_tab(song, steps_per_beat=steps_per_beat)
+    assert hits(read_tab(text)) == hits(song)
+    assert ("steps: " in text) == (steps_per_beat not in (1, 2, 3, 4, 6, 8, 12, 16, 24))
+
+
+def test_blocks_of_one_row_are_written_so_that_they_stay_apart():
+    song = read_tab("LT|x---|----|\nRC|----|-x--|")
+    text = write_tab(song, steps_per_beat=1, bars_per_line=1, header=False)
+    assert text == "RC|----|\nLT|o---|\n\nRC|-x--|\nLT|----|\n"
+    assert hits(read_tab(text)) == hits(song)
