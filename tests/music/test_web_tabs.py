@@ -21,7 +21,7 @@ def played(song: Song) -> dict[int, list[float]]:
 
 
 def noticed(song: Song) -> dict[str, int]:
-    return dict(song.notices)
+    return {notice.reason: notice.count for notice in song.notices}
 
 
 BEAT = "HH|x-x-x-x-|\nSD|--o---o-|\nBD|o---o---|\n"
