@@ -3,6 +3,7 @@
 import html
 import inspect
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -22,7 +23,10 @@ from drumjax.runs.run import Run, load_run
 from drumjax.sampling.blocks import sample_songs
 from drumjax.sampling.edits import need_kit
 from drumjax.sampling.plan import EditRequest, Music, Plan, make_plan
+from drumjax.sampling.redraw import describe_redraws
 from drumjax.system.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 # The pixels of a piece in a notebook cell, beside its picture.
 _CELL_HEIGHT = 120
@@ -214,7 +218,10 @@ _ENDLESS = 10_000_000
 
 
 def _take(plan: Plan, n: int) -> list[Song]:
-    return [sample.song for sample in itertools.islice(sample_songs(plan, n), n)]
+    samples = list(itertools.islice(sample_songs(plan, n), n))
+    for line in describe_redraws([sample.redrawn for sample in samples], [sample.lacks for sample in samples]):
+        logger.warning("%s", line)
+    return [sample.song for sample in samples]
 
 
 def load(workdir: str | Path, checkpoint: Literal["best", "latest"] = "best") -> TrainedModel:

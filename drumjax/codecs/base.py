@@ -92,6 +92,13 @@ class Codec(Protocol):
         """How many notes a step decodes to, those that are not there included."""
 
     @property
+    def num_voices(self) -> int:
+        """How many drums a value of the first field can hold together, 0 where it is one note."""
+
+    def voices(self, values: Array) -> Array:
+        """[..., num_voices] bool: the drums that values [...] of the first field hold; none for an absent one."""
+
+    @property
     def partial_field(self) -> int:
         """The field of which a part can be given, see allows."""
 

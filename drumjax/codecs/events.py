@@ -104,6 +104,13 @@ class EventCodec:
         return 1
 
     @property
+    def num_voices(self) -> int:
+        return 0
+
+    def voices(self, values: Array) -> Array:
+        return jnp.zeros((*values.shape, 0), bool)
+
+    @property
     def partial_field(self) -> int:
         return self._column["shift"]
 

@@ -71,6 +71,10 @@ class GridCodec:
         return self.kit.num_classes
 
     @property
+    def num_voices(self) -> int:
+        return self.kit.num_classes
+
+    @property
     def partial_field(self) -> int:
         return 0
 
@@ -142,7 +146,7 @@ class GridCodec:
         """Notes [T * C], each a 32nd long; a plain codec plays on the grid at velocity 90."""
         del context  # the grid is in beats, whatever the tempo
         num_steps, num = tokens.shape[0], self.kit.num_classes
-        is_hit = self._bits(tokens[:, 0])
+        is_hit = self.voices(tokens[:, 0])
         step = jnp.arange(num_steps, dtype=jnp.float32)[:, None]
         velocity, offset = jnp.full((num_steps, num), 90.0), jnp.zeros((num_steps, num))
         if self.expressive:
@@ -161,7 +165,7 @@ class GridCodec:
     def present(self, field: int, tokens: Array) -> Array:
         if field == 0:
             return jnp.ones((*tokens.shape[:-1], 1), bool)
-        return self._bits(tokens[..., 0])
+        return self.voices(tokens[..., 0])
 
     def allows(self, given: Array, keep: Array, tick: Array) -> Array:
         """The chords that have the given drums where the bits of `keep` are set."""
@@ -174,9 +178,8 @@ class GridCodec:
         clamp[:, 1:] = FREE
         return clamp, np.full(len(tokens), -1, np.int32)
 
-    def _bits(self, chord: Array) -> Array:
-        """[..., C] bool: the drums of a chord; none for an absent one."""
-        chord = jnp.broadcast_to(chord[..., None], (*chord.shape, self.kit.num_classes))
+    def voices(self, values: Array) -> Array:
+        chord = jnp.broadcast_to(values[..., None], (*values.shape, self.kit.num_classes))
         bits = jax.lax.shift_right_logical(chord, jnp.broadcast_to(jnp.arange(self.kit.num_classes), chord.shape)) & 1
         return (bits == 1) & (chord >= 0)
 

@@ -22,6 +22,7 @@ from drumjax.music.notes import Song
 from drumjax.sampling.blocks import Sample, sample_blocks
 from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
+from drumjax.sampling.redraw import describe_redraws
 from drumjax.system.files import remove_temporaries
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def write_samples(
             bar.update()
 
         writer = stack.enter_context(SongWriter(out_dir, done))
+        redrawn, lacks = [], []
         for block in sample_blocks(plan, job.num_samples, first):
             if show and block[0].number == first:
                 show(block[0].song, make_row(plan, identity, block[0]))
@@ -77,6 +79,8 @@ def write_samples(
                 if sample.number not in manifest.indices:
                     song = write_pitches(sample.song, kit, job.out_map) if kit and job.out_map else sample.song
                     writer.write(song, make_row(plan, identity, sample))
+                    redrawn.append(sample.redrawn)
+                    lacks.append(sample.lacks)
             writer.drain()
     written = len(manifest.indices) - before
     if not written:
@@ -84,6 +88,8 @@ def write_samples(
                     out_dir, before, job.num_samples)  # fmt: skip
     else:
         logger.info("%d pieces in %s, %d of them new", len(manifest.indices), out_dir, written)
+    for line in describe_redraws(redrawn, lacks):
+        logger.warning("%s", line)
     return written
 
 
@@ -111,5 +117,7 @@ def make_row(plan: Plan, identity: str, sample: Sample) -> dict[str, Any]:
         "context": {name: value for name, value in values.items() if CONTROLS[name].about == "piece"},
         **{name: value for name, value in values.items() if CONTROLS[name].about == "draw"},
         **({"edit": plan.edit.name} if plan.edit else {}),
+        **({"redrawn": sample.redrawn} if sample.redrawn else {}),
+        **({"lacks": list(sample.lacks)} if sample.lacks else {}),
         "nll": {field: round(value, 4) for field, value in sample.nll.items()},
     }

@@ -1,6 +1,7 @@
 """A run as others see it: everything that playing and judging it need, read from its checkpoints alone."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Run:
     styles           the style vocabulary; index 0 is the unknown style ""
     step             train steps behind the weights
     time_signatures  those of the training songs, such as "4/4"; () is not known
+    drum_rates       how often its training songs have each drum, by style and name: see data.drum_rates
     """
 
     settings: Settings
@@ -34,6 +36,7 @@ class Run:
     styles: tuple[str, ...]
     step: int = 0
     time_signatures: tuple[str, ...] = ()
+    drum_rates: Mapping[str, Mapping[str, Sequence[float]]] = dataclasses.field(default_factory=dict)
 
     @property
     def hidden_fields(self) -> tuple[str, ...]:
@@ -97,4 +100,5 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         styles=styles,
         step=metadata["step"],
         time_signatures=tuple(metadata["data"]["time_signatures"]),
+        drum_rates=metadata["data"].get("drum_rates", {}),
     )

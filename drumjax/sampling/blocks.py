@@ -18,7 +18,8 @@ from drumjax.sampling.decode import collect_songs, decode_tokens, drop_given
 from drumjax.sampling.edits import Edit
 from drumjax.sampling.piece import Piece
 from drumjax.sampling.plan import Plan
-from drumjax.sampling.request import make_request
+from drumjax.sampling.redraw import MAX_REDRAWS, STRIDE, find_lack, urge
+from drumjax.sampling.request import Urge, make_request
 from drumjax.sampling.rerank import make_reranker
 from drumjax.sampling.sampler import is_guided, make_sampler
 
@@ -28,11 +29,14 @@ BLOCKS_AHEAD = 1
 
 
 class Sample(NamedTuple):
-    """One sample: its number in its job, the song, and the nats by field of what the model chose."""
+    """One sample: its number in its job, the song, and the nats by field of what the model chose; how often it was
+    drawn again, and what it lacks all the same (see redraw)."""
 
     number: int
     song: Song
     nll: dict[str, float]
+    redrawn: int = 0
+    lacks: tuple[str, ...] = ()
 
 
 class Block(NamedTuple):
@@ -43,14 +47,21 @@ class Block(NamedTuple):
     nll: Array
 
 
-def begin(run: Run, key: Array, pieces: Sequence[Piece], number: Sequence[int], edit: Edit | None = None) -> Block:
+def begin(
+    run: Run,
+    key: Array,
+    pieces: Sequence[Piece],
+    number: Sequence[int],
+    edit: Edit | None = None,
+    urge: Urge | None = None,
+) -> Block:
     """Starts to sample the pieces [B], where the run's weights are, and does not wait for it.
 
-    number is that of each sample; an edit that reranks has `draws` numbers for each piece.
+    number is that of each sample; an edit that reranks has `draws` numbers for each piece. urge is that of a Request.
     """
     draws = edit.draws if edit else 1
     repeated = [piece for piece in pieces for _ in range(draws)]
-    request = make_request(run, repeated, number, edit)
+    request = make_request(run, repeated, number, edit, urge)
     sampler = make_sampler(run.model, run.codec, guided=is_guided(request))
     request = jax.device_put(request, getattr(key, "sharding", None))
     samples = sampler(run.weights, key, request)
@@ -85,24 +96,46 @@ def sample_blocks(plan: Plan, num_samples: int, first: int = 0) -> Iterator[list
         weights, key = jax.device_put((run.weights, jax.random.key(plan.seed)), device)
         copies.append((dataclasses.replace(run, weights=weights), key))
 
-    def begin_at(start: int, copy: tuple[Run, Array]) -> tuple[int, Block]:
+    def begin_at(start: int, copy: tuple[Run, Array]) -> tuple[int, tuple[Run, Array], Block]:
         block = begin(*copy, pieces, range(start * draws, (start + size) * draws), edit)
         for array in (*block.notes, block.nll):
             jnp.asarray(array).copy_to_host_async()
-        return start, block
+        return start, copy, block
 
     ahead = map(begin_at, starts, itertools.cycle(copies))
     begun = collections.deque(itertools.islice(ahead, BLOCKS_AHEAD * len(copies)))
-    names = [field.name for field in run.codec.fields]
     while begun:
         begun.extend(itertools.islice(ahead, 1))
-        start, block = begun.popleft()
-        songs = collect_songs(run.codec, pieces, block.notes, edit)
-        samples = [
-            Sample(i, dataclasses.replace(song, name=f"{i:06d}"), dict(zip(names, nll, strict=True)))
-            for i, song, nll in zip(itertools.count(start), songs, np.asarray(block.nll).tolist(), strict=False)
-        ]
-        yield [sample for sample in samples if first <= sample.number < num_samples]
+        start, copy, block = begun.popleft()
+        rows = range(max(first - start, 0), min(size, num_samples - start))
+        yield _finish(copy, block, start, rows, edit)
+
+
+def _finish(copy: tuple[Run, Array], block: Block, start: int, rows: range, edit: Edit | None) -> list[Sample]:
+    """The samples in some rows of a block whose first has the number `start`; what lacks something is drawn again."""
+    run, size = copy[0], len(block.pieces)
+    names = [field.name for field in run.codec.fields]
+    found: dict[int, Sample] = {}
+    wanted = np.asarray(rows)
+    for draw in range(MAX_REDRAWS + 1):
+        notes = Notes(*jax.device_get(block.notes))
+        songs, nll = collect_songs(run.codec, block.pieces, notes, edit), np.asarray(block.nll).tolist()
+        at = wanted if draw == 0 else np.arange(len(wanted))  # where the wanted rows are in this block
+        lack = find_lack(edit, run.codec, Notes(*(column[at] for column in notes)))
+        for i, row in enumerate(wanted.tolist()):
+            song = dataclasses.replace(songs[at[i]], name=f"{start + row:06d}")
+            lacks = tuple(name for name, missing in zip(lack.names, lack.lacks[i], strict=True) if missing)
+            found[row] = Sample(start + row, song, dict(zip(names, nll[at[i]], strict=True)), draw, lacks)
+        again = lack.lacks.any(axis=1)
+        wanted = wanted[again]
+        if not len(wanted) or draw == MAX_REDRAWS:
+            break
+        # As many rows as before, so that nothing compiles anew and no row depends on how many there are.
+        some = np.resize(np.arange(len(wanted)), size)
+        urged = urge(edit, run.codec, lack.lacks[again][some], draw + 1)
+        number = (start + wanted[some] + (draw + 1) * STRIDE).tolist()
+        block = begin(*copy, block.pieces, number, edit, urged)
+    return [found[row] for row in rows]
 
 
 def sample_songs(plan: Plan, num_samples: int, first: int = 0) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ import numpy as np
 from drumjax.codecs.base import ABSENT, FREE, Codec, field_slices
 from drumjax.codecs.events import EventCodec
 from drumjax.codecs.grid import GridCodec
+from drumjax.data.drum_rates import USUAL_RATES, Rates
 from drumjax.music.kits import Kit, find_drum
 from drumjax.music.notes import EARLY_BEAT, NO_TIMELINE, Array, Context, Notes, Song, Timeline, Window
 from drumjax.sampling.given_music import Given
@@ -45,6 +46,7 @@ class Edit:
     placement of the given notes among the sampled ones, where these decide how they are played (`follows`) or whether
               they stay
     follows   whether given notes are played as the sampled ones are; else they stay as they were, or go
+    wanted    the drums that are to take part, as (class, hits at least, hits a beat that are usual)
     new_pitch [128] int32, what is written for each pitch that is sampled; None: that pitch
     timeline  what the file of the music has beside notes, which is written back
     hidden    fields whose earlier values are hidden from the model
@@ -61,6 +63,7 @@ class Edit:
     kept: Notes | None = None
     placement: Placement | None = None
     follows: bool = False
+    wanted: tuple[tuple[int, int, float], ...] = ()
     new_pitch: np.ndarray | None = None
     timeline: Timeline = NO_TIMELINE
     hidden: tuple[str, ...] = ()
@@ -136,8 +139,11 @@ def humanize_song(given: Given, codec: Codec, hidden: tuple[str, ...] = ()) -> E
     return _edit("humanize", given, *codec.loosen(tokens), placement=placement, follows=True, hidden=hidden)
 
 
-def add_drums(given: Given, codec: Codec, kit: Kit, drums: Sequence[str]) -> Edit:
-    """Keeps the other drums note for note and plays these; what the song has of them is played anew, which is said."""
+def add_drums(given: Given, codec: Codec, kit: Kit, drums: Sequence[str], rates: Rates = USUAL_RATES) -> Edit:
+    """Keeps the other drums note for note and plays these; what the song has of them is played anew, which is said.
+
+    rates say when a drum takes part, see drum_rates.
+    """
     _need_grid(codec)
     chosen = [find_drum(kit, name) for name in drums]
     tokens = encode_given(given, codec)
@@ -148,7 +154,12 @@ def add_drums(given: Given, codec: Codec, kit: Kit, drums: Sequence[str]) -> Edi
     if not others.all():
         names = ", ".join(kit.names[k] for k in chosen)
         logger.warning("%s has %d hits of %s, which are played anew", given.song.name, (~others).sum(), names)
-    return _edit("add", given, tokens, keep, Notes(*(column[others] for column in given.song.notes)))
+    kept = Notes(*(column[others] for column in given.song.notes))
+    wanted = []
+    for k in sorted(set(chosen)):
+        low, usual = rates.get(kit.names[k]) or USUAL_RATES.get(kit.names[k], (1.0, 1.0))
+        wanted.append((k, max(1, int(low * given.song.num_bars)), usual / given.song.beats_per_bar))
+    return _edit("add", given, tokens, keep, kept, wanted=tuple(wanted))
 
 
 def vary_song(given: Given, codec: Codec, amount: float, seed: int = 0) -> Edit:

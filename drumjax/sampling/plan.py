@@ -7,6 +7,7 @@ from typing import Any
 
 from drumjax.config.controls import MAX_BARS, TEMPO_LIMITS, Controls, spell_style
 from drumjax.data.datasets import load_dataset
+from drumjax.data.drum_rates import USUAL_RATES
 from drumjax.midi.instruments import parse_instrument
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
@@ -168,7 +169,8 @@ class EditRequest:
         if self.vary:
             return vary_song(given, codec, self.amount, seed)
         if self.add:
-            return add_drums(given, codec, need_kit(codec), self.add)
+            rates = run.drum_rates.get(controls.style) or run.drum_rates.get("") or USUAL_RATES
+            return add_drums(given, codec, need_kit(codec), self.add, rates)
         first, _, last = (self.infill or "").partition("-")
         if not first.isdecimal() or not (last or first).isdecimal():
             raise EditError(f"--infill is {self.infill!r}; give bars such as 5-6")

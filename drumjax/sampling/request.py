@@ -20,6 +20,18 @@ BUCKET_STEPS = 64
 SPARE_RESTS = 0.25
 
 
+class Urge(NamedTuple):
+    """How much each sample is urged to each drum.
+
+    nats  [B, C] float32, what a chord with the drum gains while that is a hit or more behind its pace, and loses while
+          it is as much ahead; in between in proportion
+    pace  [B, C] float32, hits a tick
+    """
+
+    nats: Array
+    pace: Array
+
+
 class Request(NamedTuple):
     """What to sample. Every leaf is traced: none of them recompiles.
 
@@ -30,6 +42,7 @@ class Request(NamedTuple):
     keep         [B, T] int32, what must stay of the codec's partial_field where it is given; the rest is chosen. -1 is
                  all of it, 0 nothing
     end          [B] int32, the tick at which each sample ends
+    urge         Urge, to drums that would not take part
     fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
     hidden       [fields] bool, whether earlier values of a field, chosen or given, are hidden from the model
     guidance     [fields] float32, >= 0: how far to go from what the model plays unconditioned (0) to what it plays as
@@ -46,6 +59,7 @@ class Request(NamedTuple):
     clamp: Array
     keep: Array
     end: Array
+    urge: Urge
     fill_every: Array
     hidden: Array
     guidance: Array
@@ -69,7 +83,13 @@ def free_clamp(batch: int, num_steps: int, codec: Codec) -> np.ndarray:
     return np.full((batch, num_steps, sum(field.count for field in codec.fields)), FREE, np.int32)
 
 
-def make_request(run: Run, pieces: Sequence[Piece], number: Sequence[int], edit: Edit | None = None) -> Request:
+def make_request(
+    run: Run,
+    pieces: Sequence[Piece],
+    number: Sequence[int],
+    edit: Edit | None = None,
+    urge: Urge | None = None,
+) -> Request:
     """A request for the pieces [B], whose samples have these numbers [B]; free but for what the edit gives.
 
     How values are drawn, fills, and the number of steps are those of the first piece and the longest one: pieces asked
@@ -97,6 +117,7 @@ def make_request(run: Run, pieces: Sequence[Piece], number: Sequence[int], edit:
         clamp=clamp,
         keep=keep,
         end=np.asarray([ends[id(piece)] for piece in pieces], np.int32),
+        urge=urge or Urge(*np.zeros((2, len(number), codec.num_voices), np.float32)),
         fill_every=np.asarray(controls.fill, np.int32),
         hidden=np.asarray([edit is not None and field.name in edit.hidden for field in codec.fields]),
         guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),

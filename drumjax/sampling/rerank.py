@@ -51,6 +51,7 @@ def make_reranker(model: Model, codec: Codec, first: int, last: int) -> Reranker
             clamp=request.clamp[best],
             keep=request.keep[best],
             end=request.end[best],
+            urge=jax.tree.map(pick, request.urge),
         )
 
     return rerank

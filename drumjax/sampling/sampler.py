@@ -178,12 +178,26 @@ def _draw_field(setup: _Setup, field: int, loop: _Loop, by: _Draw) -> tuple[Arra
         allowed = jax.vmap(codec.allows)(by.clamp[:, 0], by.keep[:, 0], loop.tick)
         guided_logits = jnp.where(allowed[:, None], guided_logits, -jnp.inf)
     if field == 0:
-        guided_logits = _guard(request, loop, guided_logits[:, 0])[:, None]
+        guided_logits = _guard(request, loop, _urge(codec, request, loop, guided_logits[:, 0]))[:, None]
     uniform: Array = by.uniform
     if model.fields[field].is_expression:  # values from least to most, so the middle of the odds is their median
         uniform = 0.5 + request.spread * (uniform - 0.5)
     value = choose(uniform, guided_logits, request.temperature[field], request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
+
+
+def _urge(codec: Codec, request: Request, loop: _Loop, logits: jax.Array) -> jax.Array:
+    """The first field's logits [B, size], those of chords with drums that are behind their pace raised."""
+    if not codec.num_voices:
+        return logits
+
+    def raised(logits: jax.Array) -> jax.Array:
+        played = jnp.sum(codec.voices(loop.samples.tokens[..., 0]), axis=0)  # steps to come are absent: none
+        behind = request.urge.pace * (loop.tick[:, None] + 1) - played
+        nats = request.urge.nats * jnp.clip(behind, -1, 1)
+        return logits + nats @ codec.voices(jnp.arange(logits.shape[1])).astype(jnp.float32).T
+
+    return jax.lax.cond(jnp.any(request.urge.nats > 0), raised, lambda x: x, logits)
 
 
 def _guard(request: Request, loop: _Loop, logits: jax.Array) -> jax.Array:

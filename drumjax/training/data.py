@@ -15,6 +15,7 @@ from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.config.settings import Settings
 from drumjax.data.corpus import Corpus, pack
 from drumjax.data.datasets import Dataset, DatasetError, load_dataset
+from drumjax.data.drum_rates import measure_rates
 from drumjax.data.selection import select
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
@@ -55,7 +56,7 @@ def load_training_data(settings: Settings) -> TrainingData:
         )  # fmt: skip
     validation = _select_validation(dataset, settings)
     minutes = sum(song.num_bars * song.beats_per_bar / song.tempo_bpm for song in songs)
-    description = {
+    description: dict[str, Any] = {
         "source": dataset.source,
         "is_fallback": dataset.is_fallback,
         "train_songs": len(songs),
@@ -64,6 +65,8 @@ def load_training_data(settings: Settings) -> TrainingData:
         "validation_songs": len(validation),
         "fingerprint": _fingerprint(corpus),
     }
+    if kit := settings.codec.make_kit():
+        description["drum_rates"] = measure_rates(songs, kit)
     logger.info("training on %d songs (%.0f minutes), judged by %d", len(songs), minutes, len(validation))
     vocabulary = find_vocabulary(settings.codec, songs, transpose=math.ceil(settings.augment.transpose))
     if vocabulary and not settings.codec.kit:
