@@ -66,6 +66,9 @@ def read_midi(
     song, sections = _read(path, instrument, sustain, with_messages)
     main = main_section(sections, float(song.notes.onset_beat[0]), float(song.notes.onset_beat[-1]))
     notices = [describe_sections(sections, main)]
+    if song.timeline.start_beat > 0:
+        reason = "pickup before the first bar line, taken as the end of a bar"
+        notices.append(Notice(reason))
     if song.timeline.tempos:
         count = len(song.timeline.tempos) - 1
         reason = f"changes of tempo; it is taken as {song.tempo_bpm:.4g} bpm, and written back as it was"

@@ -15,6 +15,7 @@ import numpy as np
 from drumjax.codecs.base import Codec
 from drumjax.midi.reader import MidiError, read_midi
 from drumjax.music.drum_maps import DrumMap, read_map
+from drumjax.music.kits import KITS, Kit
 from drumjax.music.metre import parse_metre
 from drumjax.music.notes import EARLY_BEAT, Notes, Song
 from drumjax.music.tab import read_tab_file
@@ -113,7 +114,9 @@ def give(song: Song, codec: Codec, drum_map: str = "") -> Given:
     pitch = np.where(drum >= 0, kit.pitch_table()[drum], -1).astype(np.int32)
     if not (pitch >= 0).any():
         raise MusicError(f"{name} has no hit on a drum of {drum_map or kit.name}; another map can be named by --kit")
-    _say_unknown(name, song, pitch < 0, f"pitches that are no drum of {drum_map or kit.name}")
+    better = max(KITS.values(), key=lambda other: _count_known(other, song) if other.num_classes > 1 else 0)
+    hint = f"; --kit {better.name} knows more of them" if _count_known(better, song) > (pitch >= 0).sum() else ""
+    _say_unknown(name, song, pitch < 0, f"pitches that are no drum of {drum_map or kit.name}", hint)
     new_pitch = np.arange(128, dtype=np.int32)
     for drum_name, written in zip(kit.names, kit.write, strict=True):
         new_pitch[written] = found.write.get(drum_name, written)
@@ -154,8 +157,12 @@ def _later(song: Song, beats: float) -> Song:
     return dataclasses.replace(song, notes=song.notes._replace(onset_beat=onset), timeline=timeline)
 
 
-def _say_unknown(name: str, song: Song, is_unknown: np.ndarray, what: str) -> None:
+def _count_known(kit: Kit, song: Song) -> int:
+    return int((kit.class_table()[song.notes.pitch] >= 0).sum())
+
+
+def _say_unknown(name: str, song: Song, is_unknown: np.ndarray, what: str, hint: str = "") -> None:
     unknown = collections.Counter(song.notes.pitch[is_unknown].tolist())
     if unknown:
         named = ", ".join(f"{pitch} ({count})" for pitch, count in sorted(unknown.items()))
-        logger.warning("%s: %s are kept as they are: %s", name, what, named)
+        logger.warning("%s: %s are kept as they are: %s%s", name, what, named, hint)

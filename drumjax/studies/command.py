@@ -1,12 +1,12 @@
 """The command line that the questions share: --workdir, how much to play, and --output for the figures as JSON."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from drumjax.report.figures import write_json
-from drumjax.runs.run import Run, load_run
+from drumjax.runs.run import load_run
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
 from drumjax.system.errors import UserError
@@ -25,12 +25,22 @@ class Amount(NamedTuple):
 
 
 def ask(
-    module: str, description: str, amount: Amount, answer: Callable[[Run, int], Any], show: Callable[[Any], str]
+    module: str,
+    description: str,
+    amount: Amount,
+    answer: Callable[..., Any],
+    show: Callable[[Any], str],
+    **paths: str,
 ) -> int:
-    """Parses the flags, answers, prints what `show` makes of it, and writes it. Returns the exit status."""
+    """Parses the flags, answers, prints what `show` makes of it, and writes it. Returns the exit status.
+
+    answer is called with the run, the number, and as keywords the `paths`: optional flags, here with their help.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description.partition("\n")[0])
     parser.add_argument("--workdir", required=True, help="the run")
     parser.add_argument(f"--{amount.flag}", type=int, default=amount.default, help=amount.help)
+    for name, text in paths.items():
+        parser.add_argument(f"--{name}", type=Path, help=text)
     parser.add_argument("--output", type=Path, help="write the figures to this file, as JSON")
     flags = parser.parse_args()
     if (number := getattr(flags, amount.flag)) < 1:
@@ -38,7 +48,7 @@ def ask(
 
     def run() -> None:
         use_compile_cache()
-        found = answer(load_run(flags.workdir), number)
+        found = answer(load_run(flags.workdir), number, **{name: getattr(flags, name) for name in paths})
         print(show(found))
         if flags.output:
             write_json(flags.output, found)
@@ -47,9 +57,11 @@ def ask(
     return run_or_explain(run)
 
 
-def make_table(rows: list[dict[str, float | str]]) -> str:
+def make_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown; numbers with three decimals."""
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for row in rows:
-        lines.append("| " + " | ".join(v if isinstance(v, str) else f"{v:.3f}" for v in row.values()) + " |")
+        cells = (row.get(name, "-") for name in names)
+        lines.append("| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in cells) + " |")
     return "\n".join(lines) + "\n"

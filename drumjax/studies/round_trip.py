@@ -4,9 +4,12 @@ Every song of the run's dataset whose bars fit its steps is encoded and decoded.
 token for them: a grid keeps the loudest of the hits that fall on one step, and events those of one tick; pitches may be
 none of the kit or of the vocabulary. The errors of the others are from what they were, the nearest note of the same
 drum or pitch: onset and duration in beats, velocity in MIDI.
+
+With --files FOLDER every file below it is humanized, added to, varied and written instead: see kept_notes.py.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -19,8 +22,10 @@ from drumjax.models.song_scoring import encode_songs
 from drumjax.music.notes import Notes, Song
 from drumjax.runs.run import Run
 from drumjax.studies.command import Amount, StudyError, ask, make_table
+from drumjax.studies.kept_notes import check_files, summarize_rows
 
-NUM_SONGS = Amount("num_songs", 1_000_000, "at most so many songs")
+NUM_SONGS = Amount("num_songs", 1_000_000, "at most so many songs, or files")
+FILES = "check instead that every note of every file in this folder is there after it is worked on"
 
 
 class Errors(NamedTuple):
@@ -64,13 +69,21 @@ def take_round_trip(songs: Sequence[Song], codec: Codec) -> list[Errors]:
     return [found[index] for index in range(len(songs))]
 
 
-def compare(run: Run, num_songs: int) -> list[dict[str, float | str]]:
+def answer(run: Run, num_songs: int, files: Path | None) -> list[dict[str, Any]]:
+    """The rows of compare or, for a folder of files, those of kept_notes.check_files and their sum."""
+    if not files:
+        return compare(run, num_songs)
+    rows = check_files(run, files, num_songs)
+    return [*rows, summarize_rows(rows)]
+
+
+def compare(run: Run, num_songs: int) -> list[dict[str, Any]]:
     """A row per split. Raises StudyError for a codec without time, or if no song fits its steps."""
     codec = run.codec
     if isinstance(codec, EventCodec) and not codec.timed:
         raise StudyError("this codec does not encode when notes are (codec.timed=False): there is nothing to compare")
     songs = load_dataset(run.settings.data).songs[:num_songs]
-    rows: list[dict[str, float | str]] = []
+    rows: list[dict[str, Any]] = []
     for split in sorted({song.split for song in songs}):
         mine = [song for song in songs if song.split == split]
         some = [song for song in mine if codec.accepts(song.beats_per_bar)]
@@ -103,4 +116,4 @@ def _mean(values: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(ask("drumjax.studies.round_trip", __doc__, NUM_SONGS, compare, make_table))
+    raise SystemExit(ask("drumjax.studies.round_trip", __doc__, NUM_SONGS, answer, make_table, files=FILES))
