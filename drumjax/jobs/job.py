@@ -17,7 +17,7 @@ from drumjax.config.controls import CONTROLS
 from drumjax.config.settings import write_settings
 from drumjax.jobs.manifest import Manifest, remove_samples
 from drumjax.jobs.song_writer import SongWriter
-from drumjax.music.drum_maps import DrumMap, write_pitches
+from drumjax.music.drum_maps import DrumMap, count_meeting, write_pitches
 from drumjax.music.notes import Song
 from drumjax.sampling.blocks import Sample, sample_blocks
 from drumjax.sampling.piece import RequestError
@@ -71,13 +71,14 @@ def write_samples(
             bar.update()
 
         writer = stack.enter_context(SongWriter(out_dir, done))
-        redrawn, lacks = [], []
+        redrawn, lacks, meeting = [], [], 0
         for block in sample_blocks(plan, job.num_samples, first):
             if show and block[0].number == first:
                 show(block[0].song, make_row(plan, identity, block[0]))
             for sample in block:
                 if sample.number not in manifest.indices:
                     song = write_pitches(sample.song, kit, job.out_map) if kit and job.out_map else sample.song
+                    meeting += count_meeting(song) if plan.edit else 0
                     writer.write(song, make_row(plan, identity, sample))
                     redrawn.append(sample.redrawn)
                     lacks.append(sample.lacks)
@@ -88,6 +89,8 @@ def write_samples(
                     out_dir, before, job.num_samples)  # fmt: skip
     else:
         logger.info("%d pieces in %s, %d of them new", len(manifest.indices), out_dir, written)
+    if meeting:
+        logger.warning("left out: %d notes that have the pitch of a louder one at the same time, as written", meeting)
     for line in describe_redraws(redrawn, lacks):
         logger.warning("%s", line)
     return written

@@ -71,7 +71,7 @@ def read_midi(
         notices.append(Notice(reason))
     if song.timeline.tempos:
         count = len(song.timeline.tempos) - 1
-        reason = f"changes of tempo; it is taken as {song.tempo_bpm:.4g} bpm, and written back as it was"
+        reason = f"changes of tempo, around {song.tempo_bpm:.4g} bpm"
         notices.append(Notice(reason, count))
     return dataclasses.replace(song, notices=(*song.notices, *filter(None, notices)))
 

@@ -75,6 +75,13 @@ def _table(name: str, read: dict[int, str], drums: tuple[str, ...]) -> np.ndarra
     return table
 
 
+def count_meeting(song: Song) -> int:
+    """Notes that have the onset and the pitch of another, of which a file can hold one: two drums that a map writes as
+    one may have been hit together."""
+    notes = song.notes
+    return len(notes.pitch) - len(set(zip(notes.onset_beat.tolist(), notes.pitch.tolist(), strict=True)))
+
+
 def write_pitches(song: Song, kit: Kit, drum_map: DrumMap) -> Song:
     """The song in the pitches of another instrument; drums that the map lacks keep theirs."""
     out = np.asarray(

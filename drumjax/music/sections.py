@@ -128,8 +128,7 @@ def describe_sections(sections: Sequence[Section], main: Section) -> Notice | No
     if len(sections) < 2:
         return None
     where = f"to {', '.join(others)}" if others else "of the bar lines"
-    reason = f"changes of metre ({where}); all is taken in {write_metre(main.metre)}, and written back as it was"
-    return Notice(reason, len(sections) - 1)
+    return Notice(f"changes of metre ({where}); most of it is in {write_metre(main.metre)}", len(sections) - 1)
 
 
 def _is_whole(number: float) -> bool:

@@ -63,7 +63,7 @@ def describe_redraws(redrawn: Sequence[int], lacks: Sequence[Sequence[str]]) -> 
     lines = []
     count = sum(number > 0 for number in redrawn)
     if count:
-        lines.append(f"{count} of {len(redrawn)} pieces were drawn again, since what was asked for was not in them")
+        lines.append(f"drawn again until what was asked for was in them: {count} of {len(redrawn)} pieces")
     for name, number in sorted(collections.Counter(name for names in lacks for name in names).items()):
-        lines.append(f"{number} of {len(redrawn)} pieces have no or too few {name}, after {MAX_REDRAWS} draws more")
+        lines.append(f"no or too few {name} after {MAX_REDRAWS} draws more: {number} of {len(redrawn)} pieces")
     return lines

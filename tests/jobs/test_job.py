@@ -150,7 +150,7 @@ def test_every_sample_has_a_file_and_a_row(undisturbed, tmp_path, job):
 
 
 def test_files_are_the_songs(undisturbed, tmp_path, job):
-    for index, song, _ in songs_of(job):
+    for index, song, *_ in songs_of(job):
         path = tmp_path / "song.mid"
         path.write_bytes(undisturbed[f"{index:06d}.mid"])
         read = read_midi(path)
@@ -255,7 +255,7 @@ def test_a_sample_does_not_depend_on_the_number_of_devices(monkeypatch, job, sam
         monkeypatch.setattr(jax, "local_devices", lambda num=num: devices[:num])
         samples.append(list(songs_of(dataclasses.replace(job, num_samples=14))))
     for others in samples[1:]:
-        for (index, song, nll), (other_index, other, other_nll) in zip(samples[0], others, strict=True):
+        for (index, song, nll, *_), (other_index, other, other_nll, *_) in zip(samples[0], others, strict=True):
             assert (index, nll) == (other_index, other_nll)
             for a, b in zip(song.notes, other.notes, strict=True):
                 np.testing.assert_array_equal(a, b)
@@ -345,7 +345,7 @@ def test_samples_may_begin_anywhere(job):
     for first in (1, 4, 5, 6):
         some = list(songs_of(job, first))
         assert [index for index, *_ in some] == list(range(first, 6))
-        for (_, song, nll), (_, expected, expected_nll) in zip(some, everything[first:], strict=True):
+        for (_, song, nll, *_), (_, expected, expected_nll, *_) in zip(some, everything[first:], strict=True):
             assert nll == expected_nll
             for column, other in zip(song.notes, expected.notes, strict=True):
                 np.testing.assert_array_equal(column, other)
@@ -357,7 +357,7 @@ def test_the_first_new_groove_is_shown(tmp_path, job):
         write_samples(
             dataclasses.replace(job, num_samples=num_samples), tmp_path, show=lambda song, row: shown.append(song)
         )
-    expected = [song for index, song, _ in songs_of(job) if index in (0, 2)]
+    expected = [song for index, song, *_ in songs_of(job) if index in (0, 2)]
     assert len(shown) == 2
     for song, other in zip(shown, expected, strict=True):
         np.testing.assert_array_equal(song.notes.onset_beat, other.notes.onset_beat)

@@ -236,7 +236,7 @@ def test_added_drums_play_beside_the_others(run):
 def test_what_is_given_does_not_lean_with_what_is_played(run):
     edit = continue_song(GIVEN, CODEC, True)
     plans = [Plan(run, make_controls(6, lean=x), edit=edit, block_size=4) for x in (None, 30.0)]
-    for (_, free, _), (_, moved, _) in zip(*(sample_songs(plan, 2) for plan in plans), strict=True):
+    for (_, free, *_), (_, moved, *_) in zip(*(sample_songs(plan, 2) for plan in plans), strict=True):
         assert rows_between(moved.notes, -1, 15) == rows_between(SONG.notes, -1, 15)
         new = [song.notes.onset_beat[len(SONG.notes.pitch) :] for song in (free, moved)]
         by = new[1] - new[0]

@@ -1,17 +1,21 @@
 """Music from users: in the drums of the model, whatever map it came in, or one clear reason why not."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from tiny import make_model, make_run
 
 from drumjax.codecs.grid import GridCodec
 from drumjax.midi.reader import MidiError, write_midi
-from drumjax.music.drum_maps import OUT_MAPS, read_map, write_pitches
+from drumjax.music.drum_maps import OUT_MAPS, count_meeting, read_map, write_pitches
 from drumjax.music.kits import ROLAND_TD11, KitError
-from drumjax.music.notes import Song, make_notes
+from drumjax.music.notes import Song, Timeline, make_notes
 from drumjax.music.tab import TabError
+from drumjax.sampling.edits import EditError
 from drumjax.sampling.given_music import Given, MusicError, in_kit, in_metre, read_given
+from drumjax.sampling.plan import EditRequest, make_plan
 
 CODEC = GridCodec(ROLAND_TD11)
 
@@ -129,3 +133,62 @@ def test_files_that_are_no_music(tmp_path):
         read_pattern(tmp_path / "none.mid")
     with pytest.raises(MusicError, match="such as 6/8"):
         in_metre(read_pattern(write(tmp_path, [36])).song, "six")
+
+
+def test_notes_that_a_map_brings_together_are_counted(tmp_path):
+    """A clap and a snare at once are two notes of a file, and one of a kit without claps."""
+    notes = make_notes([0, 0, 1, 1], [0.1] * 4, [38, 39, 36, 38], [90] * 4)
+    write_midi(Song(notes), tmp_path / "a.mid")
+    given = in_kit(read_pattern(tmp_path / "a.mid", "general_midi"))
+    assert count_meeting(given.song) == 1
+
+
+def test_a_run_reads_its_own_kind_of_files(tmp_path):
+    """Drums on channel 1, as some programs export them: with instrument=all a run learns from them, and continues
+    them."""
+    notes = make_notes([0, 1, 2], [0.1] * 3, [36, 38, 42], [90] * 3)
+    write_midi(Song(notes, is_drums=False), tmp_path / "a.mid")
+    with pytest.raises(MidiError, match=r"no drum track \(with --instrument=all its notes"):
+        read_pattern(tmp_path / "a.mid")
+    run = make_run(make_model())
+    settings = dataclasses.replace(run.settings, data=dataclasses.replace(run.settings.data, instrument="all"))
+    for request, some in (
+        (EditRequest(prompt=tmp_path / "a.mid"), dataclasses.replace(run, settings=settings)),
+        (EditRequest(prompt=tmp_path / "a.mid", instrument="all"), run),
+    ):
+        given = request.read(some, 0, None)
+        assert given.pitch.tolist() == [36, 38, 42]
+    with pytest.raises(EditError, match="unknown instrument 'foo'"):
+        EditRequest(prompt="a.mid", instrument="foo")
+
+
+def test_a_kit_that_knows_more_is_named(tmp_path, caplog):
+    read_pattern(write(tmp_path, [36, 39, 56]))
+    assert "39 (1), 56 (1); --kit general_midi knows more of them" in caplog.text
+    caplog.clear()
+    read_pattern(write(tmp_path, [36, 1]))
+    assert "1 (1)" in caplog.text
+    assert "knows more" not in caplog.text
+
+
+@pytest.mark.parametrize(("tempo", "taken"), [(15.0, 20.0), (500.0, 400.0)])
+def test_a_tempo_out_of_reach_is_kept_in_the_file(tmp_path, caplog, tempo, taken):
+    write_midi(Song(make_notes([0, 1], [0.1] * 2, [36, 38], [90] * 2), tempo_bpm=tempo), tmp_path / "a.mid")
+    plan = make_plan(make_run(make_model()), EditRequest(vary=tmp_path / "a.mid"))
+    assert plan.controls.bpm == taken
+    assert [round(bpm) for _, bpm in plan.edit.timeline.tempos] == [tempo]
+    assert f"its {tempo:g} bpm are taken as {taken:g}, and written as they are" in caplog.text
+
+
+def test_a_tempo_that_is_asked_for_takes_the_place_of_the_map(tmp_path, caplog):
+    song = Song(make_notes([0, 1], [0.1] * 2, [36, 38], [90] * 2), timeline=Timeline(tempos=((0, 120.0), (1, 60.0))))
+    run, request = make_run(make_model()), EditRequest(vary=song)
+    assert make_plan(run, request).edit.timeline.tempos == song.timeline.tempos
+    assert make_plan(run, request, bpm=100.0).edit.timeline.tempos == ()
+    assert "its changes of tempo are left out, since --bpm is given" in caplog.text
+
+
+def test_music_that_is_too_long_is_named(tmp_path):
+    song = Song(make_notes([0, 4004], [0.1] * 2, [36, 38], [90] * 2), name="long.mid")
+    with pytest.raises(EditError, match=r"long.mid has 1002 bars, and 1000 are the most at a time"):
+        make_plan(make_run(make_model()), EditRequest(humanize=song))
