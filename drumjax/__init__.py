@@ -26,6 +26,7 @@ _PUBLIC = {
     "read_midi": "drumjax.midi.reader",
     "write_midi": "drumjax.midi.reader",
     "read_tab": "drumjax.music.tab",
+    "read_tab_file": "drumjax.music.tab",
     "write_tab": "drumjax.music.tab",
     "Song": "drumjax.music.notes",
     "UserError": "drumjax.system.errors",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers and editors
     from drumjax.midi.reader import write_midi as write_midi
     from drumjax.music.notes import Song as Song
     from drumjax.music.tab import read_tab as read_tab
+    from drumjax.music.tab import read_tab_file as read_tab_file
     from drumjax.music.tab import write_tab as write_tab
     from drumjax.system.errors import UserError as UserError
     from drumjax.training.train import train as train
