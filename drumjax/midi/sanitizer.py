@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from drumjax.midi.chunks import encode_track, iterate_events, require, split_tracks
+from drumjax.midi.chunks import SYSEX, encode_track, iterate_events, require, split_tracks
 from drumjax.music.metre import is_metre
 from drumjax.music.notes import Notice
 
@@ -91,7 +91,7 @@ class _Walk:
         self.messages: list[Event] = []
         self.counts: collections.Counter[str] = collections.Counter()
         self.num_others = self.num_messages = self.num_controls = 0
-        self.xg_channels: set[int] = set()
+        self.second_drums: set[int] = set()  # channels other than 10
 
     def add_track(self, events: Iterable[tuple[int, int, bytes]]) -> None:
         notes: list[Event] = []
@@ -119,6 +119,8 @@ class _Walk:
                 # Most are the pedal of a hi-hat, in files by the thousand of which only the notes are wanted.
                 if keeps_controls or data[0] == _BANK or data[-1] > 127:
                     self._add_control(tick, kind, data, controls)
+            elif kind == SYSEX:
+                self.second_drums.update(_drum_channels(data))
             elif kind in (_TEMPO, _TIME_SIGNATURE) and tick < last_tick:
                 self.changes.append((tick, _clean_change(kind, data)))
                 require(len(self.changes) <= _MAX_CHANGES, "too many tempo changes", f"more than {_MAX_CHANGES}")
@@ -139,7 +141,7 @@ class _Walk:
     def _pass_over(self, channel: int) -> None:
         """A note of another channel, where drums are wanted."""
         self.num_others += 1
-        if channel in self.xg_channels:
+        if channel in self.second_drums:
             self.counts[f"notes of a second drum part on channel {channel + 1}, which are not taken"] += 1
 
     def _add_control(self, tick: int, kind: int, data: bytes, controls: list[Event]) -> None:
@@ -151,7 +153,7 @@ class _Walk:
         if tick >= self.last_tick:
             return
         if kind >= 0xB0 and kind < 0xC0 and data[0] == _BANK and data[1] in _XG_DRUM_BANKS and channel != _DRUM_CHANNEL:
-            self.xg_channels.add(channel)
+            self.second_drums.add(channel)
         if not self.drums_only and (0xC0 <= kind < 0xD0 or (0xB0 <= kind < 0xC0 and data[0] == SUSTAIN)):
             controls.append((tick, bytes((kind, *data))))
             require(len(controls) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
@@ -191,6 +193,24 @@ class _Walk:
         for key in list(open_since):
             close_unended(key, max(min(end, self.last_tick), open_since[key] + 1), at_end=True)
         return sorted(kept, key=lambda event: event[0])
+
+
+def _drum_channels(sysex: bytes) -> list[int]:
+    """The channel other than 10 that a system exclusive message makes a drum part: Roland GS "use for rhythm part",
+    Yamaha XG "part mode"."""
+    if (
+        sysex[:1] == b"\x41"
+        and sysex[2:5] == b"\x42\x12\x40"
+        and sysex[6:7] == b"\x15"
+        and sysex[7:8] in (b"\1", b"\2")
+    ):
+        block = sysex[5] & 0x0F  # 0 is channel 10, then 1 to 9, then 11 to 16
+        channels = [block - (block < 10)] if block else []
+    elif sysex[:1] == b"\x43" and sysex[2:4] == b"\x4c\x08" and sysex[5:6] == b"\x07" and sysex[6:7] > b"\0":
+        channels = [sysex[4]]
+    else:
+        channels = []
+    return [channel for channel in channels if channel != _DRUM_CHANNEL and channel < 16]
 
 
 def _clean_change(kind: int, data: bytes) -> bytes:

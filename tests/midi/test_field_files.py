@@ -182,11 +182,25 @@ def test_silent_bars_are_not_learned(path):
     assert kept[0].name == "a.mid"
 
 
-def test_a_second_drum_part_is_counted(path):
-    bank = mido.Message("control_change", control=0, value=127, channel=10, time=0)
-    song = read_midi(write_file(path, [tempo(0, 100), bank, *beats(0, 4), *note(0, 40, channel=10)]))
+@pytest.mark.parametrize(
+    ("message", "channel"),
+    [
+        (mido.Message("control_change", control=0, value=127, channel=10, time=0), 11),
+        (mido.Message("sysex", data=bytes.fromhex("4110421240 1a 15 02 0f"), time=0), 11),  # Roland GS
+        (mido.Message("sysex", data=bytes.fromhex("4110421240 13 15 01 0f"), time=0), 3),
+        (mido.Message("sysex", data=bytes.fromhex("43104c08 0b 07 01"), time=0), 12),  # Yamaha XG
+    ],
+)
+def test_a_second_drum_part_is_counted(path, message, channel):
+    other = [m for c in (channel - 1, 14) for m in note(0, 40, channel=c)]
+    song = read_midi(write_file(path, [tempo(0, 100), message, *beats(0, 4), *other]))
     assert len(song.notes.pitch) == 4
-    assert reasons(song) == {"notes of a second drum part on channel 11": 1}
+    assert reasons(song) == {f"notes of a second drum part on channel {channel}": 1}
+
+
+def test_channel_10_is_no_second_drum_part(path):
+    gs = mido.Message("sysex", data=bytes.fromhex("4110421240 10 15 02 0f"), time=0)
+    assert reasons(read_midi(write_file(path, [tempo(0, 100), gs, *beats(0, 4), *note(0, 40, channel=0)]))) == {}
 
 
 def test_what_an_electronic_kit_sends_beside_notes_comes_back(path, tmp_path):
