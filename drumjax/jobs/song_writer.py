@@ -1,11 +1,15 @@
 """Songs on their way to the disk: written side by side by a few threads, and accounted for in order.
 
 Threads, not processes: to encode a song takes 0.2 ms, and waiting for the disk, which is the rest, holds up nobody.
+
+Not an executor of concurrent.futures: its futures and its submit() lock conditions in the thread that waits, and Ctrl-C
+between locking one and leaving it is a program that never ends. A SimpleQueue locks nothing that Python can be
+interrupted in.
 """
 
 import collections
-import concurrent.futures
 import dataclasses
+import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -39,24 +43,37 @@ class SongWriter:
 
     def __init__(self, folder: Path, done: Callable[[dict[str, Any]], None]):
         self._folder, self._done = folder, done
-        self._pool = concurrent.futures.ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="song_writer")
-        self._pending: collections.deque[concurrent.futures.Future[None]] = collections.deque()
+        self._work: queue.SimpleQueue[tuple[Song, _Entry] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._pending = 0  # results to come
+        self._is_over = False
         self._entries: collections.deque[_Entry] = collections.deque()  # not yet accounted for
         self._lock = threading.Lock()
+        # Daemons: a Ctrl-C before they are told to end must not keep the program alive.
+        self._threads = [
+            threading.Thread(target=self._run, name=f"song_writer_{i}", daemon=True) for i in range(NUM_THREADS)
+        ]
 
     def __enter__(self) -> "SongWriter":
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._is_over = True
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def write(self, song: Song, row: dict[str, Any]) -> None:
         """Starts to write row["file"]; waits first if too many are under way. Raises the OSError of an earlier one."""
-        while len(self._pending) >= MAX_PENDING:
+        while self._pending and len(self._entries) >= MAX_PENDING:
             self._settle()
         entry = _Entry(row)
         self._entries.append(entry)
-        self._pending.append(self._pool.submit(self._write, song, entry))
+        self._pending += 1
+        self._work.put((song, entry))
 
     def drain(self) -> None:
         """Returns once all that was written is in place. Raises OSError if it cannot be."""
@@ -64,8 +81,22 @@ class SongWriter:
             self._settle()
 
     def _settle(self) -> None:
-        """Waits for the oldest, and raises its error."""
-        self._pending.popleft().result()
+        """Waits for one more, and raises its error."""
+        error = self._results.get()
+        self._pending -= 1
+        if error is not None:
+            raise error
+
+    def _run(self) -> None:
+        """What each thread does until it is told to end."""
+        for song, entry in iter(self._work.get, None):
+            error: BaseException | None = None
+            try:
+                if not self._is_over:
+                    self._write(song, entry)
+            except BaseException as caught:
+                error = caught
+            self._results.put(error)
 
     def _write(self, song: Song, entry: _Entry) -> None:
         """Writes a file, then accounts for those at the front that are over, itself or others."""

@@ -1,8 +1,10 @@
 """Writing side by side: in order, no more at once than allowed, and nothing left behind when it fails."""
 
-import concurrent.futures
 import errno
+import queue
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,20 +105,24 @@ def test_an_interruption_loses_no_row_wherever_it_falls(tmp_path, monkeypatch):
     """Ctrl-C as a song has just been handed over; and no row is added by the thread that Ctrl-C interrupts."""
     calls, done, threads = [], [], set()
 
-    class Pool(concurrent.futures.ThreadPoolExecutor):
-        def submit(self, *args):
-            future = super().submit(*args)
-            calls.append(future)
+    class Work(queue.SimpleQueue):
+        """Interrupts who puts the twentieth song, once that is written."""
+
+        def put(self, item):
+            super().put(item)
+            if threading.current_thread() is not threading.main_thread():
+                return
+            calls.append(item)
             if len(calls) == 20:
-                future.result()
+                while len(done) < 20:
+                    time.sleep(0.001)
                 raise KeyboardInterrupt
-            return future
 
     def account(row):
         done.append(row)
         threads.add(threading.current_thread())
 
-    monkeypatch.setattr(song_writer.concurrent.futures, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(song_writer.queue, "SimpleQueue", Work)
     with pytest.raises(KeyboardInterrupt):
         write_all(tmp_path, account)
     assert done == rows(20)
@@ -131,3 +137,26 @@ def test_an_account_that_cannot_be_kept_is_an_error_not_a_hang(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         write_all(tmp_path, done)
     assert not writing_threads()
+
+
+def test_an_interruption_while_waiting_hangs_nobody(tmp_path, monkeypatch):
+    """Signals at any moment: each is answered, and no thread keeps the program alive."""
+
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for i in range(60):
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 + i * 0.0003)
+            try:
+                folder = tmp_path / str(i)
+                folder.mkdir()
+                write_all(folder, lambda row: None)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert all(thread.daemon for thread in writing_threads())  # of one that was interrupted before it began or ended

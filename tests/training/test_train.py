@@ -276,8 +276,8 @@ def test_a_run_in_use_is_refused(undisturbed, songs, pretended):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"data.styles": ["polka"]}, DatasetError, "unknown style 'polka'"),
-        ({"validation.styles": ["polka"]}, DatasetError, "config.validation: unknown style 'polka'"),
+        ({"data.time_signatures": ["9/8"]}, DatasetError, "unknown time signature '9/8'"),
+        ({"validation.time_signatures": ["9/8"]}, DatasetError, "config.validation: unknown time signature '9/8'"),
         ({"sample.temperature": {"hits": 11.0}}, SettingsError, "temperature"),
         ({"sample.top_p": 0.0}, SettingsError, "top_p"),
         ({"sample.bpm": 5.0}, SettingsError, "bpm is 5; it must be in 20..400"),
