@@ -86,12 +86,18 @@ def test_importing_drumjax_loads_next_to_nothing():
     assert len([name for name in loaded if name.startswith("drumjax.")]) == 0
 
 
-def test_help_of_explore_waits_for_no_library():
+@pytest.mark.parametrize("name", ["explore", "convert"])
+def test_help_waits_for_no_library(name):
     loaded = loaded_by(
-        "import runpy; sys.argv = ['explore', '--help']; runpy.run_module('drumjax.explore', run_name='__main__')"
+        f"import runpy; sys.argv = ['{name}', '--help']; runpy.run_module('drumjax.{name}', run_name='__main__')"
     )
     assert not {"numpy", "jax", "flax", "orbax", "matplotlib"} & loaded
-    assert {name for name in loaded if name.startswith("drumjax")} <= {"drumjax", "drumjax.explore"}
+    assert {found for found in loaded if found.startswith("drumjax")} <= {"drumjax", f"drumjax.{name}"}
+
+
+def test_files_are_converted_without_jax():
+    loaded = loaded_by("import drumjax.convert.conversion, drumjax.system.console")
+    assert not {"jax", "flax", "optax", "orbax", "matplotlib"} & loaded
 
 
 def test_songs_are_read_and_written_without_jax():

@@ -33,6 +33,7 @@ from drumjax.system.files import write_atomically
 # Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
 # are kept, and known by this number.
 READER_VERSION = 2
+STRUCK_TWICE = "notes struck twice at the same time, of which the louder stays"  # the reason of a notice
 
 
 class MidiError(UserError):
@@ -109,7 +110,7 @@ def _read(
     tick, pitch, velocity, duration = keep_loudest(*np.asarray(notes, np.int64).T)
     notices = list(washed.notices)
     if len(tick) < len(notes):
-        notices.append(Notice("notes struck twice at the same time, of which the louder stays", len(notes) - len(tick)))
+        notices.append(Notice(STRUCK_TWICE, len(notes) - len(tick)))
     per_beat = midi.ticks_per_beat
     metres = [(s.time / per_beat, (s.numerator, s.denominator)) for s in midi.time_signature_changes]
     sections = find_sections(metres, int(tick[-1]) / per_beat)

@@ -70,7 +70,7 @@ def _table(name: str, read: dict[int, str], drums: tuple[str, ...]) -> np.ndarra
     table = np.full(128, -1, np.int32)
     for pitch, drum in read.items():
         if drum not in drums:
-            raise KitError(f"drum map {name!r} has a drum {drum!r}, which this model does not play")
+            raise KitError(f"drum map {name!r} has a drum {drum!r}; there are: {', '.join(drums)}")
         table[pitch] = drums.index(drum)
     return table
 

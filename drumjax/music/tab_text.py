@@ -6,6 +6,7 @@ import re
 from drumjax.music.notes import Notice
 from drumjax.system.errors import UserError
 
+TAB_SUFFIXES = (".tab", ".txt")  # of files
 MAX_BYTES = 4_000_000  # of a file; the longest tabs of people have some 100 kB
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what editors count as lines; str.splitlines() counts form feeds, too

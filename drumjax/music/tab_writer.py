@@ -3,7 +3,7 @@
 import numpy as np
 
 from drumjax.music.kits import ROLAND_TD11, Kit
-from drumjax.music.notes import FILL_NO, FILL_YES, Song
+from drumjax.music.notes import FILL_NO, FILL_YES, Array, Song
 from drumjax.music.tab_blocks import STEPS
 from drumjax.music.tab_marks import ACCENT, GHOST, NORMAL
 
@@ -67,12 +67,17 @@ def _drums_to_write(block: dict[str, str]) -> list[str]:
     return written or [*block][-1:]
 
 
+def nearest_steps(onset_beat: Array, steps_per_beat: int) -> np.ndarray:
+    """[N] int64: the step at which a tab has each onset; those before the first bar are in its first step."""
+    step = np.floor(np.asarray(onset_beat, np.float64) * steps_per_beat + 0.5).astype(np.int64)
+    return np.maximum(step, 0)
+
+
 def _loudest(song: Song, kit: Kit, steps_per_beat: int, steps_per_bar: int) -> np.ndarray:
     """[steps, classes] velocity of the loudest hit of each cell, 0 for none; whole bars, at least one."""
     drum = kit.class_table()[song.notes.pitch]
     known = drum >= 0
-    step = np.floor(np.asarray(song.notes.onset_beat[known], np.float64) * steps_per_beat + 0.5).astype(np.int64)
-    step = np.maximum(step, 0)
+    step = nearest_steps(song.notes.onset_beat[known], steps_per_beat)
     num_bars = int(step.max(initial=0)) // steps_per_bar + 1
     grid = np.zeros((num_bars * steps_per_bar, kit.num_classes), np.int64)
     np.maximum.at(grid, (step, drum[known]), np.maximum(song.notes.velocity[known], 1).astype(np.int64))

@@ -19,11 +19,10 @@ from drumjax.music.kits import KITS, Kit
 from drumjax.music.metre import parse_metre
 from drumjax.music.notes import EARLY_BEAT, Notes, Song
 from drumjax.music.tab import read_tab_file
+from drumjax.music.tab_text import TAB_SUFFIXES
 from drumjax.system.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-TAB_SUFFIXES = (".tab", ".txt")
 
 
 class MusicError(UserError):

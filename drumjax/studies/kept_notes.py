@@ -19,9 +19,9 @@ from drumjax.data.midi_folder import SUFFIXES
 from drumjax.midi.chunks import DamageError, iterate_events, load_bytes, split_tracks
 from drumjax.midi.reader import MidiError, read_midi, write_midi
 from drumjax.music.notes import Song
+from drumjax.music.tab_text import TAB_SUFFIXES
 from drumjax.runs.run import Run
 from drumjax.sampling.blocks import sample_songs
-from drumjax.sampling.given_music import TAB_SUFFIXES
 from drumjax.sampling.plan import EditRequest, Plan, make_plan
 from drumjax.system.errors import UserError
 

@@ -1,0 +1,1 @@
+"""Files of music in another form: `python -m drumjax.convert`."""
