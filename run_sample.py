@@ -91,8 +91,8 @@ def _define_edits(line: CommandLine) -> None:
             flag_values=values,
         )  # fmt: skip
         flags.DEFINE_string(
-            "instrument", "", "Which notes of your file: drums, all, pitched, program=0-7 or track=name; as the model's "
-            "own data were read unless given.", flag_values=values,
+            "instrument", "", "Which notes of your file: drums, all, pitched, program=0-7 or track=name; as those the "
+            "model learned from unless given.", flag_values=values,
         )  # fmt: skip
 
 
