@@ -23,6 +23,7 @@ from drumjax.sampling.blocks import sample_songs
 from drumjax.sampling.edits import need_kit
 from drumjax.sampling.plan import EditRequest, Music, Plan, make_plan
 from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
 
 # The pixels of a piece in a notebook cell, beside its picture.
 _CELL_HEIGHT = 120
@@ -108,7 +109,7 @@ class TrainedModel:
         """
         out_map = read_map(out_kit, need_kit(self.run.codec).names) if out_kit else None
         job = Job(make_plan(self.run, seed=seed, **controls), n, out_map)
-        return write_samples(job, Path(out_dir).expanduser(), overwrite=overwrite)
+        return write_samples(job, user_path(out_dir), overwrite=overwrite)
 
     @takes_controls
     def continue_song(
@@ -182,7 +183,7 @@ def load(workdir: str | Path, checkpoint: Literal["best", "latest"] = "best") ->
 
     checkpoint is "best" by validation, or "latest". Raises UserError if there is none, or it cannot be read.
     """
-    return TrainedModel(load_run(Path(workdir), checkpoint))
+    return TrainedModel(load_run(workdir, checkpoint))
 
 
 def load_dataset(config: str | dict[str, Any] = "default", **data: Any) -> Dataset:

@@ -91,7 +91,9 @@ def test_help_of_explore_waits_for_no_library():
         "import runpy; sys.argv = ['explore', '--help']; runpy.run_module('drumjax.explore', run_name='__main__')"
     )
     assert not {"numpy", "jax", "flax", "orbax", "matplotlib"} & loaded
-    assert {name for name in loaded if name.startswith("drumjax")} <= {"drumjax", "drumjax.explore"}
+    light = {"drumjax", "drumjax.explore", "drumjax.system"}
+    mine = {name for name in loaded if name.startswith("drumjax")}
+    assert mine <= light | {f"drumjax.system.{name}" for name in ("console", "errors", "files")}
 
 
 def test_songs_are_read_and_written_without_jax():
