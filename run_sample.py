@@ -6,6 +6,7 @@ it needs.
 
 import dataclasses
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,6 +117,7 @@ def play(given: flags.FlagValues) -> None:
     from drumjax.sampling.edits import need_kit
     from drumjax.sampling.plan import EditRequest, make_plan
     from drumjax.system.devices import use_compile_cache
+    from drumjax.system.files import user_path
 
     request = EditRequest(
         prompt=given.prompt, prompt_bars=given.prompt_bars, humanize=given.humanize, vary=given.vary,
@@ -137,11 +139,12 @@ def play(given: flags.FlagValues) -> None:
             every = row["context"]["fill"]
             print(write_text(song, kit, min(steps_per_beat, 12), fill_every=every, remark=describe(row)))
 
-    out_dir = Path(given.out_dir) if given.out_dir else make_next_folder(SAMPLES, name)
+    out_dir = user_path(given.out_dir) if given.out_dir else make_next_folder(SAMPLES, name)
     try:
         write_samples(job, out_dir, overwrite=given.overwrite, show=show)
     except KeyboardInterrupt:
-        logging.getLogger("drumjax").info("the same command goes on from here with --out_dir %s", out_dir)
+        again = f"--out_dir {shlex.quote(str(out_dir))}"
+        logging.getLogger("drumjax").info("the same command goes on from here with %s", again)
         raise
     if given.gallery:
         print(write_gallery(out_dir, kit, name, out_map))

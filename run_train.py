@@ -6,6 +6,7 @@ workdir resumes.
 
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from drumjax.config.flags import resolve_config
 from drumjax.config.load import override
 from drumjax.system.command_line import CommandLine, asks_for_help
 from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
 
 USAGE = "python run_train.py --config rock [--workdir runs/rock] [--config.train.num_steps=500]"
 # What other programs call it.
@@ -75,7 +77,7 @@ def parse(argv: Sequence[str]) -> tuple[dict[str, Any], flags.FlagValues]:
 def main(argv: Sequence[str]) -> int:
     config, given = parse(argv)
     name = Path(config_flags.get_config_filename(given["config"])).stem
-    workdir, num_devices = Path(given.workdir or Path("runs") / name), given.num_devices
+    workdir, num_devices = user_path(given.workdir or Path("runs") / name), given.num_devices
     # Imported here, so that a mistake in the flags is answered at once.
     from drumjax.config.settings import make_settings
     from drumjax.runs.metrics import read_metrics
@@ -103,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
                 log.info("%s", fit)
         if result.stopped_by.startswith("SIG"):
             log.info("the same command goes on from here")
-        log.info("play it: python run_sample.py --workdir %s --gallery", workdir)
+        log.info("play it: python run_sample.py --workdir %s --gallery", shlex.quote(str(workdir)))
         if fallback := describe_fallback(workdir):
             log.warning("%s", fallback)
 

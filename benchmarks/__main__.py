@@ -17,6 +17,8 @@ from benchmarks.contest import Contest, Outcome, hold, pin
 from benchmarks.options import Options
 from benchmarks.rows import data, end_to_end, growth, sample, train
 from benchmarks.songs import dataset_name
+from drumjax.system.console import set_up_output
+from drumjax.system.files import user_path
 
 ROWS = {"train": train, "end_to_end": end_to_end, "sample": sample, "data": data, "growth": growth}
 
@@ -29,6 +31,7 @@ _PLOTS = flags.DEFINE_string("plots", "", "Write plots to this folder, as PNG.")
 
 
 def main(argv: list[str]) -> int:
+    set_up_output()
     unknown = [f"unexpected argument {argv[1]!r}"] if len(argv) > 1 else []
     unknown += [f"--only: no row {name!r}; there are: {', '.join(ROWS)}" for name in _ONLY.value if name not in ROWS]
     if unknown:
@@ -46,9 +49,9 @@ def main(argv: list[str]) -> int:
             print(report.section(contest, outcomes, judged), flush=True)
             results.append((contest, outcomes))
             if _OUTPUT.value:  # after every contest, so that a run that is stopped leaves what it has
-                _write_json(Path(_OUTPUT.value), options, results, judged)
+                _write_json(user_path(_OUTPUT.value), options, results, judged)
     if _PLOTS.value:
-        _write_plots(Path(_PLOTS.value), results)
+        _write_plots(user_path(_PLOTS.value), results)
     return int(any(o.problem and not o.problem.startswith("not installed") for _, os_ in results for o in os_))
 
 

@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if a table is out of date")
     flags = parser.parse_args()
     if flags.add:
-        print(add(flags.add[0], Path(flags.add[1])))
+        print(add(flags.add[0], Path(flags.add[1]).expanduser()))
     stale = []
     for page in PAGES:
         path = ROOT / page

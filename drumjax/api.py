@@ -25,6 +25,7 @@ from drumjax.sampling.edits import need_kit
 from drumjax.sampling.plan import EditRequest, Music, Plan, make_plan
 from drumjax.sampling.redraw import describe_redraws
 from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class TrainedModel:
         """
         out_map = read_map(out_kit, need_kit(self.run.codec).names) if out_kit else None
         job = Job(make_plan(self.run, seed=seed, **controls), n, out_map)
-        return write_samples(job, Path(out_dir).expanduser(), overwrite=overwrite)
+        return write_samples(job, user_path(out_dir), overwrite=overwrite)
 
     @takes_controls
     def continue_song(
@@ -229,7 +230,7 @@ def load(workdir: str | Path, checkpoint: Literal["best", "latest"] = "best") ->
 
     checkpoint is "best" by validation, or "latest". Raises UserError if there is none, or it cannot be read.
     """
-    return TrainedModel(load_run(Path(workdir), checkpoint))
+    return TrainedModel(load_run(workdir, checkpoint))
 
 
 def load_dataset(config: str | dict[str, Any] = "default", **data: Any) -> Dataset:

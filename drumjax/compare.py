@@ -15,7 +15,7 @@ from drumjax.report.tables import Table, write_text
 from drumjax.runs.metrics import read_metrics
 from drumjax.runs.workdir import RunError, read_config
 from drumjax.system.console import run_or_explain, set_up_logging
-from drumjax.system.files import write_atomically
+from drumjax.system.files import user_path, write_atomically
 
 CHART_WIDTH, CHART_HEIGHT = 64, 14
 MISSING = "-"
@@ -117,9 +117,10 @@ def draw_chart(records: Sequence[Record], width: int = CHART_WIDTH, height: int 
 
 
 def main() -> int:
+    set_up_logging()
     parser = argparse.ArgumentParser(prog="python -m drumjax.compare", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("workdirs", nargs="+", type=Path, metavar="runs/a", help="the runs, two or more")
-    parser.add_argument("--plot", type=Path, help="draw the curves to this PNG file")
+    parser.add_argument("workdirs", nargs="+", type=user_path, metavar="runs/a", help="the runs, two or more")
+    parser.add_argument("--plot", type=user_path, help="draw the curves to this PNG file")
     flags = parser.parse_args()
 
     def run() -> None:
@@ -135,7 +136,6 @@ def main() -> int:
             write_atomically(flags.plot, draw_comparison({record.name: record.rows for record in records}))
             print(flags.plot)
 
-    set_up_logging()
     return run_or_explain(run)
 
 

@@ -1,11 +1,11 @@
 """Row 4, data: MIDI files to songs, and what windows and tokens cost of a training step."""
 
-import os
 from pathlib import Path
 
 from benchmarks.contenders.drumjax_config import AUGMENTED
 from benchmarks.contest import Contest, Entry, Target
 from benchmarks.options import Options
+from drumjax.data.groove_midi import shared_folder
 from drumjax.data.starter import starter_songs
 from drumjax.midi.reader import write_midi
 
@@ -18,8 +18,9 @@ def contests(options: Options) -> list[Contest]:
 
 def _reading(options: Options) -> Contest:
     num = 24 if options.quick else NUM_FILES
-    if options.dataset == "groove":
-        folder = Path(os.environ["DRUMJAX_DATA"]) / "groove"
+    shared = shared_folder()
+    if options.dataset == "groove" and shared:
+        folder = shared / "groove"
     else:
         folder = _write_starter(Path(options.folder) / "midi", num)
         num = len(list(folder.iterdir()))

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from drumjax.config.built_in import built_in_config
 from drumjax.config.checks import SettingsError
+from drumjax.system.files import user_path
 
 # Where configs lie that are named without a path: here, in a checkout or where the package is installed.
 _FOLDERS = (Path("configs"), Path(__file__).resolve().parents[2] / "configs")
@@ -17,7 +19,7 @@ _FOLDERS = (Path("configs"), Path(__file__).resolve().parents[2] / "configs")
 def find_config(name: str) -> Path:
     """The config file of that path, or of that name ("rock") in configs/. Raises SettingsError naming those there
     are."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_file():
         return path
     tried = [folder / f"{path.name.removesuffix('.py')}.py" for folder in _FOLDERS]
@@ -37,23 +39,31 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """The nested dict of settings of a config file, which is executed.
 
     Args:
-      name: a path, or a name in configs/ such as "rock".
+      name: a path, or a name in configs/ such as "rock"; "default" is known without that folder, too.
       overrides: values by dotted name, such as {"train.num_steps": 500}.
 
     Raises:
       SettingsError: there is no such file, it cannot be executed, or an override names no field.
     """
-    path = find_config(str(name))
+    if str(name) == "default" and "default" not in known_configs():
+        config = built_in_config()
+    else:
+        config = _run(find_config(str(name)))
+    override(config, overrides or {})
+    return config
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """What the get_config() of a file returns. Raises SettingsError."""
     found = sys.path
     sys.path = [*found, str(path.resolve().parent.parent)]  # configs start from others: `from configs import default`
     try:
         config: dict[str, Any] = json.loads(runpy.run_path(str(path))["get_config"]().to_json())
+        return config
     except Exception as error:  # it is code, and may raise whatever it likes
         raise SettingsError(f"cannot read the config {path}: {type(error).__name__}: {error}") from error
     finally:
         sys.path = found
-    override(config, overrides or {})
-    return config
 
 
 def override(config: dict[str, Any], overrides: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from drumjax.music.kits import Kit
 from drumjax.music.notes import Notes, Song
 from drumjax.music.tab import read_tab, read_tab_file
 from drumjax.music.tab_text import TAB_SUFFIXES, TabError
-from drumjax.system.files import write_atomically
+from drumjax.system.files import user_path, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def convert(
 
     What is lost is logged, and in the result. Raises UserError or OSError; the target is then as it was.
     """
-    source, path = Path(source).expanduser(), Path(target).expanduser()
+    source, path = user_path(source), user_path(target)
     to_tab = _check_target(source, path, overwrite)
     _check_flags(source, kit, out_kit, steps_per_beat, to_tab=to_tab)
     found = read_source(source, kit, instrument)

@@ -3,20 +3,20 @@
 import collections
 import dataclasses
 import logging
-import os
 from pathlib import Path
 
 import platformdirs
 
 from drumjax.config.data import DataSettings
-from drumjax.data.groove_midi import GROOVE_NAME, find_groove, read_info
-from drumjax.data.midi_folder import SUFFIXES, assign_splits, find_midi_files
+from drumjax.data.groove_midi import GROOVE_NAME, find_groove, read_info, shared_folder
+from drumjax.data.midi_folder import SUFFIXES, assign_splits, find_midi_files, shown
 from drumjax.data.selection import select
 from drumjax.data.song_reader import SongFile, Take, read_songs
 from drumjax.data.starter import starter_songs
 from drumjax.music.notes import Song
 from drumjax.system.download import DownloadError
 from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def load_dataset(settings: DataSettings, *, cache_dir: Path | None = None, num_w
     Raises:
       DatasetError: no usable song, a folder that is not there, or an unknown style, drummer or time signature.
     """
-    cache_dir = Path(cache_dir or platformdirs.user_cache_dir("drumjax"))
+    cache_dir = user_path(cache_dir or platformdirs.user_cache_dir("drumjax"))
     try:
         if settings.dataset == "starter":
             dataset = Dataset(starter_songs(settings.seed), "starter grooves (synthetic)")
@@ -113,7 +113,7 @@ def _load_groove(settings: DataSettings, cache_dir: Path, num_workers: int | Non
             skipped.setdefault(result, []).append(row.name)
         else:
             songs += [dataclasses.replace(song, **row._asdict()) for song in result]
-    return _make_dataset(songs, f"{GROOVE_NAME} in {directory}", skipped)
+    return _make_dataset(songs, f"{GROOVE_NAME} in {shown(directory)}", skipped)
 
 
 def _load_fallback(settings: DataSettings, error: DownloadError) -> Dataset:
@@ -140,7 +140,7 @@ def _load_folder(settings: DataSettings, cache_dir: Path, num_workers: int | Non
         raise DatasetError(str(error)) from error
     if not files and not skipped:
         kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-        raise DatasetError(f"{directory} holds no file of {kinds}; set config.data.dir to a folder that does")
+        raise DatasetError(f"{shown(directory)} holds no file of {kinds}; set config.data.dir to a folder that does")
     results = read_songs(
         files,
         kind="folder",
@@ -156,14 +156,14 @@ def _load_folder(settings: DataSettings, cache_dir: Path, num_workers: int | Non
             songs += result
             hashes += [file.fingerprint] * len(result)
     songs = assign_splits(songs, hashes, settings.validation_fraction)
-    return _make_dataset(songs, f"MIDI files in {directory}", skipped)
+    return _make_dataset(songs, f"MIDI files in {shown(directory)}", skipped)
 
 
 def _find_folder(name: str) -> Path:
     """The folder, or one of that name in $DRUMJAX_DATA."""
-    directory, shared = Path(name).expanduser(), os.environ.get("DRUMJAX_DATA", "")
-    if not directory.is_dir() and shared and (Path(shared) / name).is_dir():
-        return Path(shared) / name
+    directory, shared = user_path(name), shared_folder()
+    if not directory.is_dir() and shared and (shared / name).is_dir():
+        return shared / name
     return directory
 
 

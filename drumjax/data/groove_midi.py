@@ -14,6 +14,7 @@ from typing import NamedTuple
 from drumjax.midi.reader import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from drumjax.music.notes import FILL_NO, FILL_UNKNOWN, FILL_YES
 from drumjax.system.download import fetch_archive
+from drumjax.system.files import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +39,26 @@ class GrooveRow(NamedTuple):
     drummer: str
 
 
+def shared_folder() -> Path | None:
+    """$DRUMJAX_DATA, where datasets lie; None if it is not set."""
+    name = os.environ.get("DRUMJAX_DATA", "")
+    return user_path(name) if name else None
+
+
 def find_groove(directory: str, cache_dir: Path) -> Path:
     """The folder that holds info.csv: `directory` if given, else $DRUMJAX_DATA/groove, the cache, or a download.
 
     Raises ValueError if `directory`, or what is in the cache, is not the dataset; DownloadError if it cannot be had.
     """
     if directory:
-        folder = Path(directory).expanduser()
+        folder = user_path(directory)
         if (folder / "info.csv").is_file():
             return folder
         hint = f"; did you mean {folder / 'groove'}?" if (folder / "groove" / "info.csv").is_file() else ""
         raise ValueError(f"{folder} is not the Groove MIDI Dataset: it has no info.csv{hint}")
-    shared = os.environ.get("DRUMJAX_DATA", "")
-    if shared:
-        if (Path(shared) / "groove" / "info.csv").is_file():
-            return Path(shared) / "groove"
+    if shared := shared_folder():
+        if (shared / "groove" / "info.csv").is_file():
+            return shared / "groove"
         logger.warning("DRUMJAX_DATA is %s, but that has no groove/info.csv; looking elsewhere", shared)
     folder = fetch_archive(GROOVE_URL, GROOVE_SHA256, GROOVE_BYTES, cache_dir / "groove-v1.0.0", top_folder="groove")
     if not (folder / "info.csv").is_file():

@@ -9,6 +9,7 @@ from pathlib import Path
 from drumjax.data.song_reader import SongFile
 from drumjax.midi.chunks import MAX_FILE_BYTES
 from drumjax.music.notes import Song
+from drumjax.system.console import printable
 
 # Of MIDI files: those with lyrics (.kar) and those in a RIFF container (.rmi) hold the same notes.
 SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
@@ -27,8 +28,7 @@ def find_midi_files(directory: Path) -> tuple[list[SongFile], dict[str, list[str
     files: dict[str, SongFile] = {}
     skipped: dict[str, list[str]] = {}
     for path in _walk(directory, skipped):
-        # Names are shown and written as UTF-8 text, which a file name need not be.
-        name = os.fsencode(path.relative_to(directory).as_posix()).decode("utf-8", "replace")
+        name = shown(path.relative_to(directory))
         try:
             digest = _hash(path)
             if digest in files:
@@ -37,6 +37,11 @@ def find_midi_files(directory: Path) -> tuple[list[SongFile], dict[str, list[str
         except ValueError as error:
             skipped.setdefault(str(error), []).append(name)
     return list(files.values()), skipped
+
+
+def shown(path: Path) -> str:
+    """A name as it is shown and written: one line of UTF-8 text, which that of a file need not be."""
+    return printable(os.fsencode(path.as_posix()).decode("utf-8", "replace"))
 
 
 def _walk(directory: Path, skipped: dict[str, list[str]]) -> list[Path]:
@@ -48,7 +53,7 @@ def _walk(directory: Path, skipped: dict[str, list[str]]) -> list[Path]:
         visible = [name for name in names if not name.startswith(".")]
         paths.extend(Path(parent, name) for name in visible if name.lower().endswith(SUFFIXES))
     for error in errors:
-        skipped.setdefault("folder cannot be listed", []).append(str(error.filename))
+        skipped.setdefault("folder cannot be listed", []).append(shown(Path(error.filename)))
     return sorted(paths, key=lambda path: path.relative_to(directory).parts)
 
 

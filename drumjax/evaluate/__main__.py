@@ -18,6 +18,7 @@ from drumjax.report.tables import write_text
 from drumjax.runs.run import load_run
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
+from drumjax.system.files import user_path
 
 
 def check_folders(*paths: Path | None) -> None:
@@ -28,13 +29,14 @@ def check_folders(*paths: Path | None) -> None:
 
 
 def main() -> int:
+    set_up_logging()
     parser = argparse.ArgumentParser(prog="python -m drumjax.evaluate", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--workdir", required=True, help="the run")
+    parser.add_argument("--workdir", type=user_path, required=True, help="the run")
     parser.add_argument("--checkpoint", choices=("best", "latest"), default="best", help="which of its checkpoints")
     parser.add_argument("--split", choices=("validation", "test", "train"), default="validation", help="held out")
     parser.add_argument("--seed", type=int, default=0, help="of what it plays")
-    parser.add_argument("--output", type=Path, help="write the figures to this file, as JSON")
-    parser.add_argument("--html", type=Path, help="write a page to this file, to look at and listen to")
+    parser.add_argument("--output", type=user_path, help="write the figures to this file, as JSON")
+    parser.add_argument("--html", type=user_path, help="write a page to this file, to look at and listen to")
     flags = parser.parse_args()
 
     def run() -> None:
@@ -47,12 +49,11 @@ def main() -> int:
         if board.remark:
             print(board.remark)
         if flags.output:
-            write_json(flags.output, {"workdir": flags.workdir, **board.to_json()})
+            write_json(flags.output, {"workdir": str(flags.workdir), **board.to_json()})
         if flags.html:
-            write_report(evaluation, trained.codec.kit, Path(flags.workdir), flags.html)
+            write_report(evaluation, trained.codec.kit, flags.workdir, flags.html)
             print(flags.html)
 
-    set_up_logging()
     return run_or_explain(run)
 
 

@@ -7,21 +7,25 @@ and settings that suit: on the screen and, with pictures and pieces to listen to
 import argparse
 from pathlib import Path
 
+from drumjax.system.console import run_or_explain, set_up_logging
+from drumjax.system.files import user_path
+
 
 def main() -> int:
+    set_up_logging()
     parser = argparse.ArgumentParser(prog="python -m drumjax.explore", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--config", default="default", help="whose data, and whose kit: a path, or a name in configs/")
+    parser.add_argument(
+        "--config", default="", help="whose data, and whose kit: a path, or a name in configs/; built-in unless given"
+    )
     parser.add_argument("--dir", default="", help="a folder of MIDI files, in place of the config's data")
     parser.add_argument(
         "--instrument", help="drums (channel 10), all, pitched, program=0-7 or track=name, in place of the config's"
     )
-    parser.add_argument("--out_dir", type=Path, default=Path("report"), help="where the page goes")
+    parser.add_argument("--out_dir", type=user_path, default=Path("report"), help="where the page goes")
     args = parser.parse_args()
     # Imported here, so that --help need not wait for it.
     from drumjax.explore.explore import explore, read_settings
-    from drumjax.system.console import run_or_explain, set_up_logging
 
-    set_up_logging()
     return run_or_explain(lambda: explore(read_settings(args.config, args.dir, args.instrument), args.out_dir))
 
 

@@ -1,6 +1,7 @@
 """Settings that suit a dataset, with the reason for each."""
 
 import collections
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -66,5 +67,5 @@ def advise(songs: Sequence[Song], settings: Settings, kit: Kit | None) -> list[A
 def make_table(advice: Sequence[Advice]) -> Table:
     """As a table, and as flags to copy."""
     rows = [["setting", "value", "because"], *([a.setting, a.value, a.reason] for a in advice)]
-    flags = " ".join(f"--config.{a.setting}={a.value}" for a in advice)
+    flags = " ".join(f"--config.{a.setting}={shlex.quote(a.value)}" for a in advice)
     return Table("Settings that suit", flags, rows)

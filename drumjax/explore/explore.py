@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from drumjax.config.built_in import built_in_config
 from drumjax.config.load import load_config
 from drumjax.config.settings import Settings, make_settings
 from drumjax.data.datasets import DatasetError, load_dataset
@@ -13,8 +14,11 @@ from drumjax.report.tables import write_text
 
 
 def read_settings(config: str, directory: str = "", instrument: str | None = None) -> Settings:
-    """The settings of a config, its data and instrument replaced where others are given. Raises SettingsError."""
-    settings = make_settings(load_config(config))
+    """The settings of a config, "" for the built-in ones, its data and instrument replaced where others are given.
+
+    Raises SettingsError.
+    """
+    settings = make_settings(load_config(config) if config else built_in_config())
     changes: dict[str, Any] = {"dataset": "folder", "dir": directory} if directory else {}
     if instrument:
         changes["instrument"] = instrument

@@ -1,11 +1,15 @@
 """What there is: songs, hours, bars, notes; by style, drummer and metre; and what was left out, and why."""
 
 import collections
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from drumjax.data.datasets import Dataset
 from drumjax.music.notes import FILL_NO, FILL_YES, Song
 from drumjax.report.tables import Table
+
+Names = TypeVar("Names", bound=Collection[str])
 
 # Rows of a table by style, drummer or metre, the largest first; the others are added up.
 MAX_ROWS = 24
@@ -65,10 +69,27 @@ def cross_styles(songs: Sequence[Song]) -> Table:
 def list_skipped(dataset: Dataset) -> Table:
     """Files that gave no song, by reason."""
     rows = [["reason", "files", "such as"]]
-    for reason, names in sorted(dataset.skipped.items(), key=lambda item: (-len(item[1]), item[0])):
-        more = ", ..." if len(names) > MAX_NAMES else ""
-        rows.append([reason, str(len(names)), ", ".join(names[:MAX_NAMES]) + more])
+    for reason, names in _by_number(dataset.skipped):
+        rows.append([reason, str(len(names)), _some(names)])
     return Table("What was left out", "Files that cannot be used, and why.", rows)
+
+
+def list_notices(dataset: Dataset) -> Table:
+    """What did not come through as its file has it, by reason: in how many files, and how often in all."""
+    rows = [["reason", "files", "in all", "such as"]]
+    for reason, counts in _by_number(dataset.notices):
+        rows.append([reason, str(len(counts)), str(sum(counts.values())), _some(counts)])
+    return Table("What was read otherwise than it is written", "Files that were used all the same.", rows)
+
+
+def _by_number(names: Mapping[str, Names]) -> list[tuple[str, Names]]:
+    """The reasons, with their names: that of the most files first."""
+    return sorted(names.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(itertools.islice(names, MAX_NAMES + 1))
+    return ", ".join(first[:MAX_NAMES]) + (", ..." if len(first) > MAX_NAMES else "")
 
 
 def hours_of(song: Song) -> float:

@@ -10,7 +10,7 @@ from drumjax.data.datasets import Dataset
 from drumjax.explore.advice import advise, make_table
 from drumjax.explore.augmentation_pictures import draw_augmentation
 from drumjax.explore.grid_loss import compare_grids, offsets_ms
-from drumjax.explore.inventory import count_by, count_splits, cross_styles, list_skipped
+from drumjax.explore.inventory import count_by, count_splits, cross_styles, list_notices, list_skipped
 from drumjax.explore.leakage import check_leakage
 from drumjax.explore.pitches import UNMAPPED, map_drums, range_of_notes
 from drumjax.music.kits import Kit
@@ -32,6 +32,8 @@ def examine(dataset: Dataset, settings: Settings) -> tuple[list[Table], Kit | No
     tables = [count_splits(songs)]
     if dataset.skipped:
         tables.append(list_skipped(dataset))
+    if dataset.notices:
+        tables.append(list_notices(dataset))
     tables.append(count_by(songs, "Time signatures", lambda song: write_metre(song.time_signature)))
     if any(song.style for song in songs):
         tables.append(count_by(songs, "Styles", lambda song: song.style))

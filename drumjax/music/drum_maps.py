@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from drumjax.music.kits import GENERAL_MIDI, KITS, NINE_DRUMS, ROLAND_TD11, Kit, KitError
 from drumjax.music.notes import Song
+from drumjax.system.files import user_path
 
 # What the nine drums are called by instruments that do not go by General MIDI: for writing only. The TD-11's factory
 # pitches for its pads, and the default key map of Addictive Drums 2 (hi-hat: closed 1 tip and open A; ride 1 tip).
@@ -49,7 +49,7 @@ def read_map(name: str, drums: tuple[str, ...]) -> DrumMap:
         read = {pitch: drum for drum, pitches in zip(kit.names, kit.pitches, strict=True) for pitch in pitches}
         return DrumMap(_table(name, read, drums), OUT_MAPS.get(name, dict(zip(kit.names, kit.write, strict=True))))
     try:
-        content: Any = json.loads(Path(name).read_text(encoding="utf-8"))
+        content: Any = json.loads(user_path(name).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise KitError(f"cannot read the drum map {name}: {getattr(error, 'strerror', None) or error}") from error
     if not isinstance(content, dict) or not content or not set(content) <= {"read", "write"}:

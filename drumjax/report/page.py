@@ -113,7 +113,7 @@ class Page:
         """The page."""
         files = resources.files("drumjax.report")
         template = string.Template(files.joinpath("page.html").read_text("utf-8"))
-        return template.substitute(
+        text = template.substitute(
             title=html.escape(self.title),
             subtitle=html.escape(self.subtitle),
             style=files.joinpath("page.css").read_text("utf-8"),
@@ -123,6 +123,7 @@ class Page:
             sounds=_embed(self._sounds),
             pieces=_embed(self._pieces),
         )
+        return text.encode("utf-8", "backslashreplace").decode()  # bytes of names that are no text become escapes
 
     def _events(self, piece: Piece, picture: Picture) -> dict[str, Any]:
         """What page.js plays; see hit() there."""

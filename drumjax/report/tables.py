@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from drumjax.system.console import printable
+
 
 class Table(NamedTuple):
     """A heading, a sentence that says what is shown, and rows of as many cells each.
@@ -19,7 +21,8 @@ def write_text(tables: Sequence[Table]) -> str:
     """Aligned columns for a terminal: numbers to the right, words to the left."""
     parts = []
     for table in tables:
-        columns = [_align(column) for column in zip(*table.rows, strict=True)]
+        rows = [[printable(cell) for cell in row] for row in table.rows]
+        columns = [_align(column) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
         lines[1:1] = ["  ".join("-" * len(column[0]) for column in columns)]
         if not any(table.rows[0]):

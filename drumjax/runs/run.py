@@ -1,6 +1,7 @@
 """A run as others see it: everything that playing and judging it need, read from its checkpoints alone."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
 from drumjax.runs.checkpoint import Checkpoints, Which
 from drumjax.runs.workdir import RunError
+from drumjax.system.files import user_path
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
 FORMAT = 10
@@ -75,10 +77,11 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
 
     Raises RunError or CheckpointError with what is wrong and what to do.
     """
-    workdir = Path(workdir).expanduser()
+    workdir = user_path(workdir)
     if not workdir.is_dir():
         raise RunError(
-            f"{workdir} is not a directory; train first: python run_train.py --config rock --workdir {workdir}"
+            f"{workdir} is not a directory; train first: python run_train.py --config rock --workdir "
+            f"{shlex.quote(str(workdir))}"
         )
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         tree, metadata = checkpoints.restore_params(which)

@@ -1,6 +1,7 @@
 """A run's folder: what its config.json says, and whether a config is that of the run in it."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from drumjax.config.checks import SettingsError
 from drumjax.config.settings import Settings, make_settings, write_settings
 from drumjax.runs.checkpoint import CheckpointError, check_compatible
 from drumjax.system.errors import UserError
-from drumjax.system.files import write_atomically
+from drumjax.system.files import user_path, write_atomically
 
 # What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
 # played by default.
@@ -28,8 +29,8 @@ class RunError(UserError):
 def need_workdir(name: str | None) -> Path:
     """The folder of the run of that name. Raises RunError, naming the runs there are, if none is given."""
     if name:
-        return Path(name).expanduser()
-    runs = [str(path.parent) for path in sorted(Path("runs").glob("*/checkpoints"))]
+        return user_path(name)
+    runs = [shlex.quote(str(path.parent)) for path in sorted(Path("runs").glob("*/checkpoints"))]
     known = f"there are: {', '.join(runs)}" if runs else "train one first: python run_train.py --config rock"
     raise RunError(f"--workdir is missing: the run to play; {known}")
 

@@ -21,6 +21,7 @@ from drumjax.music.notes import EARLY_BEAT, Notes, Song
 from drumjax.music.tab import read_tab_file
 from drumjax.music.tab_text import TAB_SUFFIXES
 from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def read_given(path: Path | str, codec: Codec, instrument: str, *, sustain: bool
     drum_map says which pitch is which drum, as in drum_maps.read_map; "" is the codec's kit itself. Raises MusicError,
     MidiError, TabError, KitError or OSError.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.suffix.lower() in TAB_SUFFIXES:
         if codec.kit is None:
             raise MusicError(f"{path} is a drum tab; this model plays a pitched instrument: give a .mid file")

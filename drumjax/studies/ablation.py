@@ -19,7 +19,7 @@ from drumjax.runs.metrics import read_metrics
 from drumjax.studies.command import StudyError
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import count_shares, use_compile_cache, use_cores
-from drumjax.system.files import write_atomically
+from drumjax.system.files import user_path, write_atomically
 from drumjax.training.train import train
 
 CONFIG = "ablation"  # in configs/
@@ -114,8 +114,9 @@ def make_table(figures: dict[Trial, dict[str, float]]) -> str:
 
 
 def main() -> int:
+    set_up_logging()
     parser = argparse.ArgumentParser(prog="python -m drumjax.studies.ablation", description=__doc__.partition("\n")[0])
-    parser.add_argument("--out_dir", type=Path, default=Path("runs/ablation"), help="where the runs are kept")
+    parser.add_argument("--out_dir", type=user_path, default=Path("runs/ablation"), help="where the runs are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
     parser.add_argument("--only", default="", help="cases, such as none,tempo,all; default all of them")
     args = parser.parse_args()
@@ -132,7 +133,6 @@ def main() -> int:
         run(trials, args.out_dir)
         print((args.out_dir / "table.md").read_text(encoding="utf-8"))
 
-    set_up_logging()
     return run_or_explain(study)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from drumjax.report.figures import write_json
@@ -10,6 +9,7 @@ from drumjax.runs.run import load_run
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
 from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
 
 
 class StudyError(UserError):
@@ -36,12 +36,13 @@ def ask(
 
     answer is called with the run, the number, and as keywords the `paths`: optional flags, here with their help.
     """
+    set_up_logging()
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description.partition("\n")[0])
-    parser.add_argument("--workdir", required=True, help="the run")
+    parser.add_argument("--workdir", type=user_path, required=True, help="the run")
     parser.add_argument(f"--{amount.flag}", type=int, default=amount.default, help=amount.help)
     for name, text in paths.items():
-        parser.add_argument(f"--{name}", type=Path, help=text)
-    parser.add_argument("--output", type=Path, help="write the figures to this file, as JSON")
+        parser.add_argument(f"--{name}", type=user_path, help=text)
+    parser.add_argument("--output", type=user_path, help="write the figures to this file, as JSON")
     flags = parser.parse_args()
     if (number := getattr(flags, amount.flag)) < 1:
         parser.error(f"--{amount.flag} is {number}; it must be at least 1")
@@ -53,7 +54,6 @@ def ask(
         if flags.output:
             write_json(flags.output, found)
 
-    set_up_logging()
     return run_or_explain(run)
 
 

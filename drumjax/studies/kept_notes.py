@@ -37,8 +37,8 @@ Rows = collections.Counter[tuple[int, int, int]]  # (tick, pitch, velocity) of n
 def check_files(run: Run, folder: Path, num_files: int) -> list[dict[str, Any]]:
     """A row per file below the folder that is MIDI or a drum tab, in order of their paths."""
     suffixes = (*SUFFIXES, *TAB_SUFFIXES) if run.codec.kit else SUFFIXES
-    paths = sorted(path for path in folder.expanduser().rglob("*") if path.name.lower().endswith(suffixes))
-    return [_check_file(run, path, str(path.relative_to(folder.expanduser()))) for path in paths[:num_files]]
+    paths = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(suffixes))
+    return [_check_file(run, path, str(path.relative_to(folder))) for path in paths[:num_files]]
 
 
 def _check_file(run: Run, path: Path, name: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
+from drumjax.system.console import set_up_output
+
 
 def asks_for_help(argv: Sequence[str]) -> bool:
     return not {"-h", "-help", "--help", "--helpfull", "--helpshort"}.isdisjoint(argv[1:])
@@ -37,6 +39,7 @@ class CommandLine:
     def parse(self, argv: Sequence[str]) -> None:
         """Sets `values`. Ends the program with status 0 for --help, and with 1 and one line for a mistake."""
         if asks_for_help(argv):
+            set_up_output()
             print(self.help())
             sys.exit(0)
         try:

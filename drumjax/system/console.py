@@ -1,17 +1,68 @@
-"""What all programs do on a terminal: logging, and one clear line for a mistake."""
+"""What all programs do on a terminal: text that any terminal can show, logging, and one clear line for a mistake."""
 
 import datetime
+import io
 import logging
+import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 from drumjax.system.errors import UserError
+
+# Of characters that would end a line or change how a terminal goes on, and of bytes that are no text.
+_NOT_SHOWN = ("Cc", "Cs", "Zl", "Zp")
+
+
+def printable(text: str) -> str:
+    """The text in one line, with escapes such as `\\n` where a character is none that can be shown."""
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _NOT_SHOWN else c for c in text)
+
+
+def set_up_output() -> None:
+    """Nothing that is printed ends a program: characters that a terminal does not know are shown as escapes, and what
+    nobody reads any more (`| head -1`) is dropped."""
+    # Not those that a test or a notebook has put there.
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:
+        sys.stdout = _lenient(sys.stdout)
+    if sys.stderr is not None and sys.stderr is sys.__stderr__:
+        sys.stderr = _lenient(sys.stderr)
+
+
+def _lenient(stream: Any) -> Any:
+    """Another stream of the same file, as soon to write."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    raw = _Pipe(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        raw if stream.write_through else io.BufferedWriter(raw),  # as Python itself does
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+class _Pipe(io.FileIO):
+    """A file that takes what is written to it when it is a pipe that nobody reads, too."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())  # for whoever else writes there
+            os.close(null)
+            return memoryview(data).nbytes
 
 
 def set_up_logging() -> None:
     """drumjax's own messages to standard error, on a terminal without decoration, elsewhere with the time and what has
     elapsed; warnings of libraries with their name."""
+    set_up_output()
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", force=True)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter() if sys.stderr.isatty() else _TimedFormatter())
@@ -31,10 +82,11 @@ class _TimedFormatter(logging.Formatter):
 
 def run_or_explain(run: Callable[[], None]) -> int:
     """Runs it and returns the exit status: 1 for a UserError or OSError, whose one line it prints."""
+    set_up_output()
     try:
         run()
     except (UserError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before or after training, which answers it by itself
         print("interrupted", file=sys.stderr)

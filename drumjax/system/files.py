@@ -1,11 +1,39 @@
-"""Files that are complete or absent: written beside their place, then renamed into it."""
+"""The user's files: where they are, and written so that each is complete or absent."""
 
 import contextlib
 import errno
+import functools
+import inspect
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """The path that a user gives: `~` and `~name` at its beginning are home folders.
+
+    A shell expands them too, but not in `--out_dir=~/samples`, in a config or in Python.
+    """
+    path = Path(os.path.expanduser(text))
+    return path.absolute() if str(path).startswith("~") else path  # of that very name: never to be expanded later
+
+
+def takes_user_path(function: Function) -> Function:
+    """The function, its argument `path` as user_path has it."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["path"] = user_path(given.arguments["path"])
+        return function(*given.args, **given.kwargs)
+
+    return cast(Function, call)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

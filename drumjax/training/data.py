@@ -103,14 +103,18 @@ def _select_validation(dataset: Dataset, settings: Settings) -> list[Song]:
             "no validation song in %s: nothing judges this run; its newest checkpoint counts", dataset.source
         )
         return []
+    # Of songs that the config was not written for: held out is what there is.
+    is_other = dataset.is_fallback or settings.data.dataset == "folder"
     try:
         chosen = select(songs, **dataclasses.asdict(settings.validation))
     except ValueError as error:
-        if not dataset.is_fallback:
+        if not is_other:
             raise DatasetError(f"config.validation: {error}") from error
         chosen = []
-    if not chosen and not dataset.is_fallback:
+    if not chosen and not is_other:
         raise DatasetError("no validation song passes the filters of config.validation together")
+    if not chosen:
+        logger.warning("no held-out song passes the filters of config.validation: all of them judge this run")
     return chosen or songs
 
 

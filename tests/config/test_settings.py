@@ -9,7 +9,10 @@ import pytest
 
 from configs import default
 from drumjax.codecs.factory import make_codec
+from drumjax.config import load
+from drumjax.config.built_in import built_in_config
 from drumjax.config.checks import SettingsError
+from drumjax.config.load import load_config
 from drumjax.config.settings import make_settings, write_settings
 from drumjax.music.kits import ONE_DRUM
 from drumjax.runs.workdir import RunError, check_same_config
@@ -40,6 +43,15 @@ def test_a_config_means_the_same_after_a_trip_through_json(name):
     """It is stored in checkpoints and config.json that way, where tuples become lists."""
     config = importlib.import_module(f"configs.{name}").get_config().to_dict()
     assert make_settings(json.loads(json.dumps(config))) == make_settings(config)
+
+
+def test_what_is_built_in_is_the_default_config(tmp_path, monkeypatch):
+    """configs/default.py says what each setting is, and is not installed everywhere."""
+    assert built_in_config() == load_config("default")
+    monkeypatch.setattr(load, "_FOLDERS", (tmp_path,))
+    assert load_config("default", {"train.num_steps": 7})["train"]["num_steps"] == 7
+    with pytest.raises(SettingsError, match="no config 'rock'"):
+        load_config("rock")
 
 
 def test_lists_become_tuples():

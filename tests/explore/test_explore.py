@@ -3,8 +3,13 @@
 import dataclasses
 import io
 import json
+import os
 import re
+import shlex
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -19,11 +24,11 @@ from drumjax.data.datasets import Dataset
 from drumjax.data.starter import starter_songs
 from drumjax.explore import __main__ as command
 from drumjax.explore import augmentation_pictures
-from drumjax.explore.advice import advise
+from drumjax.explore.advice import Advice, advise, make_table
 from drumjax.explore.augmentation_pictures import SHOWN, draw_augmentation
 from drumjax.explore.explore import read_settings
 from drumjax.explore.grid_loss import compare_grids, lost_hits, offsets_ms
-from drumjax.explore.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_skipped
+from drumjax.explore.inventory import MAX_ROWS, count_by, count_splits, cross_styles, list_notices, list_skipped
 from drumjax.explore.leakage import check_leakage, find_duplicates
 from drumjax.explore.page import examine
 from drumjax.explore.pitches import UNMAPPED, best_kit, count_pitches, map_drums, range_of_notes, unmapped_share
@@ -33,6 +38,7 @@ from drumjax.music.notes import FILL_NO, FILL_YES, Song, make_notes
 from drumjax.music.pitch_names import percussion_name, pitch_name
 from drumjax.report.tables import Table, write_text
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = make_settings(default.get_config().to_dict())
 SONGS = [
     make_song([ROCK] * 4, name="a", split="train", style="rock", drummer="one", fill=FILL_NO, tempo_bpm=60.0),
@@ -75,6 +81,27 @@ def test_what_was_left_out():
     assert table.rows[1][:2] == ["no notes", "20"]
     assert table.rows[1][2].endswith("11.mid, ...")
     assert table.rows[2] == ["truncated", "1", "x.mid"]
+
+
+def test_what_was_read_otherwise():
+    notices = {
+        "changes of tempo": {"x.mid": 3},
+        "notes that are never ended": {f"{i}.mid": 2 for i in range(20)},
+    }
+    table = list_notices(Dataset([], "", notices=notices))
+    assert table.title == "What was read otherwise than it is written"
+    assert table.rows[0] == ["reason", "files", "in all", "such as"]
+    assert table.rows[1][:3] == ["notes that are never ended", "20", "40"]
+    assert table.rows[1][3].endswith("11.mid, ...")
+    assert table.rows[2] == ["changes of tempo", "1", "3", "x.mid"]
+    titles = [[table.title for table in examine(Dataset(SONGS, "", notices=n), SETTINGS)[0]] for n in (notices, {})]
+    assert [table.title in found for found in titles] == [True, False]
+
+
+def test_flags_to_copy_are_quoted():
+    table = make_table([Advice("sample.style", "hip hop's", "why"), Advice("sample.bpm", "90.0", "why")])
+    assert shlex.split(table.note) == ["--config.sample.style=hip hop's", "--config.sample.bpm=90.0"]
+    assert "--config.sample.bpm=90.0" in table.note
 
 
 def test_pitches_that_are_no_drum_are_shown_to_be_none():
@@ -179,7 +206,7 @@ def test_a_config_is_read_or_explained(tmp_path):
 
 def run_explore(monkeypatch, *flags):
     monkeypatch.setattr(sys, "argv", ["explore", *map(str, flags)])
-    monkeypatch.setattr("drumjax.system.console.set_up_logging", lambda: None)  # it would outlive the test
+    monkeypatch.setattr(command, "set_up_logging", lambda: None)  # it would outlive the test
     return command.main()
 
 
@@ -196,6 +223,39 @@ def test_a_folder_as_a_user_looks_at_it(tmp_path, monkeypatch, capsys):
     page = (tmp_path / "report" / "index.html").read_text("utf-8")
     assert len(json.loads(re.search(r'id="pieces">(.*?)</script>', page)[1])) >= 4
     assert page.count("data:image/png") >= 8
+
+
+@pytest.mark.slow
+def test_odd_names_where_there_is_no_config_and_on_a_poor_terminal(tmp_path):
+    """The package alone, beside a configs/ folder that is not ours; names with control characters and of no text."""
+    shutil.copytree(ROOT / "drumjax", tmp_path / "site" / "drumjax", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "here" / "configs").mkdir(parents=True)
+    (tmp_path / "here" / "configs" / "default.py").write_text("raise SystemExit('not ours')")
+    folder = os.fsencode(tmp_path / "home" / "mi\ndi")
+    os.makedirs(folder)
+    for number, name in enumerate([b"a\nb.mid", b"\x1b[31m.mid", b"\xff\xfe.mid", "ドラム.mid".encode()]):
+        write_midi(make_song([ROCK, [*ROCK, (number / 2, 42)]]), os.fsdecode(os.path.join(folder, name)))
+    for name in (b"no\rsong.mid", b"\xe9.mid"):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(name)
+    env = dict(os.environ, PYTHONPATH=str(tmp_path / "site"), HOME=str(tmp_path / "home"), PYTHONIOENCODING="ascii")
+    env |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    code = (
+        "import sys; from drumjax.explore import __main__, augmentation_pictures; "
+        "augmentation_pictures.SHOWN = {'swing': 0.4}; sys.exit(__main__.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, "--dir=~/mi\ndi", "--out_dir=~/report"],
+        cwd=tmp_path / "here", env=env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"not a MIDI file +2 +", done.stdout)
+    assert r"no\rsong.mid" in done.stdout
+    assert done.stdout.startswith(f"MIDI files in {tmp_path}/home/mi\\ndi\n")
+    page = (tmp_path / "home" / "report" / "index.html").read_text("utf-8")
+    assert "<h3>ドラム.mid</h3>" in page
+    assert r"<h3>a\nb.mid</h3>" in page
+    assert "\x1b" not in page
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from drumjax.runs.run import load_run
 from drumjax.runs.workdir import RunError, describe_fallback, need_workdir
 
 
@@ -23,5 +24,8 @@ def test_the_runs_there_are_are_named(tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"--workdir.*run_train\.py"):
         need_workdir(None)
     (tmp_path / "runs" / "rock" / "checkpoints").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"--workdir.*runs/rock"):
+    (tmp_path / "runs" / "my run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"--workdir.*'runs/my run', runs/rock"):
         need_workdir("")
+    with pytest.raises(RunError, match=r"train first: python run_train\.py --config rock --workdir 'no run'"):
+        load_run("no run")

@@ -1,13 +1,20 @@
 """What programs print on the way."""
 
 import logging
+import os
 import re
+import shlex
+import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
-from drumjax.system.console import run_or_explain, set_up_logging
+from drumjax.system.console import printable, run_or_explain, set_up_logging
 from drumjax.system.errors import UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -52,3 +59,81 @@ def test_what_a_user_can_mend_is_one_line(capsys, error, status, text):
 def test_a_defect_keeps_its_traceback():
     with pytest.raises(KeyError):
         run_or_explain(lambda: {}["missing"])
+
+
+# ---- output that ends, and terminals that know few characters
+
+PROGRAM = textwrap.dedent("""
+    import logging, pathlib, sys
+    from drumjax.system.console import run_or_explain, set_up_logging
+    from drumjax.system.errors import UserError
+
+    def work():
+        for number in range(40_000):
+            print("line", number)
+            if number % 1000 == 0:
+                logging.getLogger("drumjax").info("at %d", number)
+        pathlib.Path(sys.argv[1]).write_text("done")
+        if len(sys.argv) > 2:
+            raise UserError("a mistake")
+
+    if sys.argv[-1] != "bare":
+        set_up_logging()
+    sys.exit(run_or_explain(work))
+""")
+
+
+def pipe_into(reader: str, *args, both=False) -> tuple[int, str, str]:
+    """(exit status, what the reader says, what the program says to standard error) of the program in a pipe."""
+    command = shlex.join([sys.executable, "-c", PROGRAM, *map(str, args)])
+    script = f"set -o pipefail; {command} {'2>&1' if both else ''} | {reader}"
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_work_goes_on_when_nobody_reads_what_it_prints(tmp_path, reader, both):
+    status, output, errors = pipe_into(reader, tmp_path / "file", both=both)
+    assert status == 0, errors
+    assert (tmp_path / "file").read_text() == "done"
+    assert len(output.splitlines()) == (reader == "head -1")
+    assert "Traceback" not in errors
+    assert "Exception" not in errors
+    assert both or "at 39000" in errors  # the other stream is as it was
+
+
+@pytest.mark.slow
+def test_a_mistake_is_one_beside_a_closed_pipe_too(tmp_path):
+    status, _, errors = pipe_into("head -1", tmp_path / "file", "mistake")
+    assert status == 1
+    assert errors.splitlines()[-1] == "error: a mistake"
+    status, _, errors = pipe_into("head -1", tmp_path / "file", "mistake", "bare")
+    assert (status, errors) == (1, "error: a mistake\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", None])
+def test_any_terminal_shows_what_it_can(encoding):
+    code = textwrap.dedent("""
+        import logging
+        from drumjax.system.console import run_or_explain, set_up_logging
+        set_up_logging()
+        logging.getLogger("drumjax").info("\\u30c9")
+        run_or_explain(lambda: print("rock \\xb7 3 \\udcff \\u30c9"))
+    """)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    env |= (
+        {"PYTHONIOENCODING": encoding} if encoding else {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, env=env, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"rock ")
+    assert rb"\udcff" in done.stdout
+    assert (rb"\u30c9" in done.stdout) == (encoding != "utf-8")
+
+
+def test_names_are_one_line():
+    assert printable("a\nb\x1b[31m\u2028\udcff") == r"a\nb\x1b[31m\u2028\udcff"
+    assert printable("ドラム　— ½ 👩‍🎤.mid") == "ドラム　— ½ 👩‍🎤.mid"
