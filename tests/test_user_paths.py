@@ -59,13 +59,12 @@ def test_what_a_user_gives_is_a_path(home, tmp_path):
 
 
 def test_nobody_else_does_it():
-    """A path of a user that is not given to user_path is easily forgotten; sampling/ works on music by itself."""
+    """A path of a user that is not given to user_path is easily forgotten."""
     programs = [ROOT / "run_train.py", ROOT / "run_sample.py", *(ROOT / "benchmarks").rglob("*.py")]
     for path in [*programs, *(ROOT / "drumjax").rglob("*.py")]:
         text = path.read_text("utf-8")
         assert "type=Path" not in text, path
-        if path.name not in ("files.py", "given_music.py"):
-            assert "expanduser" not in text, path
+        assert path.name == "files.py" or "expanduser" not in text, path
 
 
 # ---- flags

@@ -277,7 +277,11 @@ def test_a_run_in_use_is_refused(undisturbed, songs, pretended):
     ("changes", "error", "message"),
     [
         ({"data.time_signatures": ["9/8"]}, DatasetError, "unknown time signature '9/8'"),
-        ({"validation.time_signatures": ["9/8"]}, DatasetError, "config.validation: unknown time signature '9/8'"),
+        (
+            {"data.dataset": "starter", "validation.time_signatures": ["9/8"]},
+            DatasetError,
+            "config.validation: unknown time signature '9/8'",
+        ),
         ({"sample.temperature": {"hits": 11.0}}, SettingsError, "temperature"),
         ({"sample.top_p": 0.0}, SettingsError, "top_p"),
         ({"sample.bpm": 5.0}, SettingsError, "bpm is 5; it must be in 20..400"),
@@ -293,6 +297,12 @@ def test_settings_that_cannot_be_run(songs, tmp_path, changes, error, message):
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "checkpoints").exists() or not os.listdir(tmp_path / "run" / "checkpoints")
+
+
+def test_a_folder_in_another_metre_is_judged_by_what_is_held_out(songs, tmp_path, caplog, pretended):
+    """Every config judges by 4/4, and a folder may have none."""
+    run(songs, tmp_path / "run", {"validation.time_signatures": ["9/8"], "train.num_steps": 1})
+    assert "no held-out song passes the filters of config.validation: all of them judge this run" in caplog.text
 
 
 def test_windows_longer_than_every_song_are_said(songs, tmp_path, caplog, pretended):
