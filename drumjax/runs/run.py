@@ -66,9 +66,12 @@ def make_metadata(
     return {"format": FORMAT, "config": config, "styles": list(styles), "vocabulary": values, "data": data}
 
 
-def with_known_defaults(settings: Settings, styles: tuple[str, ...]) -> Settings:
-    """The settings, what is played by default changed to what a model of these settings and styles can play."""
+def with_known_defaults(settings: Settings, styles: tuple[str, ...], time_signatures: tuple[str, ...]) -> Settings:
+    """The settings, what is played by default changed to what a model of these settings, styles and time signatures
+    can play."""
     sample = settings.sample.as_trained(settings.model.conditions, styles)
+    if time_signatures and sample.time_signature not in time_signatures:
+        sample = dataclasses.replace(sample, time_signature=time_signatures[0])
     return dataclasses.replace(settings, sample=sample)
 
 
@@ -92,7 +95,8 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
             "with the version that trained it"
         )
     styles = tuple(metadata["styles"])
-    settings = with_known_defaults(make_settings(metadata["config"]), styles)
+    time_signatures = tuple(metadata["data"]["time_signatures"])
+    settings = with_known_defaults(make_settings(metadata["config"]), styles, time_signatures)
     vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
     codec = make_codec(settings.codec, vocabulary)
     return Run(
@@ -102,6 +106,6 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         weights=Weights(tree["params"], tree.get("stats", {})),
         styles=styles,
         step=metadata["step"],
-        time_signatures=tuple(metadata["data"]["time_signatures"]),
+        time_signatures=time_signatures,
         drum_rates=metadata["data"].get("drum_rates", {}),
     )

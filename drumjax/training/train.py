@@ -108,7 +108,11 @@ def describe(settings: Settings, data: TrainingData) -> tuple[Run, Recipe]:
         known = ", ".join(filter(None, data.styles)) or "none"
         logger.warning("config.sample.style is %r, which no training song has (there are: %s); it is left open",
                        settings.sample.style, known)  # fmt: skip
-    settings = with_known_defaults(settings, data.styles)
+    asked, time_signatures = settings.sample.time_signature, tuple(data.description["time_signatures"])
+    settings = with_known_defaults(settings, data.styles, time_signatures)
+    if settings.sample.time_signature != asked:
+        logger.warning("config.sample.time_signature is %s, which no training song has; it plays %s unless told "
+                       "otherwise", asked, settings.sample.time_signature)  # fmt: skip
     model = make_model(settings, codec, len(data.styles))
     run = Run(settings, codec, model, Weights({}, {}), data.styles)
     return run, make_recipe(settings, model, codec, shape)

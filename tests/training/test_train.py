@@ -1,6 +1,7 @@
 """train(): what a run leaves, how it goes on, what it refuses. Most with its compiled parts pretended (pretended.py),
 which takes no time; a run that really learns is at the end."""
 
+import dataclasses
 import json
 import logging
 import math
@@ -20,7 +21,7 @@ from drumjax.config.checks import SettingsError
 from drumjax.config.settings import make_settings
 from drumjax.data import groove_midi
 from drumjax.data.datasets import DatasetError
-from drumjax.midi.reader import read_midi
+from drumjax.midi.reader import read_midi, write_midi
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.run import RunError, load_run
 from drumjax.system.devices import DeviceError
@@ -303,6 +304,16 @@ def test_a_folder_in_another_metre_is_judged_by_what_is_held_out(songs, tmp_path
     """Every config judges by 4/4, and a folder may have none."""
     run(songs, tmp_path / "run", {"validation.time_signatures": ["9/8"], "train.num_steps": 1})
     assert "no held-out song passes the filters of config.validation: all of them judge this run" in caplog.text
+
+
+def test_it_plays_in_a_metre_that_it_knows(songs, tmp_path, caplog, pretended):
+    other = tmp_path / "songs"
+    other.mkdir()
+    for path in songs.iterdir():
+        write_midi(dataclasses.replace(read_midi(path), time_signature=(3, 4)), other / path.name)
+    run(other, tmp_path / "run", {"train.num_steps": 1})
+    assert "time_signature is 4/4, which no training song has; it plays 3/4 unless told otherwise" in caplog.text
+    assert load_run(tmp_path / "run").settings.sample.time_signature == "3/4"
 
 
 def test_windows_longer_than_every_song_are_said(songs, tmp_path, caplog, pretended):
