@@ -3,8 +3,10 @@
 import argparse
 import functools
 import json
+import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from song_files import make_groove, write_song
@@ -145,6 +147,19 @@ def test_flags_of_run_train(monkeypatch, home):
     with pytest.raises(GivenError) as caught:
         run_train.main(["run_train.py", "--config=~/mine.py", "--workdir=~/x"])
     assert caught.value.args[0][1] == home / "x"
+
+
+def test_a_command_to_copy_quotes_the_path(monkeypatch, home, caplog):
+    monkeypatch.setattr("drumjax.system.console.set_up_logging", lambda: None)
+    monkeypatch.setattr("drumjax.system.devices.use_compile_cache", lambda: None)
+    monkeypatch.setattr("drumjax.system.devices.use_cores", lambda number: None)
+    result = SimpleNamespace(step=1, stopped_by="", best_step=0)
+    monkeypatch.setattr("drumjax.training.train.train", lambda *args, **kwargs: result)
+    caplog.set_level("INFO", "drumjax")
+    assert run_train.main(["run_train.py", "--config=tiny", "--workdir=~/Jo's run"]) == 0
+    (line,) = [line for line in caplog.messages if line.startswith("play it: ")]
+    flags = shlex.split(line)[2:]
+    assert flags == ["python", "run_sample.py", "--workdir", f"{home}/Jo's run", "--gallery"]
 
 
 # ---- configs and the environment
