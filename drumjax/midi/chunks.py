@@ -14,6 +14,7 @@ from drumjax.music.notes import Notice
 
 MAX_FILE_BYTES = 4_000_000  # the largest Groove file has 155,615
 MAX_TRACKS = 1000
+DRUM_CHANNEL = 9  # channel 10, counted from 0
 END_OF_TRACK, SYSEX = 0x2F, 0xF0
 # Data bytes of what else a device may send into a track: system common and real-time messages.
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, **dict.fromkeys(range(0xF8, 0xFF), 0)}

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from drumjax.midi.chunks import SYSEX, encode_track, iterate_events, require, split_tracks
+from drumjax.midi.chunks import DRUM_CHANNEL, SYSEX, encode_track, iterate_events, require, split_tracks
 from drumjax.music.metre import is_metre
 from drumjax.music.notes import Notice
 
@@ -24,7 +24,6 @@ _TRACK_NAME, _TEMPO, _TIME_SIGNATURE = 0x03, 0x51, 0x58  # types of meta event
 SUSTAIN = 64  # number of the controller
 _BANK = 0
 _XG_DRUM_BANKS = (126, 127)  # of effects, and of drums: Yamaha XG
-_DRUM_CHANNEL = 9
 _UNENDED_BEAT = 1 / 8  # how long a drum hit lasts that is never ended: a 32nd
 
 Event = tuple[int, bytes]  # the tick, and the message
@@ -103,7 +102,7 @@ class _Walk:
             if 0x80 <= kind < 0xA0:
                 key = (kind & 0x0F) << 7 | data[0]
                 if kind >= 0x90 and data[1] > 0:
-                    if drums_only and kind & 0x0F != _DRUM_CHANNEL:
+                    if drums_only and kind & 0x0F != DRUM_CHANNEL:
                         self._pass_over(kind & 0x0F)
                         continue
                     require(tick < last_tick, "too long", f"more than {MAX_BEATS} beats")
@@ -152,12 +151,12 @@ class _Walk:
             data = bytes(min(byte, 127) for byte in data)
         if tick >= self.last_tick:
             return
-        if kind >= 0xB0 and kind < 0xC0 and data[0] == _BANK and data[1] in _XG_DRUM_BANKS and channel != _DRUM_CHANNEL:
+        if kind >= 0xB0 and kind < 0xC0 and data[0] == _BANK and data[1] in _XG_DRUM_BANKS and channel != DRUM_CHANNEL:
             self.second_drums.add(channel)
         if not self.drums_only and (0xC0 <= kind < 0xD0 or (0xB0 <= kind < 0xC0 and data[0] == SUSTAIN)):
             controls.append((tick, bytes((kind, *data))))
             require(len(controls) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
-        if self.with_messages and channel == _DRUM_CHANNEL:
+        if self.with_messages and channel == DRUM_CHANNEL:
             self.messages.append((tick, bytes((kind, *data))))
             require(len(self.messages) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
 
@@ -172,7 +171,7 @@ class _Walk:
             del open_since[key]
 
         def close_unended(key: int, tick: int, at_end: bool = False) -> None:
-            is_drum = key >> 7 == _DRUM_CHANNEL
+            is_drum = key >> 7 == DRUM_CHANNEL
             length = "taken as 32nds" if is_drum else "taken to the next of their pitch or the end of the track"
             self.counts[f"notes that are never ended, {length}"] += 1
             brief = open_since[key] + max(1, round(_UNENDED_BEAT * self.division))
@@ -210,7 +209,7 @@ def _drum_channels(sysex: bytes) -> list[int]:
         channels = [sysex[4]]
     else:
         channels = []
-    return [channel for channel in channels if channel != _DRUM_CHANNEL and channel < 16]
+    return [channel for channel in channels if channel != DRUM_CHANNEL and channel < 16]
 
 
 def _clean_change(kind: int, data: bytes) -> bytes:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from drumjax.midi.chunks import encode_events
+from drumjax.midi.chunks import DRUM_CHANNEL, encode_events
 from drumjax.midi.sanitizer import MAX_BEATS
 from drumjax.music.metre import is_metre
 from drumjax.music.notes import Song
 
 MIN_TEMPO_BPM, MAX_TEMPO_BPM = 10.0, 1000.0
 _MAX_DIVISION = 0x7FFF
-_DRUMS = 9  # the channel, from 0
 _RANK = {0x8: 0, 0xB: 1, 0xC: 1, 0x9: 2, 0xA: 3}  # of messages at one tick: ends, controllers, notes, chokes
 
 
@@ -40,7 +39,7 @@ def encode_song(song: Song) -> bytes:
     end[order[again]] = np.minimum(end[order[again]], tick[order[again + 1]])
 
     name = song.name.encode("utf-8", "replace") or b"drumjax"  # a file name may hold bytes that are no text
-    channel = _DRUMS if song.is_drums else 0
+    channel = DRUM_CHANNEL if song.is_drums else 0
     program = bytes((0, 0xC0 | channel, 0 if song.is_drums else song.program))
     messages = _place(song, song.timeline.messages if song.is_drums else ())
     if messages:

@@ -16,8 +16,8 @@ import numpy as np
 
 from drumjax.codecs.grid import GridCodec
 from drumjax.data.midi_folder import SUFFIXES
-from drumjax.midi.chunks import DamageError, iterate_events, load_bytes, split_tracks
-from drumjax.midi.reader import MidiError, read_midi, write_midi
+from drumjax.midi.chunks import DRUM_CHANNEL, DamageError, iterate_events, load_bytes, split_tracks
+from drumjax.midi.reader import STRUCK_TWICE, MidiError, read_midi, write_midi
 from drumjax.music.notes import Song
 from drumjax.music.tab_text import TAB_SUFFIXES
 from drumjax.runs.run import Run
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 ADDED = "ride"
 AMOUNT = 0.001  # of what is varied: next to nothing
-_DRUMS = 9
 
 Rows = collections.Counter[tuple[int, int, int]]  # (tick, pitch, velocity) of notes
 
@@ -69,7 +68,7 @@ def _compare_read(row: dict[str, Any], path: Path, given: Song, instrument: str)
     if struck is None or row["in file"] == struck:
         return 0
     row["in file"] = struck
-    said = sum(notice.count for notice in given.notices if "struck twice" in notice.reason)
+    said = sum(notice.count for notice in given.notices if notice.reason == STRUCK_TWICE)
     return abs(struck - len(given.notes.pitch) - said)
 
 
@@ -131,7 +130,7 @@ def _count_struck(path: Path, instrument: str) -> int | None:
     return sum(
         1
         for _, kind, data in events
-        if 0x90 <= kind < 0xA0 and data[1] > 0 and (instrument == "all" or kind & 0x0F == _DRUMS)
+        if 0x90 <= kind < 0xA0 and data[1] > 0 and (instrument == "all" or kind & 0x0F == DRUM_CHANNEL)
     )
 
 
