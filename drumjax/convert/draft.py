@@ -15,7 +15,6 @@ from drumjax.music.notes import FILL_UNKNOWN, Array, Notes, Song
 from drumjax.music.sections import find_sections
 from drumjax.music.tab import ACCENT, DURATION_BEAT, GHOST, NORMAL, write_tab
 from drumjax.music.tab_text import MAX_BYTES
-from drumjax.system.files import user_path
 
 _STANDARD_KIT = b"\xc9\0"  # the program of drums that every file may name
 _CELLS_PER_LINE = 48  # two bars are in a line if they are no longer
@@ -76,7 +75,6 @@ def draft_midi(source: Source, out_kit: str) -> Draft:
     ConversionError or KitError."""
     song, remarks = source.song, []
     if out_kit:
-        out_kit = str(user_path(out_kit)) if out_kit.endswith(".json") else out_kit
         write = read_map(out_kit, source.kit.names).write
         if not (source.drum >= 0).any():
             raise _no_drum(source)

@@ -14,7 +14,6 @@ from drumjax.music.notes import Song
 from drumjax.music.tab import read_tab_file
 from drumjax.music.tab_text import TAB_SUFFIXES, TabError
 from drumjax.system.errors import UserError
-from drumjax.system.files import user_path
 
 
 class ConversionError(UserError):
@@ -53,7 +52,6 @@ def read_source(path: Path, kit: str, instrument: str) -> Source:
     if is_tab and instrument:
         raise ConversionError(f"{path} is a drum tab; --instrument chooses notes of a MIDI file")
     name = kit or ROLAND_TD11.name
-    name = str(user_path(name)) if name.endswith(".json") else name
     found = KITS.get(name, ROLAND_TD11)
     if is_tab and name not in KITS:
         raise ConversionError(f"the rows of a tab are read with one of --kit {', '.join(KITS)}, not with {name!r}")

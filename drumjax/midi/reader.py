@@ -65,8 +65,7 @@ def read_midi(
     track. song.notices says what of this happened.
     """
     song, sections = _read(path, instrument, sustain, with_messages)
-    main = main_section(sections, float(song.notes.onset_beat[0]), float(song.notes.onset_beat[-1]))
-    notices = [describe_sections(sections, main)]
+    notices = [describe_sections(sections, song.time_signature)]
     if song.timeline.start_beat > 0:
         reason = "pickup before the first bar line, taken as the end of a bar"
         notices.append(Notice(reason))

@@ -122,13 +122,13 @@ def typical_tempo(tempos: Sequence[tuple[float, float]], onset_beat: Array, othe
     return float(bpm[(len(bpm) - 1) // 2])  # one that is there, not the middle of two
 
 
-def describe_sections(sections: Sequence[Section], main: Section) -> Notice | None:
-    """What to say of music that is taken in the metre of its main section; None if it has no other."""
-    others = sorted({write_metre(section.metre) for section in sections if section.metre != main.metre})
+def describe_sections(sections: Sequence[Section], metre: Metre) -> Notice | None:
+    """What to say of music that is taken in one metre; None if it has one section."""
+    others = sorted({write_metre(section.metre) for section in sections if section.metre != metre})
     if len(sections) < 2:
         return None
     where = f"to {', '.join(others)}" if others else "of the bar lines"
-    return Notice(f"changes of metre ({where}); most of it is in {write_metre(main.metre)}", len(sections) - 1)
+    return Notice(f"changes of metre ({where}); most of it is in {write_metre(metre)}", len(sections) - 1)
 
 
 def _is_whole(number: float) -> bool:
