@@ -136,6 +136,11 @@ def test_a_pickup_belongs_to_the_bar_before(path, tmp_path):
     assert onsets(read_midi(tmp_path / "b.mid")) == onsets(song)
 
 
+def test_who_learns_gets_a_pickup_with_its_song(path):
+    (song,) = read_parts(write_file(path, [tempo(0, 100), metre(0, 1, 4), metre(BEAT, 4, 4)], beats(0, 9)))
+    assert (song.time_signature, onsets(song)) == ((4, 4), list(range(3, 12)))
+
+
 def test_an_event_amid_a_bar_begins_a_bar(path):
     """4/4 from the first beat on, without a word on what comes before it: so programs write a pickup, too."""
     song = read_midi(write_file(path, [metre(0, 4, 4), metre(2 * BEAT, 4, 4)], beats(0, 10)))
