@@ -18,6 +18,7 @@ from drumjax.codecs.grid import GridCodec
 from drumjax.data.drum_rates import USUAL_RATES, Rates
 from drumjax.music.kits import Kit, find_drum
 from drumjax.music.notes import EARLY_BEAT, NO_TIMELINE, Array, Context, Notes, Song, Timeline, Window
+from drumjax.sampling.buckets import padded_length
 from drumjax.sampling.given_music import Given
 from drumjax.sampling.placement import Placement, place
 from drumjax.system.errors import UserError
@@ -27,8 +28,6 @@ logger = logging.getLogger(__name__)
 KEEP_ALL = -1
 # Bars after an infill that rank its draws: as far as the lookback usually reaches.
 RERANK_BARS = 4
-# Notes of a song are padded to a multiple of this many: what encodes one is then compiled for most.
-BUCKET_NOTES = 64
 
 
 class EditError(UserError):
@@ -221,9 +220,10 @@ def encode_given(given: Given, codec: Codec) -> np.ndarray:
     """Tokens [T, F] of what the model knows of the music, from its first bar to the end of its last."""
     window = _window(given)
     num_notes = len(given.known.pitch)
-    padding = [(0, -num_notes % BUCKET_NOTES)]  # of notes that are masked
+    padding = [(0, padded_length(num_notes) - num_notes)]  # of notes that are masked
     padded = window._replace(notes=Notes(*(np.pad(column, padding) for column in window.notes)))
-    return np.array(_make_encoder(codec, codec.num_steps(float(window.num_beats), num_notes))(padded))
+    num_steps = codec.num_steps(float(window.num_beats), num_notes)
+    return np.array(_make_encoder(codec, padded_length(num_steps))(padded))[:num_steps]
 
 
 def _window(given: Given) -> Window:

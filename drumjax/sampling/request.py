@@ -11,11 +11,10 @@ from drumjax.codecs.base import FREE, Codec
 from drumjax.config.controls import MAX_DENSITY
 from drumjax.music.notes import Array, Context
 from drumjax.runs.run import Run
+from drumjax.sampling.buckets import padded_length
 from drumjax.sampling.edits import KEEP_ALL, Edit
 from drumjax.sampling.piece import Piece, RequestError
 
-# Sequences are padded to a multiple of this many steps, so that asking for another bar seldom compiles anew.
-BUCKET_STEPS = 64
 # Where notes are counted: so many steps more, of the notes, as rests may take.
 SPARE_RESTS = 0.25
 
@@ -107,7 +106,7 @@ def make_request(
         contexts[i] = piece.context(run.styles)
         ends[i] = piece.end(codec, contexts[i])
     num_steps = max(_count_steps(codec, piece, edit) for piece in different.values())
-    num_steps = -(-num_steps // BUCKET_STEPS) * BUCKET_STEPS
+    num_steps = padded_length(num_steps)
     clamp, keep = free_clamp(len(number), num_steps, codec), np.full((len(number), num_steps), KEEP_ALL, np.int32)
     if edit:
         clamp, keep = edit.rows(number, num_steps, clamp.shape[2])

@@ -15,10 +15,11 @@ from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.metre import METRES
 from drumjax.music.notes import FILL_NO
 from drumjax.music.timing import lean_ms
+from drumjax.sampling.buckets import BUCKET
 from drumjax.sampling.controls import make_controls
 from drumjax.sampling.decode import collect_songs, decode_tokens
 from drumjax.sampling.piece import Piece, RequestError
-from drumjax.sampling.request import BUCKET_STEPS, make_request
+from drumjax.sampling.request import make_request
 from drumjax.sampling.sampler import FREE
 
 DEFAULTS = SampleSettings(
@@ -103,7 +104,7 @@ def test_requests_are_padded_to_buckets(bars, time_signature, num_steps):
     piece = make(bars=bars, time_signature=time_signature, top_k=3, top_p=0.5)
     request = make_request(run, [piece] * 3, range(5, 8))
     assert request.clamp.shape == (3, num_steps, 19)
-    assert num_steps % BUCKET_STEPS == 0
+    assert num_steps % BUCKET == 0
     assert (np.asarray(request.clamp) == FREE).all()
     assert request.number.tolist() == [5, 6, 7]
     assert request.context.tempo_bpm.tolist() == [120] * 3
