@@ -153,6 +153,11 @@ def _notes_of(part: miditoolkit.Instrument, parts: list[miditoolkit.Instrument])
     return list(zip(start.tolist(), pitch.tolist(), velocity.tolist(), (held - start).tolist(), strict=True))
 
 
+def count_struck(song: Song) -> int:
+    """The notes of a file that a song was read from, those counted, too, of which a louder one stayed."""
+    return len(song.notes.pitch) + sum(notice.count for notice in song.notices if notice.reason == STRUCK_TWICE)
+
+
 def write_midi(song: Song, path: str | os.PathLike[str]) -> None:
     """Write a song as a standard MIDI file (format 1, 480 ticks per beat), drums on channel 10, others on channel 1
     with the song's program.
