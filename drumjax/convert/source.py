@@ -7,7 +7,7 @@ import numpy as np
 
 from drumjax.data.midi_folder import SUFFIXES as MIDI_SUFFIXES
 from drumjax.midi.instruments import parse_instrument
-from drumjax.midi.reader import STRUCK_TWICE, MidiError, read_midi
+from drumjax.midi.reader import MidiError, count_struck, read_midi
 from drumjax.music.drum_maps import OUT_MAPS, read_map
 from drumjax.music.kits import KITS, ROLAND_TD11, Kit
 from drumjax.music.notes import Song
@@ -99,7 +99,7 @@ def _read_midi(path: Path, instrument: str) -> tuple[Song, int, tuple[str, ...]]
         raise MidiError(path, error.reason, "with --instrument all its notes on other channels are taken") from None
     if song.is_drums and instrument == "all":
         return song, len(song.notes.pitch), ()
-    taken = _count_struck(song)
+    taken = count_struck(song)
     drums = taken if instrument == "drums" else _count_of(path, "drums")
     if instrument == "all":
         return song, drums, ()
@@ -111,11 +111,6 @@ def _read_midi(path: Path, instrument: str) -> tuple[Song, int, tuple[str, ...]]
 def _count_of(path: Path, instrument: str) -> int:
     """The notes of an instrument in a file that has notes; 0 if they cannot be read."""
     try:
-        return _count_struck(read_midi(path, instrument=instrument))
+        return count_struck(read_midi(path, instrument=instrument))
     except MidiError:
         return 0
-
-
-def _count_struck(song: Song) -> int:
-    """The notes of a file, those counted, too, of which a louder one stayed."""
-    return len(song.notes.pitch) + sum(notice.count for notice in song.notices if notice.reason == STRUCK_TWICE)

@@ -4,6 +4,7 @@ Files in the wild count their tracks and bytes wrongly, so every track that is t
 and wherever the length of the one before it leads.
 """
 
+import collections
 import os
 import stat
 import struct
@@ -79,7 +80,8 @@ def split_tracks(data: bytes) -> Tracks:
 def _find_bodies(data: bytes, position: int) -> tuple[list[tuple[bytes, int]], int]:
     """The bodies of all track chunks from a position on, and how many of them have another length than they say.
 
-    A length is believed where it leads to the end of the file, to another chunk, or to the end of a track.
+    A length is believed where it leads to the end of the file, to another chunk, or to the end of a track. What is no
+    chunk (the byte that some programs put behind tracks of odd length) is passed over if a whole track follows it.
     """
     bodies: list[tuple[bytes, int]] = []
     num_wrong = 0
@@ -87,9 +89,13 @@ def _find_bodies(data: bytes, position: int) -> tuple[list[tuple[bytes, int]], i
         kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "big")
         first, end = position + 8, position + 8 + size
         if kind != b"MTrk":
-            if not _is_chunk(data, position) or end > len(data):
+            if _is_chunk(data, position) and end <= len(data):
+                position = end  # the standard says to skip chunks of other types
+                continue
+            position = data.find(b"MTrk", position)
+            if position < 0 or position + 8 + int.from_bytes(data[position + 4 : position + 8], "big") > len(data):
                 break  # what follows is no part of the file
-            position = end  # the standard says to skip chunks of other types
+            num_wrong += 1
             continue
         if not (end == len(data) or _is_chunk(data, end) or data[end - 3 : end] == b"\xff\x2f\x00"):
             following = data.find(b"MTrk", first)
@@ -145,6 +151,13 @@ def iterate_events(track: bytes, size: int) -> Iterator[tuple[int, int, bytes]]:
             position = end
     except IndexError:
         raise DamageError("truncated", "in an event") from None
+
+
+def count_starts(path: str | os.PathLike[str]) -> collections.Counter[int]:
+    """How many notes begin on each channel, from 0, of a file. Raises DamageError or OSError."""
+    found = split_tracks(load_bytes(path))
+    events = (event for body, size in found.bodies for event in iterate_events(body, size))
+    return collections.Counter(kind & 0x0F for _, kind, data in events if 0x90 <= kind < 0xA0 and data[1] > 0)
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:

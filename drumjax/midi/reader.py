@@ -32,8 +32,9 @@ from drumjax.system.files import write_atomically
 
 # Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
 # are kept, and known by this number.
-READER_VERSION = 2
+READER_VERSION = 3
 STRUCK_TWICE = "notes struck twice at the same time, of which the louder stays"  # the reason of a notice
+COUNTED_BACK = "beginning amid a bar, as bars are counted back from the longest part in the metre"
 
 
 class MidiError(UserError):
@@ -67,8 +68,9 @@ def read_midi(
     song, sections = _read(path, instrument, sustain, with_messages)
     notices = [describe_sections(sections, song.time_signature)]
     if song.timeline.start_beat > 0:
+        is_pickup = sections[0].start < sections[0].bar_line
         reason = "pickup before the first bar line, taken as the end of a bar"
-        notices.append(Notice(reason))
+        notices.append(Notice(reason if is_pickup else COUNTED_BACK))
     if song.timeline.tempos:
         count = len(song.timeline.tempos) - 1
         reason = f"changes of tempo, around {song.tempo_bpm:.4g} bpm"
@@ -149,6 +151,11 @@ def _notes_of(part: miditoolkit.Instrument, parts: list[miditoolkit.Instrument])
         if other.program == part.program and pedal:
             held = np.maximum(held, sustain_notes(start, end, pitch, pedal, int(end.max())))
     return list(zip(start.tolist(), pitch.tolist(), velocity.tolist(), (held - start).tolist(), strict=True))
+
+
+def count_struck(song: Song) -> int:
+    """The notes of a file that a song was read from, those counted, too, of which a louder one stayed."""
+    return len(song.notes.pitch) + sum(notice.count for notice in song.notices if notice.reason == STRUCK_TWICE)
 
 
 def write_midi(song: Song, path: str | os.PathLike[str]) -> None:

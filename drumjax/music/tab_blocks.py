@@ -14,6 +14,7 @@ from drumjax.music.tab_text import TabError
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 
 DOUBLE_SPACED = "blocks had blank lines between their rows"
+IN_TURN = "blocks have a single row: their drums play one after the other, not together"
 PADDED = "rows end before their last bar does: it rests to its end"
 SPACERS = "bars begin with a spacer in every row, which was left out"
 
@@ -22,7 +23,8 @@ def join_double_spaced(blocks: list[Block], notices: collections.Counter[str], t
     """The blocks, with those joined that are one because someone left a blank line between all the rows.
 
     That is a stretch of blocks of one row, set apart by single blank lines, of different drums until a label comes
-    again. Blocks of one row of one drum stay what they are. Raises TabError if it can be either.
+    again. Blocks of one row of one drum stay what they are. Rows that are all further apart are blocks, which is said.
+    Raises TabError if it can be either.
     """
     joined: list[Block] = []
     start = 0
@@ -35,6 +37,10 @@ def join_double_spaced(blocks: list[Block], notices: collections.Counter[str], t
             stretch = _join(stretch, notices, two_toms)
         joined += stretch
         start = end
+    if all(len(block.rows) == 1 for block in joined):
+        first = joined[0].rows[0]
+        are_one_drum = all(_same_label(first, block.rows[0], two_toms) for block in joined)
+        notices[IN_TURN] += 0 if are_one_drum else len(joined)
     return joined
 
 

@@ -121,6 +121,8 @@ def _skip(tab: Tab, line: str, number: int) -> None:
     if is_legend(line):
         tab.notices[LEGENDS] += 1
     elif not is_ruler(line) and not is_credit(line):
+        if tab.blocks and says_repeat(line):
+            raise repeat_error(number, repr(line.strip()))
         if tab.blocks:
             raise unknown_header(line, number) or TabError(
                 f"line {number}: neither a header (key: value) nor a row (HH|x-x-|); comments start with #"

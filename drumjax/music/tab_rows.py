@@ -20,7 +20,7 @@ _REPEAT = re.compile(
     re.IGNORECASE,
 )
 _ROW_RUN = re.compile(r"(?<![A-Za-z])[-.xXoOgfdbBrsc#@]{4,}(?![A-Za-z])")
-_WORD = re.compile(r"[A-Za-z]{3,}")
+_WORD = re.compile(r"(?![-.xXoO\s]*$).*[A-Za-z]{3}")  # `oooo` is four strokes
 
 
 class Bar(NamedTuple):
@@ -86,7 +86,7 @@ def read_row(line: str, number: int) -> Row:
             remark = match[0] if match["verb"] else ""
         elif says_repeat(tail):
             raise repeat_error(number, repr(tail.strip()))
-        elif tail[0] in " \t" and _WORD.search(tail) and not looks_like_cells(tail):
+        elif tail[0] in " \t" and _WORD.match(tail) and not looks_like_cells(tail):
             remark, is_open = tail.strip(), False
     bars = []
     for cells in [*closed, tail] if is_open else closed:

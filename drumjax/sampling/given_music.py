@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from drumjax.codecs.base import Codec
-from drumjax.midi.reader import MidiError, read_midi
+from drumjax.midi.chunks import count_starts
+from drumjax.midi.reader import MidiError, count_struck, read_midi
 from drumjax.music.drum_maps import DrumMap, read_map
 from drumjax.music.kits import KITS, Kit
 from drumjax.music.metre import parse_metre
@@ -84,8 +85,12 @@ def read_given(path: Path | str, codec: Codec, instrument: str, *, sustain: bool
             raise MidiError(path, error.reason, "with --instrument=all its notes on other channels are taken") from None
         if codec.kit is not None or error.reason != f"no notes of {instrument}":
             raise
-        song = read_midi(path, instrument="pitched", sustain=sustain)
+        song = read_midi(path, instrument=(instrument := "pitched"), sustain=sustain)
         logger.warning("%s: %s; all its pitched notes are taken", path, error.reason)
+    others = count_starts(path).total() - count_struck(song)
+    if others:
+        how = "left out: --instrument says which notes of a file are taken, here"
+        logger.warning("%s: %d notes of other instruments are %s %s", path, others, how, instrument)
     return give(dataclasses.replace(song, name=str(path)), codec, drum_map)
 
 

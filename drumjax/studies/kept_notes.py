@@ -16,7 +16,7 @@ import numpy as np
 
 from drumjax.codecs.grid import GridCodec
 from drumjax.data.midi_folder import SUFFIXES
-from drumjax.midi.chunks import DRUM_CHANNEL, DamageError, iterate_events, load_bytes, split_tracks
+from drumjax.midi.chunks import DRUM_CHANNEL, DamageError, count_starts
 from drumjax.midi.reader import STRUCK_TWICE, MidiError, read_midi, write_midi
 from drumjax.music.notes import Song
 from drumjax.music.tab_text import TAB_SUFFIXES
@@ -123,15 +123,10 @@ def _count_struck(path: Path, instrument: str) -> int | None:
     if path.suffix.lower() in TAB_SUFFIXES or instrument not in ("drums", "all"):
         return None
     try:
-        found = split_tracks(load_bytes(path))
+        starts = count_starts(path)
     except DamageError as error:
         raise MidiError(path, *error.args) from None
-    events = (event for body, size in found.bodies for event in iterate_events(body, size))
-    return sum(
-        1
-        for _, kind, data in events
-        if 0x90 <= kind < 0xA0 and data[1] > 0 and (instrument == "all" or kind & 0x0F == DRUM_CHANNEL)
-    )
+    return starts.total() if instrument == "all" else starts[DRUM_CHANNEL]
 
 
 class _Lines(logging.Handler):

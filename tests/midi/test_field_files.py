@@ -7,7 +7,7 @@ import mido
 import numpy as np
 import pytest
 
-from drumjax.midi.reader import MidiError, read_midi, read_parts, write_midi
+from drumjax.midi.reader import COUNTED_BACK, MidiError, read_midi, read_parts, write_midi
 from drumjax.music.notes import Song, Timeline, make_notes
 
 BEAT = 480
@@ -129,6 +129,7 @@ def test_a_pickup_belongs_to_the_bar_before(path, tmp_path):
     assert (song.time_signature, song.num_bars) == ((4, 4), 3)
     assert onsets(song) == list(range(3, 12))
     assert song.timeline.start_beat == 3
+    assert "pickup before the first bar line" in song.notices[-1].reason
     write_midi(song, tmp_path / "b.mid")
     again = mido.MidiFile(tmp_path / "b.mid")
     assert [m.time for m in again.tracks[1] if m.type == "note_on"][:2] == [0, 420]
@@ -154,6 +155,7 @@ def test_the_metre_that_most_beats_have(path, tmp_path):
     assert onsets(song)[0] == 2  # bars of three begin at beat 4: two bars earlier is beat -2
     assert song.timeline.start_beat == 2
     assert "to 2/4, 4/4" in song.notices[0].reason
+    assert [notice.reason for notice in song.notices[1:2]] == [COUNTED_BACK]  # it is no pickup
     write_midi(song, tmp_path / "b.mid")
     found = [(m.numerator, m.time) for m in mido.MidiFile(tmp_path / "b.mid").tracks[0] if m.type == "time_signature"]
     assert found == [(2, 0), (3, 4 * BEAT), (4, 12 * BEAT), (3, 4 * BEAT)]

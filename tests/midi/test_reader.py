@@ -415,6 +415,9 @@ TWO_KICKS = [*KICK, (120, 36, 100, 120)]
         (smf(HIT) + b"garbage" * 20, KICK),
         (smf(HIT, HIT, count=1), KICK),
         (smf(count=1) + b"XFIH\0\0\0\3abc" + chunk(HIT), KICK),
+        (smf(END, count=2) + b"\0" + chunk(HIT + END), KICK),  # a pad byte, as in RIFF
+        (smf(END, count=2) + b"text of nobody" + chunk(HIT + END), KICK),
+        (smf(HIT + END) + b"\0\0MTrk\0\0\1\0\0\x99\x24", KICK),  # no whole track
         (smf(count=1) + chunk(HIT + END, size=5000), KICK),
         (smf(b"\x00\xff\x59\x02\x20\x09" + HIT), KICK),  # a key signature of 32 sharps
         (smf(b"\x00\xff\x59\x00\x00\xff\x54\x00\x00\xff\x00\x01\x00" + HIT), KICK),  # meta events without their data

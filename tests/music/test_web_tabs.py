@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from drumjax.music.kits import GENERAL_MIDI, ONE_DRUM, ROLAND_TD11
 from drumjax.music.notes import Song
 from drumjax.music.tab import ACCENT, NORMAL, TabError, read_tab
-from drumjax.music.tab_blocks import DOUBLE_SPACED, PADDED, SPACERS, fits
+from drumjax.music.tab_blocks import DOUBLE_SPACED, IN_TURN, PADDED, SPACERS, fits
 from drumjax.music.tab_lines import EMPTY_SECTIONS, LEGENDS, PROSE, REMARKS, TIMES_IN_ALL
 from drumjax.music.tab_marks import CHOKES, RUFFS
 
@@ -95,7 +95,10 @@ def test_double_spaced_rows_are_one_block():
 
 def test_single_rows_that_are_blocks_stay_so():
     assert played(read_tab("SD|x-x-|\n\nSD|-x-x|\n\nSD|x---|")) == {38: [0, 2, 5, 7, 8]}
-    assert played(read_tab("SD|x---|\n\n\nBD|x---|")) == {36: [4], 38: [0]}
+    song = read_tab("SD|x---|\n\n\nBD|x---|")
+    assert played(song) == {36: [4], 38: [0]}
+    assert noticed(song) == {IN_TURN: 2}
+    assert not read_tab("SD|x---|\n\n\nSD|x---|").notices
     assert played(read_tab("[Intro]\nSD|x---|\n\n[Verse]\nBD|x---|")) == {36: [4], 38: [0]}
 
 
@@ -159,6 +162,7 @@ def test_repeat_signs():
         "HH|x---|  % |",
         "HH|x---|\nChorus x2\nHH|x---|",
         "HH|x---|\n[repeat verse]",
+        "HH|x---|\n\nrepeat 3 times",
         "  |1 2 3 4 |x2\n\nHH|x---|",
         f"HH|{'x|' * 300}x99",
     ],
@@ -228,6 +232,12 @@ def test_remarks_behind_the_bars():
     song = read_tab("HH|x-x-x-x-|  <- half open\nSD|--o---o-|")
     assert noticed(song) == {REMARKS: 1}
     assert played(song) == {38: [1, 3], 42: [0, 1, 2, 3]}
+
+
+def test_strokes_in_a_last_bar_without_a_line_are_no_remark():
+    song = read_tab("HH|x-x-x-x-|      xx\nSD|--o---o-|    oooo\nBD|o---o---|   Xo")
+    assert played(song) == {36: [0, 2, 5.5, 6], 38: [1, 3, 6, 6.5, 7, 7.5], 42: [0, 1, 2, 3, 7, 7.5]}
+    assert played(read_tab("HH|    x-x-|\nSD|    oooo\nBD|o---o---|"))[38] == [2, 2.5, 3, 3.5]
 
 
 @pytest.mark.parametrize(

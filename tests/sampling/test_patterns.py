@@ -162,6 +162,19 @@ def test_a_run_reads_its_own_kind_of_files(tmp_path):
         EditRequest(prompt="a.mid", instrument="foo")
 
 
+def test_notes_of_other_instruments_are_counted(tmp_path, caplog):
+    """A whole song, of which a drum model plays the drums."""
+    path = tmp_path / "song.mid"
+    body = bytes.fromhex("00992464 00912864 00916430 78892400 00812800 00816400 00ff2f00")
+    path.write_bytes(b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk" + len(body).to_bytes(4, "big") + body)
+    assert read_pattern(path).song.notes.pitch.tolist() == [36]
+    assert "song.mid: 2 notes of other instruments are left out" in caplog.text
+    caplog.clear()
+    assert len(read_pattern(path, instrument="all").song.notes.pitch) == 3
+    read_pattern(write(tmp_path, [36, 36]))
+    assert "left out" not in caplog.text
+
+
 def test_a_kit_that_knows_more_is_named(tmp_path, caplog):
     read_pattern(write(tmp_path, [36, 39, 56]))
     assert "39 (1), 56 (1); --kit general_midi knows more of them" in caplog.text
