@@ -16,7 +16,8 @@ from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.metrics import MetricsLog
 from drumjax.runs.progress import Progress
-from drumjax.system.devices import agree, to_local
+from drumjax.system.cluster import agree
+from drumjax.system.devices import to_local
 from drumjax.system.errors import UserError
 from drumjax.system.stop_signals import catch_stop_signals
 from drumjax.training.start import Start
