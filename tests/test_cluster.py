@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from tiny_run import Programs, make_flags, read_rows, write_songs
+from tiny_run import Programs, digest_of_state, make_flags, write_songs
 
 WITHIN_SECONDS = 60
 FOR_EVER = {"train.num_steps": 1_000_000, "train.log_every_steps": 4, "train.eval_every_steps": 8}
@@ -88,12 +88,7 @@ def test_the_death_of_one_ends_the_other(programs, songs, tmp_path, number, vict
     assert not (workdir / "checkpoints" / "damaged").exists()
     newest = max(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal())
     assert newest >= 16
-    status, output = programs.run(
-        "run_train.py", *make_flags(songs, FOR_EVER | {"train.num_steps": newest}), f"--workdir={workdir}"
-    )
-    assert status == 0, output
-    assert f"resuming {workdir} at step {newest}" in output
-    assert read_rows(workdir)[-1]["step"] == newest
+    assert digest_of_state(workdir)[0] == newest  # it is whole
 
 
 @pytest.mark.slow
