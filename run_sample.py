@@ -1,7 +1,7 @@
 """Plays a trained model: `python run_sample.py --workdir runs/rock [--num_samples 16] [--out_dir samples] [--bpm 120]`.
 
 Only flags are parsed here; everything else is in drumjax, importable from a notebook. The workdir's checkpoint is all
-it needs.
+it needs. Exit status: 0 finished, 75 stopped by a signal and to be resumed, 1 refused or failed.
 """
 
 import dataclasses
@@ -55,6 +55,10 @@ def make_command_line() -> CommandLine:
             "out_kit", "", "Pitches to write: general_midi, roland_td11, addictive_drums_2 or a .json file.",
             flag_values=values,
         )  # fmt: skip
+    with line.section("On what") as values:
+        flags.DEFINE_boolean(
+            "require_accelerator", False, "Refuse to play on the CPU where no GPU or TPU is found.", flag_values=values
+        )
     # A flag for each control: where one is not given, the run's own config.sample decides.
     with line.section("What music is asked for", "What is not asked for is as the run's settings say.") as values:
         define_controls(values, "piece")
@@ -116,7 +120,7 @@ def play(given: flags.FlagValues) -> None:
     from drumjax.runs.workdir import need_workdir
     from drumjax.sampling.edits import need_kit
     from drumjax.sampling.plan import EditRequest, make_plan
-    from drumjax.system.devices import use_compile_cache
+    from drumjax.system.devices import find_devices, use_compile_cache
     from drumjax.system.files import user_path
 
     request = EditRequest(
@@ -126,6 +130,7 @@ def play(given: flags.FlagValues) -> None:
         keep_pitches=not given.out_kit,
     )  # fmt: skip
     workdir = need_workdir(given.workdir)
+    find_devices(require_accelerator=given.require_accelerator)
     use_compile_cache()
     run = load_run(workdir, "best" if given.checkpoint == "best" else "latest")
     kit, steps_per_beat = run.codec.kit, run.settings.codec.steps_per_beat

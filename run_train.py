@@ -1,7 +1,7 @@
 """Trains a model: `python run_train.py --config rock [--workdir runs/rock] [--config.train.num_steps=500]`.
 
 Only flags are parsed here; everything else is in drumjax, importable from a notebook. Starting again with the same
-workdir resumes.
+workdir resumes. Exit status: 0 finished, 75 stopped by a signal and to be resumed, 1 refused or failed.
 """
 
 import json
@@ -51,6 +51,9 @@ def make_command_line(argv: Sequence[str]) -> CommandLine:
         flags.DEFINE_integer(
             "num_devices", 0, "How many devices share a batch; 0 takes all.", lower_bound=0, flag_values=values
         )
+        flags.DEFINE_boolean(
+            "require_accelerator", False, "Refuse to train on the CPU where no GPU or TPU is found.", flag_values=values
+        )
         flags.DEFINE_boolean("distributed", False, "This is one of several processes of a cluster.", flag_values=values)
     return line
 
@@ -79,22 +82,23 @@ def main(argv: Sequence[str]) -> int:
     name = Path(config_flags.get_config_filename(given["config"])).stem
     workdir, num_devices = user_path(given.workdir or Path("runs") / name), given.num_devices
     # Imported here, so that a mistake in the flags is answered at once.
-    from drumjax.config.settings import make_settings
-    from drumjax.runs.metrics import read_metrics
-    from drumjax.runs.workdir import describe_fallback
     from drumjax.system.console import run_or_explain, set_up_logging
-    from drumjax.system.devices import count_shares, join_cluster, use_compile_cache, use_cores
-    from drumjax.training.overfitting import describe_fit
-    from drumjax.training.train import train
+    from drumjax.system.stop_signals import STOPPED
 
     set_up_logging()
     log = logging.getLogger("drumjax")
 
-    def run() -> None:
-        if given.distributed:
-            join_cluster()
-        else:
+    def run() -> int:
+        from drumjax.config.settings import make_settings
+        from drumjax.runs.metrics import read_metrics
+        from drumjax.runs.workdir import describe_fallback
+        from drumjax.system.devices import count_shares, find_devices, use_compile_cache, use_cores
+        from drumjax.training.overfitting import describe_fit
+        from drumjax.training.train import train
+
+        if not given.distributed:
             use_cores(num_devices or count_shares(make_settings(config).train.batch_size))
+            find_devices(require_accelerator=given.require_accelerator)
         use_compile_cache()
         result = train(config, workdir, num_devices=num_devices)
         why = f", stopped by {result.stopped_by}" if result.stopped_by else ""
@@ -103,12 +107,18 @@ def main(argv: Sequence[str]) -> int:
             log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
             if fit := describe_fit(read_metrics(workdir)):
                 log.info("%s", fit)
-        if result.stopped_by.startswith("SIG"):
+        was_stopped = result.stopped_by.startswith("SIG")
+        if was_stopped:
             log.info("the same command goes on from here")
         log.info("play it: python run_sample.py --workdir %s --gallery", shlex.quote(str(workdir)))
         if fallback := describe_fallback(workdir):
             log.warning("%s", fallback)
+        return STOPPED if was_stopped else 0
 
+    if given.distributed:
+        from drumjax.system.cluster import run_in_cluster
+
+        return run_in_cluster(run, require_accelerator=given.require_accelerator)
     return run_or_explain(run)
 
 

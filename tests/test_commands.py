@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from tiny_run import (
+    ROOT,
     Programs,
     digest_of_state,
     make_config,
@@ -127,12 +128,13 @@ def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished
             process.send_signal(ending)
             output = process.communicate()[0]
         ends.append((process.returncode, ending))
-        if (process.returncode, ending) == (0, signal.SIGTERM) and "stopped by" in output:
+        assert (process.returncode == 75) == ("stopped by" in output)
+        if process.returncode == 75:
             assert "SIGTERM: saving a checkpoint, then stopping (once more stops at once)" in output
             assert "the same command goes on from here" in output
             step = int(re.search(r"step (\d+), stopped by SIGTERM", output)[1])
             assert digest_of_state(workdir)[0] == step
-    assert all(status in (-ending, 0) for status, ending in ends)
+    assert all(status in ((-ending, 0) if ending == signal.SIGKILL else (75, 0)) for status, ending in ends)
     assert (-signal.SIGKILL, signal.SIGKILL) in ends, f"the run ended before the kill: {ends}"
     status, output = programs.run(*command, **DEVICES)
     assert status == 0, output
@@ -149,7 +151,7 @@ def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished
 def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tmp_path):
     many = 100_000  # not done before it is stopped, however busy the machine
     flags = [f"--workdir={finished[0]}", f"--num_samples={many}", f"--out_dir={tmp_path}", "--bars=2", "--notab"]
-    for ending in (signal.SIGKILL, signal.SIGINT):
+    for ending in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         before = len(list(tmp_path.glob("*.mid")))
         with programs.start("run_sample.py", *flags, **QUICKLY) as process:
             while len(list(tmp_path.glob("*.mid"))) < before + 150:
@@ -157,7 +159,7 @@ def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tm
                 time.sleep(0.001)
             process.send_signal(ending)
             output = process.communicate(timeout=60)[0]
-        assert process.returncode == (-signal.SIGKILL if ending == signal.SIGKILL else 130), output
+        assert process.returncode == (-signal.SIGKILL if ending == signal.SIGKILL else 75), output
         assert "Traceback" not in output
         lines = (tmp_path / "manifest.jsonl").read_text().splitlines()
         for line in lines[:-1]:  # the last may be cut off
@@ -202,7 +204,7 @@ def test_two_processes_train_together_and_one_goes_on(programs, songs, finished,
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+    assert [process.returncode for process in processes] == [75, 75], "\n".join(outputs)
     assert re.search(WHEN + f"step 4/{NUM_STEPS}  loss ", line)
     stops = [re.search(rf"{workdir}: step (\d+)(, stopped by SIGTERM)?$", output, re.M) for output in outputs]
     assert stops[0][0] == stops[1][0]
@@ -264,6 +266,22 @@ def test_what_cannot_be_played(untrained, songs, tmp_path):
         with pytest.raises((UserError, OSError), match=pattern) as caught:
             make_plan(run, EditRequest(**request), **controls)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_device_that_is_not_there_is_one_line(programs, songs, untrained, tmp_path):
+    train_it = train_flags(songs, tmp_path / "run")
+    sample = ["run_sample.py", f"--workdir={untrained}", f"--out_dir={tmp_path / 'out'}", "--notab"]
+    evaluate = ["drumjax/evaluate/__main__.py", f"--workdir={untrained}"]
+    for command in (train_it, sample, evaluate):
+        status, output = programs.run(*command, JAX_PLATFORMS="cuda", PYTHONPATH=str(ROOT))
+        assert (status, output.count("\n")) == (1, 1), output
+        assert output.startswith("error: JAX finds no device for JAX_PLATFORMS=cuda")
+    for command in (train_it, sample):
+        status, output = programs.run(*command, "--require_accelerator")
+        assert (status, output.count("\n")) == (1, 1), output
+        assert output.startswith("error: --require_accelerator: JAX finds no GPU or TPU, only the CPU")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from drumjax.data.datasets import DatasetError, load_dataset
 from drumjax.explore.page import examine, write_page
 from drumjax.explore.pitches import count_pitches
 from drumjax.report.tables import write_text
+from drumjax.system.devices import find_devices
 
 
 def read_settings(config: str, directory: str = "", instrument: str | None = None) -> Settings:
@@ -31,6 +32,7 @@ def read_settings(config: str, directory: str = "", instrument: str | None = Non
 
 def explore(settings: Settings, out_dir: Path) -> None:
     """Prints all that is found, and writes the page. Raises DatasetError if there is nothing to look at, OSError."""
+    find_devices()
     dataset = load_dataset(settings.data)
     tables, kit = examine(dataset, settings)
     print(f"{dataset.source}\n\n{write_text(tables)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from drumjax.sampling.piece import RequestError
 from drumjax.system.files import write_atomically
+from drumjax.system.strict_json import to_strict_json
 
 MANIFEST = "manifest.jsonl"
 
@@ -38,7 +39,7 @@ class Manifest:
 
     def add(self, row: dict[str, Any]) -> None:
         """Adds the row of a file that is in place. Raises OSError, naming the manifest, if there is no room for it."""
-        line = json.dumps(row).encode() + b"\n"
+        line = to_strict_json(row).encode() + b"\n"
         try:
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

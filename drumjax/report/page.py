@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import html
-import json
 import string
 from collections.abc import Sequence
 from importlib import resources
@@ -16,6 +15,7 @@ from drumjax.music.notes import Notes, Song
 from drumjax.music.text import write_text
 from drumjax.report.roll_picture import Picture, draw_roll
 from drumjax.report.synth import drum_sound, note_sound, to_wav
+from drumjax.system.strict_json import to_strict_json
 
 # Between two pitches that have a sound of their own, a sound is played faster or slower.
 PITCH_STEP = 4
@@ -172,7 +172,7 @@ def _data_url(kind: str, data: bytes) -> str:
 
 def _embed(value: Any) -> str:
     """JSON that can stand in a script element."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return to_strict_json(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _file_name(name: str) -> str:

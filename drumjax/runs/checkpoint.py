@@ -3,6 +3,9 @@
 Layout, as Orbax has it: `<directory>/<step>/{params,state,metadata}`. A step appears by one rename, so a killed process
 leaves at most a temporary directory. Orbax keeps no checksums of array bytes (two thirds of random bit flips restore
 wrong values silently), hence ours: a CRC-32 for each leaf in the metadata, and one for the metadata itself.
+
+Of several processes the first alone writes, and each reads for itself, without a word to the others: so whatever goes
+wrong in reading is wrong on the disk, and a failure of communication is never taken for damage.
 """
 
 import logging
@@ -16,15 +19,23 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
-from drumjax.runs.checkpoint_folder import CheckpointError, CheckpointFolder, Which, first_line, seal, to_json
+from drumjax.runs.checkpoint_folder import (
+    CheckpointError,
+    CheckpointFolder,
+    Which,
+    first_line,
+    is_damage,
+    seal,
+    to_json,
+)
+from drumjax.runs.compatibility import check_leaves
 from drumjax.runs.leaves import (
     LeafError,
     Tree,
     crc,
     describe,
-    differences,
+    find_not_finite,
     flatten,
     from_host,
     like,
@@ -32,6 +43,7 @@ from drumjax.runs.leaves import (
     put,
     to_host,
 )
+from drumjax.system.cluster import agree
 
 # Orbax logs some twenty lines for each save through absl at INFO; its warnings, and the INFO lines of others, pass.
 logging.getLogger("absl").addFilter(lambda record: record.levelno >= logging.WARNING or "orbax" not in record.pathname)
@@ -50,6 +62,7 @@ class Checkpoints:
     """The checkpoints of one run: the two newest and the best are kept. A context manager.
 
     In a multi-process run every process makes one and calls the same methods, on a file system that all of them see.
+    What XLA raises when another process is gone passes through them.
     A writer expects to be the only one (see lock.py): on opening it removes what a killed one left half written.
     With `read_only` nothing in the directory changes.
     """
@@ -58,7 +71,14 @@ class Checkpoints:
         self._folder = CheckpointFolder(directory, read_only=read_only)
         self.directory, self.read_only = self._folder.directory, read_only
         # Not a CheckpointManager: its save() may decline silently and its latest_step() counts empty directories.
-        self._checkpointer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+        process = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"drumjax{process}"
+        )
+        self._checkpointer = ocp.Checkpointer(
+            ocp.CompositeCheckpointHandler(composite_options=ocp.CompositeOptions(multiprocessing_options=alone)),
+            multiprocessing_options=alone,
+        )
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -79,7 +99,8 @@ class Checkpoints:
         metric    lower is better; None, NaN and infinities are never the best
 
         A step that is there already with the same content is left as it is. Raises CheckpointError for other content,
-        for a step older than the newest, and for any failure to write; the older checkpoints stay.
+        for a step older than the newest, for a leaf that is not finite, and for any failure to write; the older
+        checkpoints stay.
         """
         path = self._folder.path(step)
         if self.read_only:
@@ -92,24 +113,44 @@ class Checkpoints:
             arrays = {item: {name: to_host(name, x) for name, x in flat[item].items()} for item in trees}
         except LeafError as error:
             raise CheckpointError(f"cannot save {path}: {error}") from error
+        for item in trees:
+            if broken := find_not_finite(arrays[item]):
+                raise CheckpointError(
+                    f"cannot save {path}: {item}/{broken}; the older checkpoints {self.steps()} are kept"
+                )
         metric = None if metric is None or not math.isfinite(metric) else float(metric)
         leaves = {i: {name: [describe(x), crc(arrays[i][name])] for name, x in flat[i].items()} for i in trees}
         content = {"metadata": to_json({**metadata, "step": step, "metric": metric}), "leaves": leaves}
+        failure = None
+        if jax.process_index() == 0:
+            try:
+                self._write(step, content, arrays)
+            except CheckpointError as error:
+                failure = error
+        failed = agree("failed" if failure else "") if jax.process_count() > 1 else ""
+        if failure or failed:
+            raise failure or CheckpointError(f"cannot save {path}: see what process 0 says")
+
+    def _write(self, step: int, content: dict, arrays: dict[str, dict[str, np.ndarray]]) -> None:
+        """What save() does in the first process, with the leaves {item: {name: array}}."""
         if self._is_saved(step, content):
             return
-        self._check_space(path, sum(array.nbytes for item in trees for array in arrays[item].values()))
-        args = {item: ocp.args.PyTreeSave(nest(arrays[item])) for item in trees}
+        path = self._folder.path(step)
+        self._check_space(path, sum(array.nbytes for item in arrays.values() for array in item.values()))
+        args = {item: ocp.args.PyTreeSave(nest(arrays[item])) for item in arrays}
         args["metadata"] = ocp.args.JsonSave(seal(content))
+        is_there = False
         try:
             self._checkpointer.save(path, args=ocp.args.Composite(**args))
+            is_there = True
             if self._folder.read_content(step) != content:
                 raise ValueError("the metadata read back differs from what was written")
-            self._read_arrays(step, content, *trees)
+            self._read_arrays(step, content, *arrays)
         except Exception as error:
             self._folder.remove_leftovers()
-            if path.exists():
+            if is_there and is_damage(error):
                 self._folder.set_aside(step, error)
-            kept = f"the older checkpoints {self.steps()} are kept"
+            kept = f"the older checkpoints {[other for other in self.steps() if other != step]} are kept"
             raise CheckpointError(f"cannot save {path}: {first_line(error)}; {kept}") from error
         self._folder.prune()
 
@@ -132,13 +173,24 @@ class Checkpoints:
         used. Raises CheckpointError if none is good, or if a leaf has another shape or dtype than wanted.
         """
         if not self._folder.candidates("latest"):
+            self._folder.refuse_only_damaged()
+            self._agree_on_start("the beginning")
             return None
         try:
             examples = {"params": flatten(params), "state": flatten(state)}
         except LeafError as error:
             raise CheckpointError(f"cannot restore from {self.directory}: {error}") from error
         step, metadata, arrays = self._load("latest", examples)
+        self._agree_on_start(f"step {step}")
         return Restored(step, like(arrays["params"], params), like(arrays["state"], state), metadata)
+
+    def _agree_on_start(self, start: str) -> None:
+        """Raises CheckpointError if the first process has found another start."""
+        if jax.process_count() > 1 and (first := agree(start)) != start:
+            raise CheckpointError(
+                f"process 0 goes on from {first} of {self.directory}, this one from {start}; all processes must see "
+                "the same files: use a --workdir on a shared file system"
+            )
 
     def restore_params(self, which: Which = "best", sharding: jax.sharding.Sharding | None = None) -> tuple[Tree, dict]:
         """(params, metadata) of the best, the newest or a given step; reads nothing else.
@@ -167,9 +219,12 @@ class Checkpoints:
         arrays = {item: flatten(restored[item]) for item in items}
         for item in items:
             # content["leaves"]["params"]["bias"] is ["float32[128]", 2873460123], say: what it was, and its sum.
-            for name, (kind, saved_crc) in content["leaves"][item].items():
+            for name, (_, saved_crc) in content["leaves"][item].items():
                 if crc(arrays[item][name]) != saved_crc:
                     raise ValueError(f"{item}/{name} does not match its checksum")
+            if broken := find_not_finite(arrays[item]):
+                raise ValueError(f"{item}/{broken}")
+            for name, (kind, _) in content["leaves"][item].items():
                 arrays[item][name] = from_host(kind, arrays[item][name])
         return arrays
 
@@ -182,13 +237,17 @@ class Checkpoints:
                 content = self._folder.read_content(step)
                 for item, example in examples.items():
                     if example is not None:
-                        _check_leaves(path, item, content["leaves"][item], example)
+                        check_leaves(path, item, content["leaves"][item], example)
                 arrays = self._read_arrays(step, content, *examples)
             except CheckpointError:
                 raise
-            except Exception as error:  # damage surfaces as OSError, ValueError, KeyError, XlaRuntimeError, ...
+            except Exception as error:  # damage surfaces as OSError, ValueError, KeyError, ...
                 if not path.exists():  # pruned by its writer while we read: look again
                     return self._load(which, examples)
+                if not is_damage(error):
+                    raise CheckpointError(
+                        f"cannot read {path}: {first_line(error)}; it may be good, and stays where it is"
+                    ) from error
                 damaged[step] = error
             else:
                 # Only now that there is a good one: were none good and all set aside, the next start would find an
@@ -199,6 +258,7 @@ class Checkpoints:
         if damaged:
             reasons = "; ".join(f"{step}: {first_line(cause)}" for step, cause in damaged.items())
             raise CheckpointError(f"no good checkpoint in {self.directory} ({reasons}); move it away to start afresh")
+        self._folder.refuse_only_damaged()
         there = f"it has steps {self.steps()}" if self.steps() else "train first with run_train.py"
         what = f"no checkpoint of step {which}" if isinstance(which, int) else "no checkpoint"
         raise CheckpointError(f"{what} in {self.directory}; {there}")
@@ -211,37 +271,11 @@ class Checkpoints:
                 self._read_arrays(step, content, *content["leaves"])
                 return True
             except Exception as error:
+                if not is_damage(error):
+                    raise CheckpointError(f"cannot read {path}: {first_line(error)}") from error
                 self._folder.set_aside(step, error)
         elif saved and step <= max(saved):
             raise CheckpointError(f"cannot save {path}: there are {sorted(saved)}; use another --workdir")
         elif path.exists():
             self._folder.set_aside(step, ValueError("no intact metadata"))
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("drumjax.runs.checkpoint: the way is clear")
         return False
-
-
-def check_compatible(saved: dict, wanted: dict, *, where: str = "the checkpoint") -> None:
-    """Raise CheckpointError naming each key (dotted) in which two settings differ; both are compared as JSON."""
-
-    def dotted(value: Any, prefix: str) -> dict[str, Any]:
-        if not isinstance(value, dict) or not value:
-            return {prefix: value}
-        return {k: v for key in value for k, v in dotted(value[key], f"{prefix}.{key}".lstrip(".")).items()}
-
-    lines = differences(dotted(to_json(saved), ""), dotted(to_json(wanted), ""), show=repr)
-    if lines:
-        raise CheckpointError(f"{where} has other settings: {'; '.join(lines)}; use them or another --workdir")
-
-
-def _check_leaves(path: Path, item: str, saved: dict[str, list], wanted: dict[str, Any]) -> None:
-    """CheckpointError naming the leaves whose shape or dtype differ, or that only one side has."""
-    lines = differences(
-        {f"{item}/{name}": kind for name, (kind, _) in saved.items()},
-        {f"{item}/{name}": describe(leaf) for name, leaf in wanted.items()},
-    )
-    if lines:
-        more = f"; and {len(lines) - 4} more" if len(lines) > 4 else ""
-        raise CheckpointError(
-            f"{path} does not fit: {'; '.join(lines[:4])}{more}; use its settings or another --workdir"
-        )

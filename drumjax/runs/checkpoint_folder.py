@@ -4,6 +4,7 @@
 several processes only the first renames and removes.
 """
 
+import errno
 import json
 import logging
 import os
@@ -15,10 +16,16 @@ from typing import Any, Literal
 import jax
 
 from drumjax.system.errors import UserError
+from drumjax.system.strict_json import with_null
 
 _KEEP_NEWEST = 2  # were the newest damaged, resuming loses one interval, not the whole run
 
 Which = int | Literal["best", "latest"]
+
+# No permission, too many open files, a file server that does not answer.
+_NOT_READ = (
+    errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +114,17 @@ class CheckpointFolder:
         except OSError as reason:
             raise CheckpointError(f"cannot move {self.path(step)} to {folder}: {reason.strerror}") from reason
 
+    def refuse_only_damaged(self) -> None:
+        """Raises CheckpointError if all checkpoints that there are were set aside: training would begin again at step
+        0, without a word."""
+        folder = self.directory / "damaged"
+        if not self.candidates("latest") and folder.is_dir() and (names := sorted(p.name for p in folder.iterdir())):
+            raise CheckpointError(
+                f"the checkpoints in {self.directory} were all set aside as damaged ({', '.join(names[:5])}); move "
+                f"{folder} elsewhere to start afresh, or one that you know to be good back, as "
+                f"{self.directory / names[-1].split('-')[0]}"
+            )
+
 
 def seal(content: dict) -> dict[str, Any]:
     """The content and its CRC-32, as written to a step's metadata."""
@@ -114,11 +132,20 @@ def seal(content: dict) -> dict[str, Any]:
 
 
 def to_json(value: dict) -> dict:
-    """What comes back when the value is written as JSON and read again; numpy scalars become numbers."""
+    """What comes back when the value is written as JSON and read again: numpy scalars become numbers, and what is not
+    a finite number becomes None."""
     try:
-        return json.loads(json.dumps(value, default=lambda scalar: scalar.item()))
+        return with_null(json.loads(json.dumps(value, default=lambda scalar: scalar.item())))
     except (TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"metadata cannot be written as JSON: {error}") from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether what was raised in reading says that the files are wrong, and not that they could not be read, or that
+    other processes could not be reached."""
+    if isinstance(error, MemoryError | UnicodeEncodeError | jax.errors.JaxRuntimeError):
+        return False
+    return getattr(error, "errno", None) not in _NOT_READ
 
 
 def first_line(error: Exception) -> str:

@@ -80,6 +80,17 @@ def to_host(name: str, leaf: Any) -> np.ndarray:
     return array
 
 
+def find_not_finite(arrays: dict[str, np.ndarray]) -> str:
+    """What is wrong with the first array, by name, that holds NaN or an infinity: "lstm/bias is not finite (3 of 512)";
+    "" if none does."""
+    for name, array in arrays.items():
+        if jax.dtypes.issubdtype(array.dtype, np.inexact):  # bfloat16 and its like, which numpy does not know, too
+            count = array.size - int(np.isfinite(array).sum())
+            if count:
+                return f"{name} is not finite ({count} of {array.size})"
+    return ""
+
+
 def from_host(kind: str, array: Any) -> Any:
     """The leaf that `to_host` made an array of, by what `describe` said of it: a typed key, or the array itself."""
     impl = _key_impl(kind)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
 from drumjax.system.files import write_atomically
+from drumjax.system.strict_json import to_strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class MetricsLog:
             return
         self.path = workdir / "metrics.jsonl"
         rows = [row for row in read_metrics(workdir) if row["step"] <= step]
-        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_atomically(self.path, "".join(to_strict_json(row) + "\n" for row in rows).encode())
         self._file = self.path.open("a", encoding="utf-8")
         self._board = _Board(workdir / "tensorboard", step)
 
@@ -45,11 +47,11 @@ class MetricsLog:
                 self._board.close()
 
     def write(self, step: int, split: str, values: dict[str, float]) -> None:
-        """One row; on disk when this returns. Raises OSError naming the file."""
+        """One row, with null for what is not a number; on disk when this returns. Raises OSError naming the file."""
         if not self.enabled:
             return
         try:
-            self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
+            self._file.write(to_strict_json({"step": step, "split": split, **values}) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:  # it names no file
@@ -88,7 +90,7 @@ class _Board:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
+    """The rows of metrics.jsonl, NaN where it has null; a last line cut off by a kill is left out."""
     path = workdir / "metrics.jsonl"
     rows = []
     if path.exists():
@@ -97,7 +99,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
                 row = json.loads(line)
                 if not isinstance(row["step"], int):
                     raise TypeError("a step is a whole number")
-                rows.append(row)
+                rows.append({name: math.nan if value is None else value for name, value in row.items()})
             except (ValueError, KeyError, TypeError):
                 logger.warning("%s: dropped a damaged line", path)
     return rows

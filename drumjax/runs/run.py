@@ -14,6 +14,7 @@ from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
 from drumjax.runs.checkpoint import Checkpoints, Which
 from drumjax.runs.workdir import RunError
+from drumjax.system.devices import find_devices
 from drumjax.system.files import user_path
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
@@ -86,6 +87,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
             f"{workdir} is not a directory; train first: python run_train.py --config rock --workdir "
             f"{shlex.quote(str(workdir))}"
         )
+    find_devices()
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         tree, metadata = checkpoints.restore_params(which)
     if metadata.get("format") != FORMAT:

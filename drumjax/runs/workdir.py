@@ -7,9 +7,11 @@ from typing import Any
 
 from drumjax.config.checks import SettingsError
 from drumjax.config.settings import Settings, make_settings, write_settings
-from drumjax.runs.checkpoint import CheckpointError, check_compatible
+from drumjax.runs.checkpoint import CheckpointError
+from drumjax.runs.compatibility import check_compatible
 from drumjax.system.errors import UserError
 from drumjax.system.files import user_path, write_atomically
+from drumjax.system.strict_json import to_strict_json
 
 # What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
 # played by default.
@@ -45,7 +47,7 @@ def make_workdir(workdir: Path) -> None:
 
 def write_config(workdir: Path, config: dict[str, Any], data: dict[str, Any]) -> None:
     """Writes config.json: the config, and a description of the data."""
-    text = json.dumps({"config": config, "data": data}, indent=2) + "\n"
+    text = to_strict_json({"config": config, "data": data}, indent=2) + "\n"
     write_atomically(workdir / "config.json", text.encode())
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from drumjax.config.augmentation import AUGMENTATIONS
 from drumjax.config.load import load_config
 from drumjax.config.settings import make_settings
+from drumjax.report.figures import write_json
 from drumjax.runs.metrics import read_metrics
 from drumjax.studies.command import StudyError
 from drumjax.system.console import run_or_explain, set_up_logging
@@ -92,7 +93,7 @@ def read(out_dir: Path) -> dict[Trial, dict[str, float]]:
 
 def write(figures: dict[Trial, dict[str, float]], out_dir: Path) -> None:
     rows: list[dict[str, Any]] = [{**trial._asdict(), **found} for trial, found in figures.items()]
-    write_atomically(out_dir / "ablation.json", (json.dumps(rows, indent=1) + "\n").encode())
+    write_json(out_dir / "ablation.json", rows)
     write_atomically(out_dir / "table.md", make_table(figures).encode())
 
 

@@ -1,16 +1,20 @@
 """What all programs do on a terminal: text that any terminal can show, logging, and one clear line for a mistake."""
 
+import contextlib
 import datetime
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from drumjax.system.errors import UserError
+from drumjax.system.stop_signals import STOPPED
 
 # Of characters that would end a line or change how a terminal goes on, and of bytes that are no text.
 _NOT_SHOWN = ("Cc", "Cs", "Zl", "Zp")
@@ -80,15 +84,30 @@ class _TimedFormatter(logging.Formatter):
         return f"{now} +{elapsed}" + ("\n" if "\n" in text.strip("\n") else "  ") + text
 
 
-def run_or_explain(run: Callable[[], None]) -> int:
-    """Runs it and returns the exit status: 1 for a UserError or OSError, whose one line it prints."""
+def run_or_explain(run: Callable[[], int | None]) -> int:
+    """Runs it and returns the exit status: what it returns, 0 for None; 1 for a UserError or OSError, whose one line it
+    prints; STOPPED for Ctrl-C or SIGTERM."""
     set_up_output()
     try:
-        run()
+        with _sigterm_as_interrupt():
+            return run() or 0
     except (UserError, OSError) as error:
         print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before or after training, which answers it by itself
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+        print("interrupted: the same command begins again, or goes on", file=sys.stderr)
+        return STOPPED
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Within the block SIGTERM, which job schedulers send, does what Ctrl-C does; unless somebody else handles it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

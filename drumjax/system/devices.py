@@ -5,9 +5,7 @@ import os
 from pathlib import Path
 
 import jax
-import numpy as np
 import platformdirs
-from jax.experimental import multihost_utils
 
 from drumjax.system.errors import UserError
 
@@ -21,29 +19,24 @@ class DeviceError(UserError):
     """Devices or processes that were asked for cannot be had; one line says which, and what to do."""
 
 
-def join_cluster() -> None:
-    """Makes this process one of several; to be called before JAX looks at a device.
-
-    Slurm, Open MPI, Kubernetes and TPU pods say who is who. Elsewhere JAX_COORDINATOR_ADDRESS (host:port of process 0,
-    the same everywhere), JAX_NUM_PROCESSES and JAX_PROCESS_ID must: JAX itself reads only the first of the three.
-    """
+def find_devices(*, require_accelerator: bool = False) -> None:
+    """Has JAX look at its devices. Raises DeviceError if it finds none of the kind that JAX_PLATFORMS asks for, or no
+    GPU or TPU although one is required."""
+    platforms = os.environ.get("JAX_PLATFORMS") or jax.config.jax_platforms or ""  # type: ignore[attr-defined]
     try:
-        num_processes, process_id = (
-            int(os.environ[name]) if name in os.environ else None for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-        )
-        jax.distributed.initialize(num_processes=num_processes, process_id=process_id)
-    except (ValueError, RuntimeError) as error:
+        kind = jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # the latter for CUDA where its plugin is not installed
+        reason = f" ({' '.join(str(error).split('(set JAX_PLATFORMS')[0].split())})" if str(error) else ""
         raise DeviceError(
-            f"cannot join the cluster: {error}; --distributed wants JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
-            "JAX_PROCESS_ID in the environment, or a cluster that JAX knows"
+            f"JAX finds no device for JAX_PLATFORMS={platforms}{reason}; unset it, or install JAX for that device, "
+            "such as jax[cuda12] or jax[tpu]"
         ) from error
-
-
-def agree(text: str) -> str:
-    """The text of the first process that has any, the same in all of them. Up to 32 bytes; waits for the devices."""
-    padded = np.frombuffer(text.encode().ljust(32, b"\0"), np.uint8)
-    texts = [bytes(row).rstrip(b"\0").decode() for row in np.asarray(multihost_utils.process_allgather(padded))]
-    return next(filter(None, texts), "")
+    if require_accelerator and kind == "cpu":
+        asked = f" (JAX_PLATFORMS is {platforms})" if platforms else ""
+        raise DeviceError(
+            f"--require_accelerator: JAX finds no GPU or TPU, only the CPU{asked}; install JAX for your device, such "
+            "as jax[cuda12] or jax[tpu], see whether nvidia-smi shows it, or leave the flag out"
+        )
 
 
 def count_shares(batch_size: int) -> int:

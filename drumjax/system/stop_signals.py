@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
+# The exit status of a program that was stopped and can go on: sysexits.h calls it "try again". 0 is finished, 1 refused
+# or failed.
+STOPPED = 75
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # timeout(1) and some job schedulers send one signal twice, to the process and to its group.
 TWICE_SECONDS = 0.5
@@ -60,4 +63,4 @@ def _watch(reader: int) -> None:
                 name = signal.Signals(number[0]).name
                 logger.warning("%s: saving a checkpoint, then stopping (once more stops at once)", name)
             elif number[0] != first or time.monotonic() > since + TWICE_SECONDS:
-                os._exit(128 + number[0])
+                os._exit(STOPPED)

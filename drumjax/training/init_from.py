@@ -12,7 +12,8 @@ from drumjax.codecs.events import EventCodec
 from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.config.settings import Settings
 from drumjax.models.interface import Weights
-from drumjax.runs.checkpoint import CheckpointError, Checkpoints, check_compatible
+from drumjax.runs.checkpoint import CheckpointError, Checkpoints
+from drumjax.runs.compatibility import check_compatible
 from drumjax.runs.run import Run, load_run
 from drumjax.runs.workdir import RunError
 

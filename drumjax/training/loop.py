@@ -14,9 +14,11 @@ import numpy as np
 from drumjax.config.training import TrainSettings
 from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.leaves import find_not_finite, flatten, to_host
 from drumjax.runs.metrics import MetricsLog
 from drumjax.runs.progress import Progress
-from drumjax.system.devices import agree, to_local
+from drumjax.system.cluster import agree
+from drumjax.system.devices import to_local
 from drumjax.system.errors import UserError
 from drumjax.system.stop_signals import catch_stop_signals
 from drumjax.training.start import Start
@@ -106,6 +108,7 @@ class Trainer:
                     self._evaluate()
             self._look(keep=0)
             if self.step != self.saved_step:
+                self._check_state()
                 self._save(metric=None)
         return Result(self.step, self.best_step, self.best_loss, stopped_by)
 
@@ -143,6 +146,15 @@ class Trainer:
             "nothing was overwritten; try a smaller config.train.learning_rate or clip_norm"
         )
 
+    def _check_state(self) -> None:
+        """Raises TrainError if any number of the state is not finite: the last update may have broken the weights
+        although its own loss and gradient were fine, and nothing else may look at them before they are saved."""
+        params, rest = self.state.to_items()
+        for tree in (params, rest):
+            arrays = {name: to_host(name, leaf) for name, leaf in flatten(tree).items()}
+            if broken := find_not_finite(arrays):
+                self._fail(f"{broken.partition(' ')[0]} of the train state", [self.step])
+
     def _log_training(self) -> None:
         self._look(keep=0)
         window = Metrics(*(np.concatenate(columns) for columns in zip(*self.window, strict=True)))
@@ -161,6 +173,7 @@ class Trainer:
     def _evaluate(self) -> None:
         """Scores the validation songs, plays a preview, and saves a checkpoint."""
         self._look(keep=0)
+        self._check_state()
         start = time.perf_counter()
         weights = to_local(self.state.averaged)
         figures = self.validator.score(weights)

@@ -23,7 +23,7 @@ from drumjax.runs.metrics import MetricsLog
 from drumjax.runs.progress import Progress
 from drumjax.runs.run import Run, make_metadata, make_model, with_known_defaults
 from drumjax.runs.workdir import check_same_run, make_workdir, write_config
-from drumjax.system.devices import make_data_mesh, replicate, replicated
+from drumjax.system.devices import find_devices, make_data_mesh, replicate, replicated
 from drumjax.system.files import user_path
 from drumjax.system.lock import lock_workdir
 from drumjax.training.data import TrainingData, load_training_data
@@ -61,6 +61,7 @@ def train(
     config = load_config(config) if isinstance(config, str | Path) else json.loads(json.dumps(config))
     override(config, overrides or {})
     settings, workdir = make_settings(config), user_path(workdir)
+    find_devices()
     is_main = jax.process_index() == 0
     check_same_run(workdir, config)
     mesh = make_data_mesh(num_devices)

@@ -18,7 +18,8 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from drumjax.runs import checkpoint
-from drumjax.runs.checkpoint import CheckpointError, Checkpoints, check_compatible
+from drumjax.runs.checkpoint import CheckpointError, Checkpoints
+from drumjax.runs.compatibility import check_compatible
 
 
 class TrainState(NamedTuple):
@@ -446,6 +447,51 @@ def test_all_damaged_is_an_error_each_time_and_moves_nothing(two_steps):
         assert str(two_steps) in str(error.value)
         assert "\n" not in str(error.value)
     assert not (two_steps / "damaged").exists()
+
+
+NOT_DAMAGE = [
+    jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed: Connection closed by peer"),
+    MemoryError(),
+    PermissionError(13, "Permission denied"),
+    OSError(24, "Too many open files"),
+    OSError(116, "Stale file handle"),
+    UnicodeEncodeError("ascii", "\xe9", 0, 1, "ordinal not in range"),
+]
+
+
+@pytest.mark.parametrize("error", NOT_DAMAGE, ids=lambda error: type(error).__name__)
+def test_what_could_not_be_read_is_not_damaged(two_steps, monkeypatch, error):
+    def fail(*args):
+        raise error
+
+    before = tree_of(two_steps)
+    with Checkpoints(two_steps) as checkpoints:
+        monkeypatch.setattr(checkpoints, "_read_arrays", fail)
+        for read in (lambda: restore(checkpoints), checkpoints.restore_params, lambda: save(checkpoints, 2, 1.0)):
+            with pytest.raises(CheckpointError, match=r"cannot read .*/2: ") as caught:
+                read()
+            assert "\n" not in str(caught.value)
+            assert "move" not in str(caught.value)
+        assert tree_of(two_steps) == before
+        with pytest.raises(CheckpointError, match=r"cannot save .*/3: .*; the older checkpoints \[1, 2\] are kept"):
+            save(checkpoints, 3)
+        assert not (two_steps / "damaged").exists()
+        monkeypatch.undo()
+        assert restore(checkpoints).step == 3  # it was good: only to read it back had failed
+
+
+def test_where_all_were_set_aside_nothing_begins_anew(two_steps):
+    (two_steps / "damaged").mkdir()
+    for step in (1, 2):
+        (two_steps / str(step)).rename(two_steps / "damaged" / f"{step}-1")
+    before = tree_of(two_steps)
+    for read_only in (False, True):
+        with Checkpoints(two_steps, read_only=read_only) as checkpoints:
+            for read in (lambda: restore(checkpoints), checkpoints.restore_params):
+                with pytest.raises(CheckpointError, match=r"all set aside as damaged \(1-1, 2-1\); move ") as caught:
+                    read()
+                assert "\n" not in str(caught.value)
+    assert tree_of(two_steps) == before
 
 
 def test_set_aside_twice_keeps_both(two_steps):

@@ -4,9 +4,11 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,7 @@ def test_lines_carry_the_time_where_nobody_sees_them_come(log, monkeypatch, caps
 @pytest.mark.parametrize(
     ("error", "status", "text"),
     [(UserError("no\nsuch thing"), 1, "error: no such thing\n"), (OSError(28, "full", "x"), 1, "error: "),
-     (KeyboardInterrupt(), 130, "interrupted\n")],
+     (KeyboardInterrupt(), 75, "interrupted: ")],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(capsys, error, status, text):
     def run():
@@ -54,6 +56,24 @@ def test_what_a_user_can_mend_is_one_line(capsys, error, status, text):
 
     assert run_or_explain(run) == status
     assert capsys.readouterr().err.startswith(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_a_status_of_its_own(capsys, number):
+    """75: try again. Schedulers send SIGTERM, which would end a program without a word."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run():
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    assert run_or_explain(run) == 75
+    assert capsys.readouterr().err.startswith("interrupted: ")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_runs_may_say_how_it_ended():
+    assert [run_or_explain(lambda: None), run_or_explain(lambda: 75)] == [0, 75]
 
 
 def test_a_defect_keeps_its_traceback():

@@ -10,7 +10,7 @@ import pytest
 
 from drumjax.config.training import MATMUL_PRECISIONS
 from drumjax.system import devices
-from drumjax.system.devices import count_cores, matmuls_in
+from drumjax.system.devices import DeviceError, count_cores, find_devices, matmuls_in
 
 CORES = count_cores()
 
@@ -43,6 +43,33 @@ def test_a_batch_is_shared_evenly_and_not_too_thinly(monkeypatch, batch_size, co
 def test_who_has_set_the_number_of_devices_keeps_it():
     flags = "--xla_force_host_platform_device_count=3"
     assert count_devices(f"use_cores({CORES})", XLA_FLAGS=flags) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (AssertionError(), "JAX_PLATFORMS=cuda; unset it"),  # CUDA without its plugin
+        (RuntimeError("Unable to initialize backend 'tpu': INTERNAL: no\nlibtpu.so (set JAX_PLATFORMS='' to choose)"),
+         r"JAX_PLATFORMS=cuda \(Unable to initialize backend 'tpu': INTERNAL: no libtpu.so\); unset it"),
+    ],
+)  # fmt: skip
+def test_devices_that_are_not_there_are_said_in_a_line(monkeypatch, error, reason):
+    def fail():
+        raise error
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(jax, "default_backend", fail)
+    with pytest.raises(DeviceError, match=reason) as caught:
+        find_devices()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_accelerator_that_is_required_must_be_there(monkeypatch):
+    find_devices()
+    with pytest.raises(DeviceError, match=r"--require_accelerator: JAX finds no GPU or TPU, only the CPU"):
+        find_devices(require_accelerator=True)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    find_devices(require_accelerator=True)
 
 
 @pytest.mark.parametrize("precision", MATMUL_PRECISIONS)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from drumjax.system.stop_signals import TWICE_SECONDS, _watch, catch_stop_signals
+from drumjax.system.stop_signals import STOPPED, TWICE_SECONDS, _watch, catch_stop_signals
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -81,7 +81,7 @@ def test_second_signal_ends_the_process_at_once(first, second):
             time.sleep(TWICE_SECONDS + 0.1)
             assert process.poll() is None
             process.send_signal(second)
-            assert process.wait(timeout=10) == 128 + second
+            assert process.wait(timeout=10) == STOPPED == 75
         finally:
             limit.cancel()
             process.kill()

@@ -12,6 +12,7 @@ import signal
 import socket
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from pretended import Pretended, fresh_state
@@ -22,7 +23,7 @@ from drumjax.config.settings import make_settings
 from drumjax.data import groove_midi
 from drumjax.data.datasets import DatasetError
 from drumjax.midi.reader import read_midi, write_midi
-from drumjax.runs.checkpoint import Checkpoints
+from drumjax.runs.checkpoint import CheckpointError, Checkpoints
 from drumjax.runs.run import RunError, load_run
 from drumjax.system.devices import DeviceError
 from drumjax.system.errors import UserError
@@ -221,6 +222,78 @@ def test_weights_that_the_last_step_broke_are_not_saved(songs, tmp_path, pretend
         run(songs, tmp_path / "run")
     assert os.listdir(tmp_path / "run" / "checkpoints") == ["4"]
     assert [row["split"] for row in read_rows(tmp_path / "run")] == ["train", "validation", "train"]
+
+
+def break_weights(pretended, step):
+    """From that step on, all is NaN but for the metrics."""
+    whole = pretended._train
+
+    def train(state, num_steps, num_fields):
+        state, metrics = whole(state, num_steps, num_fields)
+        if int(state.step) >= step:
+            w = jnp.full(2, jnp.nan)
+            state = state._replace(params=state.params | {"w": w}, average=state.average | {"w": w}, opt={"w": w})
+        return state, metrics
+
+    pretended._train = train
+    return whole
+
+
+@pytest.mark.parametrize("case", ["signal", "evaluation", "end"])
+def test_weights_that_are_not_finite_are_never_saved(undisturbed, songs, tmp_path, pretended, case):
+    """Though loss, gradient and validation loss are fine; and the run goes on from the checkpoint before."""
+    step, changes = {"signal": (6, {}), "evaluation": (8, {}), "end": (6, {"train.num_steps": 6})}[case]
+    workdir = tmp_path / "run"
+    if case == "signal":
+        pretended.after = interrupt({step: signal.SIGTERM})
+    pretended.will_score([2.0] * 9)
+    whole = break_weights(pretended, step)
+    message = rf"w of the train state is not finite at step {step}; the last good checkpoint is step 4"
+    with pytest.raises(TrainError, match=message) as caught:
+        run(songs, workdir, changes)
+    assert "\n" not in str(caught.value)
+    assert os.listdir(workdir / "checkpoints") == ["4"]
+    assert os.listdir(workdir / "samples") == ["step_000004.mid"]  # nor played
+    pretended._train, pretended.losses, pretended.after = whole, None, None
+    assert run(songs, workdir).step == NUM_STEPS
+    assert digest_of_state(workdir) == digest_of_state(undisturbed[0])
+
+
+def test_weights_that_are_not_finite_are_found_where_nothing_judges(songs, tmp_path, monkeypatch, pretended):
+    def load_unjudged(settings):
+        data = load_training_data(settings)
+        data.validation.clear()
+        return data
+
+    monkeypatch.setattr(train_module, "load_training_data", load_unjudged)
+    break_weights(pretended, 1)
+    with pytest.raises(TrainError, match="is not finite at step 1; there is no checkpoint"):
+        run(songs, tmp_path, {"train.num_steps": 1})
+    assert os.listdir(tmp_path / "checkpoints") == []
+    assert not (tmp_path / "samples").exists()
+
+
+@pytest.mark.slow
+def test_a_learning_rate_that_no_weight_survives(songs, tmp_path):
+    """A real step, whose loss and gradient are those before it: fine."""
+    single = tmp_path / "single"
+    single.mkdir()
+    shutil.copy(songs / "0.mid", single)
+    changes = {"train.learning_rate": 1e39, "train.num_steps": 1, "train.warmup_steps": 0}
+    with pytest.raises(TrainError, match="is not finite at step 1; there is no checkpoint"):
+        run(single, tmp_path / "run", changes)
+
+
+def test_checkpoints_that_were_all_set_aside_are_not_forgotten(copied, songs, pretended):
+    folder = copied / "checkpoints"
+    (folder / "damaged").mkdir()
+    for path in list(folder.iterdir()):
+        if path.name.isdecimal():
+            path.rename(folder / "damaged" / f"{path.name}-1")
+    before = tree_of(copied / "checkpoints"), read_rows(copied)
+    with pytest.raises(CheckpointError, match=r"all set aside as damaged \(10-1, .*\); move .*damaged elsewhere"):
+        run(songs, copied)
+    assert (tree_of(copied / "checkpoints"), read_rows(copied)) == before
 
 
 OTHER_SETTINGS = [
