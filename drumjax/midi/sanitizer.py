@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from drumjax.midi.chunks import DRUM_CHANNEL, SYSEX, encode_track, iterate_events, require, split_tracks
+from drumjax.midi.note_ends import Event, end_all
+from drumjax.midi.rhythm_parts import rhythm_channels
 from drumjax.music.metre import is_metre
 from drumjax.music.notes import Notice
 
@@ -24,9 +26,6 @@ _TRACK_NAME, _TEMPO, _TIME_SIGNATURE = 0x03, 0x51, 0x58  # types of meta event
 SUSTAIN = 64  # number of the controller
 _BANK = 0
 _XG_DRUM_BANKS = (126, 127)  # of effects, and of drums: Yamaha XG
-_UNENDED_BEAT = 1 / 8  # how long a drum hit lasts that is never ended: a 32nd
-
-Event = tuple[int, bytes]  # the tick, and the message
 
 
 class Washed(NamedTuple):
@@ -119,7 +118,7 @@ class _Walk:
                 if keeps_controls or data[0] == _BANK or data[-1] > 127:
                     self._add_control(tick, kind, data, controls)
             elif kind == SYSEX:
-                self.second_drums.update(_drum_channels(data))
+                self.second_drums.update(rhythm_channels(data))
             elif kind in (_TEMPO, _TIME_SIGNATURE) and tick < last_tick:
                 self.changes.append((tick, _clean_change(kind, data)))
                 require(len(self.changes) <= _MAX_CHANGES, "too many tempo changes", f"more than {_MAX_CHANGES}")
@@ -127,7 +126,9 @@ class _Walk:
                 name = data[:_MAX_NAME]
                 controls.append((tick, bytes((0xFF, _TRACK_NAME, len(name), *name))))
         if any(sounding):
-            notes = self._end_all(notes, {key for key, count in enumerate(sounding) if count}, tick)
+            keys = {key for key, count in enumerate(sounding) if count}
+            notes, unended = end_all(notes, keys, self.division, min(tick, self.last_tick))
+            self.counts.update(unended)
         self.num_messages += len(notes)
         self.num_controls += len(controls)
         require(self.num_messages <= 2 * MAX_NOTES, "too many notes", f"more than {MAX_NOTES}")
@@ -159,57 +160,6 @@ class _Walk:
         if self.with_messages and channel == DRUM_CHANNEL:
             self.messages.append((tick, bytes((kind, *data))))
             require(len(self.messages) <= _MAX_CONTROLS, "too many controls", f"more than {_MAX_CONTROLS}")
-
-    def _end_all(self, notes: list[Event], keys: set[int], end: int) -> list[Event]:
-        """The notes of a track that ends at tick `end`, those of `keys` (channel and pitch), which are not all ended,
-        with ends for all."""
-        kept: list[Event] = []
-        open_since: dict[int, int] = {}
-
-        def close(key: int, tick: int) -> None:
-            kept.append((tick, bytes((0x80 | key >> 7, key & 0x7F, 0))))
-            del open_since[key]
-
-        def close_unended(key: int, tick: int, at_end: bool = False) -> None:
-            is_drum = key >> 7 == DRUM_CHANNEL
-            length = "taken as 32nds" if is_drum else "taken to the next of their pitch or the end of the track"
-            self.counts[f"notes that are never ended, {length}"] += 1
-            brief = open_since[key] + max(1, round(_UNENDED_BEAT * self.division))
-            close(key, brief if is_drum and (at_end or brief < tick) else tick)
-
-        for tick, message in notes:
-            key = (message[0] & 0x0F) << 7 | message[1]
-            is_start = message[0] >= 0x90 and message[2] > 0
-            if key not in keys:
-                kept.append((tick, message))
-            elif is_start:
-                if key in open_since:
-                    close_unended(key, tick)
-                open_since[key] = tick
-                kept.append((tick, message))
-            elif key in open_since:
-                close(key, tick)
-        for key in list(open_since):
-            close_unended(key, max(min(end, self.last_tick), open_since[key] + 1), at_end=True)
-        return sorted(kept, key=lambda event: event[0])
-
-
-def _drum_channels(sysex: bytes) -> list[int]:
-    """The channel other than 10 that a system exclusive message makes a drum part: Roland GS "use for rhythm part",
-    Yamaha XG "part mode"."""
-    if (
-        sysex[:1] == b"\x41"
-        and sysex[2:5] == b"\x42\x12\x40"
-        and sysex[6:7] == b"\x15"
-        and sysex[7:8] in (b"\1", b"\2")
-    ):
-        block = sysex[5] & 0x0F  # 0 is channel 10, then 1 to 9, then 11 to 16
-        channels = [block - (block < 10)] if block else []
-    elif sysex[:1] == b"\x43" and sysex[2:4] == b"\x4c\x08" and sysex[5:6] == b"\x07" and sysex[6:7] > b"\0":
-        channels = [sysex[4]]
-    else:
-        channels = []
-    return [channel for channel in channels if channel != DRUM_CHANNEL and channel < 16]
 
 
 def _clean_change(kind: int, data: bytes) -> bytes:
