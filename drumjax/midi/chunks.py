@@ -110,7 +110,7 @@ def _find_bodies(data: bytes, position: int) -> tuple[list[tuple[bytes, int]], i
 def _is_chunk(data: bytes, position: int) -> bool:
     """Whether a chunk can begin there: its type is four printable characters."""
     kind = data[position : position + 4]
-    return len(kind) == 4 and all(0x20 <= byte < 0x7F for byte in kind)
+    return len(kind) == 4 and kind.isascii() and kind.decode("ascii").isprintable()
 
 
 def iterate_events(track: bytes, size: int) -> Iterator[tuple[int, int, bytes]]:
@@ -175,8 +175,10 @@ def encode_events(events: Iterable[tuple[int, bytes]]) -> bytes:
     body, last = bytearray(), 0
     for tick, message in events:
         delta, last = int(tick) - last, int(tick)
-        body += bytes(0x80 | delta >> shift & 0x7F for shift in (42, 35, 28, 21, 14, 7) if delta >> shift)
-        body += bytes((delta & 0x7F,)) + message
+        if delta > 0x7F:
+            body += bytes(0x80 | delta >> shift & 0x7F for shift in (42, 35, 28, 21, 14, 7) if delta >> shift)
+        body.append(delta & 0x7F)
+        body += message
     return bytes(body)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import miditoolkit
 import numpy as np
 
-from drumjax.midi.chunks import DamageError, load_bytes
-from drumjax.midi.instruments import parse_instrument
+from drumjax.midi.chunks import DRUM_CHANNEL, DamageError, load_bytes
+from drumjax.midi.controls import programs_at
+from drumjax.midi.instruments import Instrument, parse_instrument
 from drumjax.midi.pedal import sustain_notes
-from drumjax.midi.sanitizer import SUSTAIN, wash_bytes
+from drumjax.midi.sanitizer import Washed, wash_bytes
 from drumjax.midi.writer import MAX_TEMPO_BPM, MIN_TEMPO_BPM, encode_song, keep_loudest
 from drumjax.music.notes import TICKS_PER_BEAT, Notice, Song, Timeline, make_notes
 from drumjax.music.sections import (
@@ -32,7 +33,8 @@ from drumjax.system.files import write_atomically
 
 # Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
 # are kept, and known by this number.
-READER_VERSION = 3
+READER_VERSION = 4
+START, END, PITCH, VELOCITY, SENDER, PROGRAM = range(6)  # columns of notes, in ticks; senders are those of controls.py
 STRUCK_TWICE = "notes struck twice at the same time, of which the louder stays"  # the reason of a notice
 COUNTED_BACK = "beginning amid a bar, as bars are counted back from the longest part in the metre"
 
@@ -96,6 +98,7 @@ def _read(
     try:
         washed = wash_bytes(load_bytes(path), drums_only=instrument == "drums", with_messages=with_messages)
         midi = miditoolkit.MidiFile(file=io.BytesIO(washed.data))
+        notes = _list_notes(midi, washed)
     except DamageError as damage:
         raise MidiError(path, *damage.args) from None
     except OSError as error:
@@ -103,12 +106,13 @@ def _read(
     except Exception as error:  # no known file gets here; one more surprise must not stop a run over 10,000 files
         raise MidiError(path, "unreadable", f"{type(error).__name__}: {error}") from error
 
-    sounding = [part for part in midi.instruments if part.notes]
-    parts = [p for p in sounding if chosen.takes(is_drum=p.is_drum, program=int(p.program), track=p.name)]
-    notes = [note for part in parts for note in _notes_of(part, parts if sustain else [])]
-    if not notes:
+    notes, program = _choose_notes(notes, {part.sender: part.name for part in washed.parts}, chosen)
+    if not len(notes):
         raise MidiError(path, f"no notes of {instrument}")
-    tick, pitch, velocity, duration = keep_loudest(*np.asarray(notes, np.int64).T)
+    end = sustain_notes(notes, washed.pedals) if sustain else notes[:, END]
+    tick, pitch, velocity, duration = keep_loudest(
+        notes[:, START], notes[:, PITCH], notes[:, VELOCITY], end - notes[:, START]
+    )
     notices = list(washed.notices)
     if len(tick) < len(notes):
         notices.append(Notice(STRUCK_TWICE, len(notes) - len(tick)))
@@ -121,14 +125,14 @@ def _read(
     tempo = typical_tempo(tempos, tick / per_beat, tempos[0][1])
     if not MIN_TEMPO_BPM <= tempo <= MAX_TEMPO_BPM:
         raise MidiError(path, "tempo out of range", f"{tempo:.6g} bpm")
-    is_drums = all(part.is_drum for part in parts)
+    is_drums = bool((notes[:, SENDER] & 0x0F == DRUM_CHANNEL).all())
     song = Song(
         make_notes(tick / per_beat - start, duration / per_beat, pitch, velocity),
         tempo_bpm=tempo,
         time_signature=main.metre,
         is_drums=is_drums,
         name=Path(path).name,
-        program=0 if is_drums else int(max(parts, key=lambda part: len(part.notes)).program),
+        program=0 if is_drums else program,
         timeline=Timeline(
             start_beat=-start,
             ticks_per_beat=per_beat * -(-TICKS_PER_BEAT // per_beat),  # at least as fine as ours
@@ -141,16 +145,29 @@ def _read(
     return song, [s._replace(start=s.start - start, end=s.end - start, bar_line=s.bar_line - start) for s in sections]
 
 
-def _notes_of(part: miditoolkit.Instrument, parts: list[miditoolkit.Instrument]) -> list[tuple[int, int, int, int]]:
-    """(tick, pitch, velocity, duration) of a part's notes, held by the pedals of those of the parts with its program:
-    the left hand's pedal is the right hand's too."""
-    start, end, pitch, velocity = np.asarray([(n.start, n.end, n.pitch, n.velocity) for n in part.notes], np.int64).T
-    held = end
-    for other in parts:
-        pedal = sorted((c.time, c.value) for c in other.control_changes if c.number == SUSTAIN)
-        if other.program == part.program and pedal:
-            held = np.maximum(held, sustain_notes(start, end, pitch, pedal, int(end.max())))
-    return list(zip(start.tolist(), pitch.tolist(), velocity.tolist(), (held - start).tolist(), strict=True))
+def _list_notes(midi: miditoolkit.MidiFile, washed: Washed) -> np.ndarray:
+    """The notes [N, 6] of a washed file, in the columns of START to PROGRAM."""
+    rows = [
+        (note.start, note.end, note.pitch, note.velocity, part.sender)
+        for part, instrument in zip(washed.parts, midi.instruments, strict=True)
+        for note in instrument.notes
+    ]
+    notes = np.asarray(rows, np.int64)
+    program = programs_at(washed.programs, notes[:, SENDER], notes[:, START])
+    return np.column_stack([notes, program])
+
+
+def _choose_notes(notes: np.ndarray, names: dict[int, str], chosen: Instrument) -> tuple[np.ndarray, int]:
+    """Those of the notes [N, 6] that are chosen, and the program of the largest part of them: what a sender plays with
+    one program. names are those of the senders' tracks."""
+    whole, part, count = np.unique(notes[:, SENDER] << 7 | notes[:, PROGRAM], return_inverse=True, return_counts=True)
+    is_taken = np.asarray(
+        [
+            chosen.takes(is_drum=sender & 0x0F == DRUM_CHANNEL, program=program, track=names[sender])
+            for sender, program in zip((whole >> 7).tolist(), (whole & 0x7F).tolist(), strict=True)
+        ]
+    )
+    return notes[is_taken[part]], int(whole[np.argmax(count * is_taken)] & 0x7F)
 
 
 def count_struck(song: Song) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from drumjax.midi.chunks import DRUM_CHANNEL, encode_events
-from drumjax.midi.sanitizer import MAX_BEATS
+from drumjax.midi.walk import MAX_BEATS
 from drumjax.music.metre import is_metre
 from drumjax.music.notes import Song
 

@@ -4,6 +4,7 @@ A time signature begins a bar. A file that changes its metre is made of sections
 beat of 1/4, then 4/4) is a pickup, which belongs to the bar before.
 """
 
+import bisect
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from drumjax.music.metre import Metre, beats_per_bar, write_metre
 from drumjax.music.notes import EARLY_BEAT, NO_TIMELINE, Array, Notes, Notice, Song
 
 # A silence longer than this is no rest; who learns from a song would learn to be silent.
-MAX_SILENT_BARS = 4
+MAX_SILENT_BARS = 4  # and as many beats, where bars are shorter than one
 
 
 class Section(NamedTuple):
@@ -74,14 +75,16 @@ def cut_song(song: Song, sections: Sequence[Section] = ()) -> list[Song]:
     sections are those of the song, in beats from its bar 0; () is one section in its metre.
     """
     onset = song.notes.onset_beat
-    whole = [Section(-math.inf, math.inf, song.time_signature, 0.0)]
+    sections = sections or [Section(-math.inf, math.inf, song.time_signature, 0.0)]
     parts: list[Song] = []
     silent = 0
-    for section in sections or whole:
-        inside = np.flatnonzero((onset >= section.start - EARLY_BEAT) & (onset < section.end - EARLY_BEAT))
+    edges = np.asarray([(section.start, section.end) for section in sections]) - EARLY_BEAT
+    spans = np.searchsorted(onset, edges.astype(onset.dtype))
+    for section, span in zip(sections, spans.tolist(), strict=True):
+        inside = np.arange(*span)
         bar = beats_per_bar(section.metre)
         number = np.floor((onset[inside] + EARLY_BEAT - section.bar_line) / bar).astype(int)
-        gaps = np.flatnonzero(np.diff(number) > MAX_SILENT_BARS + 1) + 1
+        gaps = np.flatnonzero(np.diff(number) > max(MAX_SILENT_BARS, MAX_SILENT_BARS / bar) + 1) + 1
         for some, bars in zip(np.split(inside, gaps), np.split(number, gaps), strict=True):
             if len(some):
                 parts.append(_take(song, some, section, section.bar_line + bars[0] * bar))
@@ -113,9 +116,12 @@ def _take(song: Song, index: np.ndarray, section: Section, start: float) -> Song
 def typical_tempo(tempos: Sequence[tuple[float, float]], onset_beat: Array, otherwise: float) -> float:
     """The median tempo of the beats in which notes [N] begin, of tempos (beat, bpm) in order of time; of each beat that
     at its first note."""
-    if not len(tempos):
-        return otherwise
     onset = np.asarray(onset_beat, np.float64) + 1e-4
+    if not len(tempos) or not len(onset):
+        return otherwise
+    # Only those near: a song may be cut into thousands of parts, each with few of its thousands of tempos.
+    early = bisect.bisect(tempos, (float(onset.min()), math.inf)) - 1
+    tempos = tempos[max(early, 0) : bisect.bisect(tempos, (float(onset.max()), math.inf)) or 1]
     _, first = np.unique(np.floor(onset), return_index=True)
     index = np.searchsorted([beat for beat, _ in tempos], onset[first], side="right") - 1
     bpm = np.sort(np.asarray([tempo for _, tempo in tempos])[np.maximum(index, 0)])

@@ -88,12 +88,17 @@ def test_the_pedal_holds_notes_until_it_comes_up(read):
 
 
 def test_what_the_pedal_does_by_hand():
-    start, end, pitch = (np.asarray(x) for x in ([0, 10, 20, 60], [5, 15, 30, 70], [60, 62, 60, 64]))
-    pedal = [(2, 100), (3, 127), (40, 0), (65, 64)]
+    def ends(pedal):
+        columns = [[0, 10, 20, 60], [5, 15, 30, 70], [60, 62, 60, 64], [80] * 4, [16] * 4, [0] * 4]
+        return sustain_notes(np.asarray(columns).T, np.asarray(pedal).reshape(-1, 3)).tolist()
+
     # The first C is struck again at 20; the pedal comes up at 40; the last note is held to the end.
-    assert sustain_notes(start, end, pitch, pedal, 90).tolist() == [20, 40, 40, 90]
-    assert sustain_notes(start, end, pitch, [], 90).tolist() == end.tolist()
-    assert sustain_notes(start, end, pitch, [(0, 63)], 90).tolist() == end.tolist()  # not down
+    assert ends([(16, 2, 100), (16, 3, 127), (16, 40, 0), (16, 65, 64)]) == [20, 40, 40, 70]
+    assert ends([(16, 2, 100), (16, 90, 0)]) == [20, 90, 90, 90]
+    assert ends([]) == [5, 15, 30, 70]
+    assert ends([(16, 0, 63)]) == [5, 15, 30, 70]  # not down
+    # Two pedals: whichever is up later. That of another channel holds nothing.
+    assert ends([(0, 12, 127), (0, 18, 0), (16, 14, 127), (16, 16, 0), (17, 0, 127), (17, 99, 0)]) == [5, 18, 30, 70]
 
 
 def test_a_real_piano_piece_is_longer_with_the_pedal(shared_data):

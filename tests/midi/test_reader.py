@@ -6,9 +6,6 @@ import os
 import pickle
 import random
 import struct
-import subprocess
-import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -20,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumjax.midi import chunks, reader, sanitizer
+from drumjax.midi import chunks, reader
 from drumjax.midi.reader import MidiError, read_midi, write_midi
-from drumjax.midi.sanitizer import MAX_BEATS
+from drumjax.midi.walk import MAX_BEATS
 from drumjax.music.notes import TICKS_PER_BEAT, Song, make_notes
 from drumjax.system import files
 from drumjax.system.errors import UserError
@@ -532,49 +529,6 @@ def test_nothing_is_printed_or_warned(read, capfd):
         warnings.simplefilter("error")
         read(smf(b"\x00\xff\x59\x02\x20\x09\x00\xff\x59\x02\xf9\x01" + TEMPO_150 + HIT))
     assert capfd.readouterr() == ("", "")
-
-
-# Each file is small, and costs an unprotected reader gigabytes, minutes or its life.
-HOSTILE = {
-    "too long": smf(HIT + b"\xff\xff\xff\x7f" + HIT[1:]),
-    "too many notes": smf(bytes.fromhex("0199246401892400") * 100_001),
-    "too many tempo changes": smf(HIT + TEMPO_150 * 60_000),
-    "too many overlapping notes": smf(b"\x00\x99\x24\x40" + b"\x01\x24\x40" * 50_000 + b"\x01\x24\x00" * 50_000),
-    "too many tracks": smf(*[HIT] * 30_000),
-    "file too large": smf(HIT) + bytes(4_000_000),
-    "malformed track": smf(HIT + b"\x00\xc9\x01" + b"\x00\x01" * 100_000 + b"\xff" * 100_000),
-}
-
-
-@pytest.mark.slow
-def test_hostile_files_take_little_time(reason):
-    for expected, data in HOSTILE.items():
-        start = time.perf_counter()
-        assert reason(data) == expected
-        assert time.perf_counter() - start < 5, expected  # 0.5 s at most when written
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_hostile_files_take_little_memory(tmp_path):
-    for expected, data in HOSTILE.items():
-        (tmp_path / f"{expected}.mid").write_bytes(data)
-    write_midi(make_song([(k / 8, 0.1, 36, 100) for k in range(20_000)]), tmp_path / "large.mid")
-    code = """if True:
-        import pathlib, resource, sys
-        from drumjax.midi.reader import MidiError, read_midi
-        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + 100 * 2**20
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        for path in pathlib.Path(sys.argv[1]).glob("*.mid"):
-            try:
-                assert len(read_midi(path).notes.pitch) == 20_000
-            except MidiError as error:
-                assert error.reason == path.stem, error
-    """
-    root = Path(sanitizer.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def mutate(good: bytes, chance: random.Random) -> bytes:
