@@ -31,8 +31,6 @@ _PUBLIC = {
     "Song": "drumjax.music.notes",
     "UserError": "drumjax.system.errors",
 }
-# Of these, what they read or write may be given as a user does: ~ is the home folder.
-_FILES = ("read_midi", "write_midi")
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers and editors
@@ -55,8 +53,6 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'drumjax' has no attribute {name!r}")
     value = getattr(importlib.import_module(_PUBLIC[name]), name)
-    if name in _FILES:
-        value = importlib.import_module("drumjax.system.files").takes_user_path(value)
     globals()[name] = value
     return value
 

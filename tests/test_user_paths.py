@@ -22,6 +22,7 @@ from drumjax.config.data import DataSettings
 from drumjax.data.datasets import load_dataset
 from drumjax.evaluate import __main__ as evaluate
 from drumjax.explore import __main__ as explore
+from drumjax.midi.reader import read_midi, read_parts, write_midi
 from drumjax.music.drum_maps import read_map
 from drumjax.music.notes import Song, make_notes
 from drumjax.runs.run import load_run
@@ -194,9 +195,11 @@ def test_a_run_to_start_from(home):
 
 
 def test_songs(home):
-    drumjax.write_midi(Song(make_notes([0, 1], [1, 1], [36, 38], [100, 90])), "~/x.mid")
+    assert drumjax.read_midi is read_midi
+    write_midi(Song(make_notes([0, 1], [1, 1], [36, 38], [100, 90])), "~/x.mid")
     assert (home / "x.mid").is_file()
-    assert drumjax.read_midi("~/x.mid", instrument="all").num_bars == 1
+    assert read_midi("~/x.mid", instrument="all").num_bars == 1
+    assert len(read_parts("~/x.mid", instrument="all")) == 1
     assert drumjax.read_midi(path="~/x.mid", instrument="all").name == "x.mid"
     write_map(home / "map.json")
     assert read_map("~/map.json", ("kick",)).write == {"kick": 35}

@@ -29,7 +29,7 @@ from drumjax.music.sections import (
     typical_tempo,
 )
 from drumjax.system.errors import UserError
-from drumjax.system.files import write_atomically
+from drumjax.system.files import takes_user_path, write_atomically
 
 # Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
 # are kept, and known by this number.
@@ -50,6 +50,7 @@ class MidiError(UserError):
         return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
 
+@takes_user_path
 def read_midi(
     path: str | os.PathLike[str], *, instrument: str = "drums", sustain: bool = False, with_messages: bool = False
 ) -> Song:
@@ -80,6 +81,7 @@ def read_midi(
     return dataclasses.replace(song, notices=(*song.notices, *filter(None, notices)))
 
 
+@takes_user_path
 def read_parts(path: str | os.PathLike[str], *, instrument: str = "drums", sustain: bool = False) -> list[Song]:
     """The performance in a MIDI file as songs to learn from: cut where its metre changes and where nobody plays for
     long, see sections.cut_song. Otherwise as read_midi."""
@@ -175,6 +177,7 @@ def count_struck(song: Song) -> int:
     return len(song.notes.pitch) + sum(notice.count for notice in song.notices if notice.reason == STRUCK_TWICE)
 
 
+@takes_user_path
 def write_midi(song: Song, path: str | os.PathLike[str]) -> None:
     """Write a song as a standard MIDI file (format 1, 480 ticks per beat), drums on channel 10, others on channel 1
     with the song's program.
