@@ -9,10 +9,10 @@ _NEVER = -1  # when a pedal comes up that is down at the end
 def sustain_notes(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
     """The ticks [N] at which notes end with the pedals.
 
-    notes [N, 6] are (start, end, pitch, velocity, sender, program), pedals [M, 3] messages (sender, tick, value) of
-    controller 64 from spread_loose. A part is what a sender plays with one program. A pedal holds all parts of the
-    programs that its sender plays: the left hand's pedal is the right hand's too. One that is down at the end comes up
-    with the last note of the part. A note ends at the latest when its pitch is struck again in its part.
+    notes [N, 6] are rows of tick_notes.py, pedals [M, 3] messages (sender, tick, value) of controller 64 as
+    spread_loose has them. A part is what a sender plays with one program. A pedal holds all parts of the programs that
+    its sender plays: the left hand's pedal is the right hand's too. One that is down at the end comes up with the last
+    note of the part. A note ends at the latest when its pitch is struck again in its part.
     """
     start, end, pitch, _, sender, program = notes.T
     whose, down, up = _find_presses(pedals)

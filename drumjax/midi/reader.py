@@ -10,13 +10,12 @@ import os
 from pathlib import Path
 
 import miditoolkit
-import numpy as np
 
 from drumjax.midi.chunks import DRUM_CHANNEL, DamageError, load_bytes
-from drumjax.midi.controls import programs_at
-from drumjax.midi.instruments import Instrument, parse_instrument
+from drumjax.midi.instruments import parse_instrument
 from drumjax.midi.pedal import sustain_notes
-from drumjax.midi.sanitizer import Washed, wash_bytes
+from drumjax.midi.sanitizer import wash_bytes
+from drumjax.midi.tick_notes import END, PITCH, SENDER, START, VELOCITY, choose_notes, list_notes
 from drumjax.midi.writer import MAX_TEMPO_BPM, MIN_TEMPO_BPM, encode_song, keep_loudest
 from drumjax.music.notes import TICKS_PER_BEAT, Notice, Song, Timeline, make_notes
 from drumjax.music.sections import (
@@ -34,7 +33,6 @@ from drumjax.system.files import takes_user_path, write_atomically
 # Raise it when the same file would give another song, or another reason why it gives none: songs that were read before
 # are kept, and known by this number.
 READER_VERSION = 4
-START, END, PITCH, VELOCITY, SENDER, PROGRAM = range(6)  # columns of notes, in ticks; senders are those of controls.py
 STRUCK_TWICE = "notes struck twice at the same time, of which the louder stays"  # the reason of a notice
 COUNTED_BACK = "beginning amid a bar, as bars are counted back from the longest part in the metre"
 
@@ -100,7 +98,7 @@ def _read(
     try:
         washed = wash_bytes(load_bytes(path), drums_only=instrument == "drums", with_messages=with_messages)
         midi = miditoolkit.MidiFile(file=io.BytesIO(washed.data))
-        notes = _list_notes(midi, washed)
+        notes = list_notes(midi.instruments, washed)
     except DamageError as damage:
         raise MidiError(path, *damage.args) from None
     except OSError as error:
@@ -108,7 +106,7 @@ def _read(
     except Exception as error:  # no known file gets here; one more surprise must not stop a run over 10,000 files
         raise MidiError(path, "unreadable", f"{type(error).__name__}: {error}") from error
 
-    notes, program = _choose_notes(notes, {part.sender: part.name for part in washed.parts}, chosen)
+    notes, program = choose_notes(notes, {part.sender: part.name for part in washed.parts}, chosen)
     if not len(notes):
         raise MidiError(path, f"no notes of {instrument}")
     end = sustain_notes(notes, washed.pedals) if sustain else notes[:, END]
@@ -145,31 +143,6 @@ def _read(
         notices=tuple(notices),
     )
     return song, [s._replace(start=s.start - start, end=s.end - start, bar_line=s.bar_line - start) for s in sections]
-
-
-def _list_notes(midi: miditoolkit.MidiFile, washed: Washed) -> np.ndarray:
-    """The notes [N, 6] of a washed file, in the columns of START to PROGRAM."""
-    rows = [
-        (note.start, note.end, note.pitch, note.velocity, part.sender)
-        for part, instrument in zip(washed.parts, midi.instruments, strict=True)
-        for note in instrument.notes
-    ]
-    notes = np.asarray(rows, np.int64)
-    program = programs_at(washed.programs, notes[:, SENDER], notes[:, START])
-    return np.column_stack([notes, program])
-
-
-def _choose_notes(notes: np.ndarray, names: dict[int, str], chosen: Instrument) -> tuple[np.ndarray, int]:
-    """Those of the notes [N, 6] that are chosen, and the program of the largest part of them: what a sender plays with
-    one program. names are those of the senders' tracks."""
-    whole, part, count = np.unique(notes[:, SENDER] << 7 | notes[:, PROGRAM], return_inverse=True, return_counts=True)
-    is_taken = np.asarray(
-        [
-            chosen.takes(is_drum=sender & 0x0F == DRUM_CHANNEL, program=program, track=names[sender])
-            for sender, program in zip((whole >> 7).tolist(), (whole & 0x7F).tolist(), strict=True)
-        ]
-    )
-    return notes[is_taken[part]], int(whole[np.argmax(count * is_taken)] & 0x7F)
 
 
 def count_struck(song: Song) -> int:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from drumjax.midi.controls import spread_loose
 from drumjax.midi.instruments import parse_instrument
 from drumjax.midi.pedal import sustain_notes
 from drumjax.midi.reader import MidiError, read_midi, write_midi
@@ -89,16 +90,20 @@ def test_the_pedal_holds_notes_until_it_comes_up(read):
 
 def test_what_the_pedal_does_by_hand():
     def ends(pedal):
-        columns = [[0, 10, 20, 60], [5, 15, 30, 70], [60, 62, 60, 64], [80] * 4, [16] * 4, [0] * 4]
-        return sustain_notes(np.asarray(columns).T, np.asarray(pedal).reshape(-1, 3)).tolist()
+        columns = [[0, 10, 20, 60], [5, 15, 30, 70], [60, 62, 60, 64], [80] * 4, [16, 16, 16, 32], [0] * 4]
+        messages = spread_loose(np.asarray(pedal, np.int64).reshape(-1, 3))
+        return sustain_notes(np.asarray(columns).T, messages).tolist()
 
     # The first C is struck again at 20; the pedal comes up at 40; the last note is held to the end.
     assert ends([(16, 2, 100), (16, 3, 127), (16, 40, 0), (16, 65, 64)]) == [20, 40, 40, 70]
     assert ends([(16, 2, 100), (16, 90, 0)]) == [20, 90, 90, 90]
     assert ends([]) == [5, 15, 30, 70]
     assert ends([(16, 0, 63)]) == [5, 15, 30, 70]  # not down
-    # Two pedals: whichever is up later. That of another channel holds nothing.
-    assert ends([(0, 12, 127), (0, 18, 0), (16, 14, 127), (16, 16, 0), (17, 0, 127), (17, 99, 0)]) == [5, 18, 30, 70]
+    # Two pedals of a program: whichever is up later. That of another channel holds nothing.
+    assert ends([(32, 12, 127), (32, 18, 0), (16, 14, 127), (16, 16, 0), (17, 0, 127), (17, 99, 0)]) == [5, 18, 30, 70]
+    # One of a track without notes is one with that of the track itself, and serves those that have none.
+    assert ends([(0, 14, 127), (0, 18, 0), (16, 16, 0)]) == [5, 18, 30, 70]
+    assert ends([(0, 14, 127), (0, 18, 0), (16, 16, 0), (32, 15, 0)]) == [5, 16, 30, 70]
 
 
 def test_a_real_piano_piece_is_longer_with_the_pedal(shared_data):
