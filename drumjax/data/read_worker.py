@@ -3,7 +3,7 @@
 Not a worker of multiprocessing, which runs the caller's script once more in each of its processes: a script without
 `if __name__ == "__main__":` would train in all of them. Nothing but JSON and plain arrays passes between the two.
 Each line of standard input names files; the answer on standard output is the length, in 8 bytes, of an npz of
-song_cache.pack_songs, and the npz. It ends with its parent, however that ends: its input is closed then.
+packed_songs.pack_songs, and the npz. It ends with its parent, however that ends: its input is closed then.
 """
 
 import io
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from drumjax.data.song_cache import Result, pack_songs
+from drumjax.data.packed_songs import Result, pack_songs
 from drumjax.midi.reader import MidiError, read_midi, read_parts
 
 

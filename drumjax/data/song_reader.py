@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from drumjax.data.packed_songs import CACHE_VERSION, Result, pack_songs, unpack_songs
 from drumjax.data.read_worker import read_file
-from drumjax.data.song_cache import CACHE_VERSION, Result, load_songs, pack_songs, store_songs, unpack_songs
+from drumjax.data.song_cache import load_songs, store_songs
 from drumjax.midi.reader import READER_VERSION
 
 logger = logging.getLogger(__name__)

@@ -1,14 +1,20 @@
 """Parsed songs on disk: hit, miss, change, damage."""
 
+import dataclasses
 import io
 import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from song_files import ROWS, assert_same_songs, load_groove, make_groove, write_song
+from tiny_run import ROOT
 
-from drumjax.data.song_cache import pack_songs, unpack_songs
+from drumjax.data.packed_songs import pack_songs, unpack_songs
+from drumjax.data.song_cache import load_songs, store_songs
 from drumjax.music.notes import Notice, Song, make_notes
 
 
@@ -110,6 +116,98 @@ def test_arrays_that_do_not_fit_are_refused(change):
     change(arrays)
     with pytest.raises((ValueError, KeyError, IndexError)):
         unpack_songs(arrays, ["a", "b"])
+
+
+def put(name, value, at=0):
+    """A change of one entry of an array."""
+
+    def change(arrays):
+        arrays[name] = arrays[name].copy()
+        arrays[name][at] = value
+
+    return change
+
+
+def text(name, value):
+    return lambda arrays: arrays.update({name: np.frombuffer(value, np.uint8)})
+
+
+FALSE = {
+    "onset nan": put("onset_beat", np.nan, 1),
+    "onset infinite": put("onset_beat", -np.inf),
+    "onset beyond all songs": put("onset_beat", 1e9, 3),
+    "onsets not in order": put("onset_beat", 7.0),
+    "duration negative": put("duration_beat", -1),
+    "duration nan": put("duration_beat", np.nan),
+    "duration infinite": put("duration_beat", np.inf),
+    "pitch 128": put("pitch", 128),
+    "velocity 0": put("velocity", 0),
+    "velocity 200": put("velocity", 200),
+    "velocity of another type": lambda arrays: arrays.update(velocity=np.full(4, 300, np.int64)),
+    "metre 0/0": put("time_signature", 0),
+    "metre 4/3": put("time_signature", (4, 3)),
+    "metre of one number": lambda arrays: arrays.update(time_signature=np.full(2, 4)),
+    "tempo 0": put("tempo_bpm", 0),
+    "tempo nan": put("tempo_bpm", np.nan),
+    "tempo infinite": put("tempo_bpm", np.inf),
+    "program 200": put("program", 200),
+    "a song of the last file by a negative number": put("index", -1),
+    "a song without notes": put("song_start", 0, 1),
+    "songs that begin late": put("song_start", 1),
+    "too few programs": lambda arrays: arrays.update(program=arrays["program"][:1]),
+    "a reason that is no text": text("failures", b'{"2": 5}'),
+    "a reason at a negative place": text("failures", b'{"-1": "bad"}'),
+    "notices that are none": text("notices", b'{"0": [["a", "b"]]}'),
+}
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_arrays_that_are_false_are_read_again(name, tmp_path, caplog):
+    songs = [Song(make_notes([0, 1], [1, 1], [36, 38], [100, 90]), notices=(Notice("x"),)) for _ in range(2)]
+    arrays = pack_songs([*([song] for song in songs), "a reason"])
+    store_songs(tmp_path / "songs.npz", arrays)
+    found = load_songs(tmp_path / "songs.npz", ["a", "b", "c"])
+    assert found is not None
+    assert_same_songs([found[0][0], found[1][0]], [dataclasses.replace(songs[k], name="ab"[k]) for k in range(2)])
+    FALSE[name](arrays)
+    store_songs(tmp_path / "songs.npz", arrays)
+    assert load_songs(tmp_path / "songs.npz", ["a", "b", "c"]) is None
+    assert "is damaged" in caplog.text
+
+
+def test_a_cache_without_songs_is_one():
+    arrays = pack_songs(["a reason", "another"])
+    assert unpack_songs(arrays, ["a", "b"]) == ["a reason", "another"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_file_that_would_fill_the_memory_is_not_unpacked(tmp_path):
+    """389 kB, 858 MB once unpacked."""
+    path = tmp_path / "songs.npz"
+    arrays = pack_songs([[Song(make_notes([0], [1], [36], [100]))]])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                if name != "onset_beat":
+                    np.lib.format.write_array(member, array)
+                    continue
+                header = {"descr": "<f4", "fortran_order": False, "shape": (858 * 250_000,)}
+                np.lib.format.write_array_header_1_0(member, header)
+                for _ in range(858):
+                    member.write(bytes(1_000_000))
+    assert path.stat().st_size < 400_000
+    code = """if True:
+        import pathlib, resource, sys
+        from drumjax.data.song_cache import load_songs
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 100 * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        assert load_songs(pathlib.Path(sys.argv[1]), ["a"]) is None
+    """
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "858" in done.stderr
+    assert "once unpacked" in done.stderr
 
 
 def test_the_parts_of_a_file_and_what_was_said_of_it_are_kept():

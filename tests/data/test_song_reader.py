@@ -1,6 +1,7 @@
 """Reading many files: errors, worker processes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -130,8 +131,9 @@ def test_a_script_without_main_guard_runs_once_and_reads_in_parallel(tmp_path, s
 
 
 @pytest.mark.slow
-def test_no_worker_outlives_its_parent(tmp_path, six_files):
-    """Killed while it reads, a process leaves nobody behind."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP])
+def test_no_worker_outlives_its_parent(tmp_path, six_files, number):
+    """However it ends while it reads, a process leaves nobody behind."""
     for seed in range(6, 400):
         write_song(six_files / f"{seed}.mid", seed)
     environment = write_script(tmp_path / "script.py", six_files, tmp_path / "cache")
@@ -141,7 +143,8 @@ def test_no_worker_outlives_its_parent(tmp_path, six_files):
         deadline = time.monotonic() + 60
         while not (workers := workers_of(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.kill()
+        process.send_signal(number)
+    assert process.returncode == -number
     assert len(workers) >= 1
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.02)
