@@ -110,7 +110,7 @@ def count_samples(given: flags.FlagValues) -> int:
 
 
 def play(given: flags.FlagValues) -> None:
-    from drumjax.jobs.gallery import describe, make_title, write_gallery
+    from drumjax.jobs.gallery import check_gallery, describe, make_title, write_gallery
     from drumjax.jobs.job import Job, write_samples
     from drumjax.jobs.out_dir import make_next_folder
     from drumjax.music.drum_maps import read_map
@@ -145,6 +145,8 @@ def play(given: flags.FlagValues) -> None:
             print(write_text(song, kit, min(steps_per_beat, 12), fill_every=every, remark=describe(row)))
 
     out_dir = user_path(given.out_dir) if given.out_dir else make_next_folder(SAMPLES, name)
+    if given.gallery:
+        check_gallery(out_dir)
     try:
         write_samples(job, out_dir, overwrite=given.overwrite, show=show)
     except KeyboardInterrupt:

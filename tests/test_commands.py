@@ -28,7 +28,7 @@ from drumjax.music.notes import Song, make_notes
 from drumjax.runs.run import load_run
 from drumjax.sampling.plan import EditRequest, make_plan
 from drumjax.system.errors import UserError
-from drumjax.system.lock import lock_workdir
+from drumjax.system.lock import lock_folder
 from drumjax.training.train import train
 
 NUM_STEPS = 40
@@ -173,6 +173,24 @@ def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tm
     assert len(names) < many
 
 
+@pytest.mark.slow
+def test_of_two_jobs_in_one_folder_the_second_is_refused(programs, finished, tmp_path):
+    """They start at once; the folder is then that of the first, each file as its manifest says."""
+    flags = [f"--workdir={finished[0]}", "--num_samples=300", "--bars=2", "--notab"]
+    both = [programs.start("run_sample.py", *flags, f"--seed={s}", f"--out_dir={tmp_path / 'out'}") for s in (1, 2)]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
+    statuses = [process.returncode for process in both]
+    assert sorted(statuses) == [0, 1], outputs
+    refused = outputs[statuses.index(1)]
+    assert re.search(r"^error: .*out (is in use by pid|holds the samples of another job)", refused, re.M), refused
+    seed = 1 + statuses.index(0)
+    status, output = programs.run("run_sample.py", *flags, f"--seed={seed}", f"--out_dir={tmp_path / 'alone'}")
+    assert status == 0, output
+    contents = [{path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in ("out", "alone")]
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 301
+
+
 # ---- several processes
 
 
@@ -289,7 +307,10 @@ def test_a_mistake_is_one_line_and_no_traceback(programs, songs, finished, small
     """What each mistake says is tested where it is found out; here, that it arrives. Of a full disk too, and of a
     workdir that another process uses."""
     workdir, (full, fuller) = finished[0], (small_disk(4), small_disk(64))
-    (tmp_path / "file").write_text("")
+    busy, mine, page = (tmp_path / name for name in ("busy", "mine", "page"))
+    mine.mkdir(), page.mkdir()
+    for path in (tmp_path / "file", mine / "000001.mid", page / "index.html"):
+        path.write_text("")
     sample = ["run_sample.py", f"--workdir={workdir}", f"--out_dir={tmp_path / 'out'}", "--notab"]
     cases = [
         (["run_train.py", "--config=tiny", "--config.modle.x=1"], "modle"),
@@ -305,9 +326,12 @@ def test_a_mistake_is_one_line_and_no_traceback(programs, songs, finished, small
         ([*sample, f"--prompt={tmp_path / 'none.mid'}"], r"none\.mid: No such file"),
         ([*sample, "--out_kit=none.json"], r"none\.json: No such file"),
         ([*sample, f"--out_dir={tmp_path / 'file'}"], "file"),
+        ([*sample, f"--out_dir={busy}"], f"{busy} is in use by pid {os.getpid()} on .* choose another --out_dir"),
+        ([*sample, f"--out_dir={mine}"], "holds 000001.mid, which no manifest.jsonl names"),
+        ([*sample, "--gallery", f"--out_dir={page}"], f"{page}/index.html is a file that drumjax did not write"),
         ([*sample, f"--out_dir={fuller}", "--num_samples=100", "--bars=2"], f"No space left on device: '{fuller}/"),
     ]
-    with lock_workdir(workdir):
+    with lock_folder(workdir, "--workdir"), lock_folder(busy, "--out_dir"):
         results = programs.run_all([case for case, _ in cases])
     for (case, pattern), (status, output) in zip(cases, results, strict=True):
         assert status == 1, (case, output)

@@ -7,7 +7,7 @@ it is missing, the default is filled in, which is the value that reproduces them
 
 import dataclasses
 import difflib
-import math
+import sys
 import types
 import typing
 from typing import Any
@@ -102,7 +102,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         example = "1.0" if item is float else repr("a")
         raise SettingsError(f"{path} is {value!r}; it must be a tuple such as ({example},)")
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        if not abs(value) <= sys.float_info.max:  # nor a whole number that no float can be
             raise SettingsError(f"{path} is {value!r}; it must be a finite number")
         return float(value)
     if type(value) is not hint:

@@ -16,7 +16,7 @@ from drumjax.data.starter import starter_songs
 from drumjax.music.notes import Song
 from drumjax.system.download import DownloadError
 from drumjax.system.errors import UserError
-from drumjax.system.files import user_path
+from drumjax.system.files import file_name, user_path
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +98,12 @@ def _load_groove(settings: DataSettings, cache_dir: Path, num_workers: int | Non
     files, present = [], []
     for row in rows:
         try:
-            status = (directory / row.name).stat()
+            path = directory / file_name(row.name)
+            status = path.stat()
         except OSError:  # copies without some files, or without a whole split, are common
             skipped.setdefault("file listed but absent", []).append(row.name)
             continue
-        files.append(SongFile(row.name, str(directory / row.name), f"{status.st_size}:{status.st_mtime_ns}"))
+        files.append(SongFile(row.name, str(path), f"{status.st_size}:{status.st_mtime_ns}"))
         present.append(row)
     results = read_songs(
         files, kind="groove", take=_take(settings), cache_dir=cache_dir / "songs", num_workers=num_workers

@@ -14,11 +14,12 @@ from drumjax.evaluate.page import write_report
 from drumjax.evaluate.score_tables import make_tables
 from drumjax.evaluate.scoreboard import evaluate
 from drumjax.report.figures import write_json
+from drumjax.report.page import PAGE_MARK
 from drumjax.report.tables import write_text
 from drumjax.runs.run import load_run
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
-from drumjax.system.files import user_path
+from drumjax.system.files import check_own, user_path
 
 
 def check_folders(*paths: Path | None) -> None:
@@ -41,6 +42,8 @@ def main() -> int:
 
     def run() -> None:
         check_folders(flags.output, flags.html)
+        if flags.html:
+            check_own(flags.html, PAGE_MARK)
         use_compile_cache()
         trained = load_run(flags.workdir, flags.checkpoint)
         evaluation = evaluate(trained, flags.split, flags.seed)

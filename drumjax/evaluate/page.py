@@ -5,15 +5,15 @@ from pathlib import Path
 from drumjax.evaluate.score_tables import make_tables
 from drumjax.evaluate.scoreboard import Evaluation
 from drumjax.music.kits import Kit
-from drumjax.report.page import Page, Piece
-from drumjax.system.files import write_atomically
+from drumjax.report.page import PAGE_MARK, Page, Piece
+from drumjax.system.files import replace_own
 from drumjax.training.overfitting import describe_fit
 
 NUM_PIECES = 8
 
 
 def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: Path) -> None:
-    """Writes the page to `path`. Raises OSError."""
+    """Writes the page to `path`. Raises OSError, or ForeignFileError for a file there that is no page of ours."""
     from drumjax.report.plots import draw_curves, draw_distributions, draw_profiles  # imports matplotlib
     from drumjax.runs.metrics import read_metrics
 
@@ -46,4 +46,4 @@ def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: P
         for song in evaluation.played[:NUM_PIECES]:
             facts = f"{song.style or 'no style'} · {song.tempo_bpm:g} bpm"
             page.add_piece(Piece(song, song.name, board.bars, facts))
-    write_atomically(path, page.write().encode())
+    replace_own(path, page.write().encode(), PAGE_MARK)

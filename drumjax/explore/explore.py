@@ -8,10 +8,12 @@ from drumjax.config.built_in import built_in_config
 from drumjax.config.load import load_config
 from drumjax.config.settings import Settings, make_settings
 from drumjax.data.datasets import DatasetError, load_dataset
-from drumjax.explore.page import examine, write_page
+from drumjax.explore.page import PAGE, examine, write_page
 from drumjax.explore.pitches import count_pitches
+from drumjax.report.page import PAGE_MARK
 from drumjax.report.tables import write_text
 from drumjax.system.devices import find_devices
+from drumjax.system.files import check_own
 
 
 def read_settings(config: str, directory: str = "", instrument: str | None = None) -> Settings:
@@ -31,8 +33,10 @@ def read_settings(config: str, directory: str = "", instrument: str | None = Non
 
 
 def explore(settings: Settings, out_dir: Path) -> None:
-    """Prints all that is found, and writes the page. Raises DatasetError if there is nothing to look at, OSError."""
+    """Prints all that is found, and writes the page. Raises DatasetError if there is nothing to look at,
+    ForeignFileError if the page would take the place of a file of the user's, OSError."""
     find_devices()
+    check_own(out_dir / PAGE, PAGE_MARK)
     dataset = load_dataset(settings.data)
     tables, kit = examine(dataset, settings)
     print(f"{dataset.source}\n\n{write_text(tables)}")

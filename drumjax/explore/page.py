@@ -16,12 +16,13 @@ from drumjax.explore.pitches import UNMAPPED, map_drums, range_of_notes
 from drumjax.music.kits import Kit
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
-from drumjax.report.page import Page, Piece
+from drumjax.report.page import PAGE_MARK, Page, Piece
 from drumjax.report.tables import Table
-from drumjax.system.files import write_atomically
+from drumjax.system.files import replace_own
 
 # Of the examples on the page.
 EXAMPLE_BARS, NUM_EXAMPLES = 8, 4
+PAGE = "index.html"
 
 
 def examine(dataset: Dataset, settings: Settings) -> tuple[list[Table], Kit | None]:
@@ -62,7 +63,7 @@ def _describe_velocity(songs: Sequence[Song]) -> Table:
 
 
 def write_page(dataset: Dataset, tables: Sequence[Table], kit: Kit | None, out_dir: Path) -> Path:
-    """out_dir/index.html. Raises OSError."""
+    """out_dir/index.html. Raises OSError, or ForeignFileError for one that is no page of ours."""
     from drumjax.report.plots import draw_histogram  # imports matplotlib
 
     songs = dataset.songs
@@ -86,6 +87,6 @@ def write_page(dataset: Dataset, tables: Sequence[Table], kit: Kit | None, out_d
     for song in long[:: max(1, len(long) // NUM_EXAMPLES)][:NUM_EXAMPLES]:
         facts = " · ".join(filter(None, [song.style, song.drummer, f"{song.tempo_bpm:g} bpm", song.split]))
         page.add_piece(Piece(song, song.name, min(EXAMPLE_BARS, song.num_bars), facts))
-    path = out_dir / "index.html"
-    write_atomically(path, page.write().encode())
+    path = out_dir / PAGE
+    replace_own(path, page.write().encode(), PAGE_MARK)
     return path

@@ -2,21 +2,22 @@
 
 import dataclasses
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from drumjax.config.controls import CONTROLS
-from drumjax.jobs.manifest import MANIFEST
+from drumjax.jobs.manifest import MANIFEST, read_rows
 from drumjax.midi.reader import MidiError, read_midi
 from drumjax.music.drum_maps import DrumMap
 from drumjax.music.kits import Kit
 from drumjax.music.metre import parse_metre
 from drumjax.music.notes import Song, make_notes
-from drumjax.report.page import Page, Piece
-from drumjax.system.files import write_atomically
+from drumjax.report.page import PAGE_MARK, Page, Piece
+from drumjax.sampling.piece import RequestError
+from drumjax.system.files import check_own, replace_own
+from drumjax.system.lock import lock_folder
 
 GALLERY = "index.html"
 # A page with more takes long to draw and to open.
@@ -24,20 +25,37 @@ MAX_PIECES = 24
 
 
 def write_gallery(out_dir: Path, kit: Kit | None, run_name: str, out_map: DrumMap | None = None) -> Path:
-    """Writes out_dir/index.html with the first MAX_PIECES samples of its manifest; returns its path. Raises OSError."""
-    with (out_dir / MANIFEST).open(encoding="utf-8") as file:
-        rows = [json.loads(line) for line in itertools.islice(file, MAX_PIECES)]
-        rest = sum(1 for _ in file)
-    more = f"; {rest} more are in the folder" if rest else ""
-    page = Page(f"{run_name} plays", f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
-    for row in rows:
-        song = _read(out_dir / row["file"], row, "drums" if kit else "pitched")
-        if kit and out_map:
-            song = _read_back(song, kit, out_map)
-        page.add_piece(Piece(song, make_title(run_name, row), _num_bars(song, row), describe(row)))
-    path = out_dir / GALLERY
-    write_atomically(path, page.write().encode())
+    """Writes out_dir/index.html with the first MAX_PIECES samples of its manifest; returns its path.
+
+    Raises RequestError if the manifest is damaged, LockError while a job writes there, ForeignFileError for another
+    file of that name, OSError.
+    """
+    with lock_folder(out_dir, "--out_dir"):
+        lines = read_rows(out_dir / MANIFEST)
+        rows = [row for row, _ in itertools.islice(lines, MAX_PIECES)]
+        rest = sum(1 for _ in lines)
+        more = f"; {rest} more are in the folder" if rest else ""
+        page = Page(f"{run_name} plays", f"{len(rows)} pieces{more}. Click a picture to play from there.", kit)
+        for row in rows:
+            try:
+                title, facts = make_title(run_name, row), describe(row)
+                song = _read(out_dir / row["file"], row, "drums" if kit else "pitched")
+                num_bars = _num_bars(song, row)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise RequestError(
+                    f"{out_dir / MANIFEST}: the row of {row['file']} is damaged ({error!r}); choose another --out_dir"
+                ) from error
+            if kit and out_map:
+                song = _read_back(song, kit, out_map)
+            page.add_piece(Piece(song, title, num_bars, facts))
+        path = out_dir / GALLERY
+        replace_own(path, page.write().encode(), PAGE_MARK)
     return path
+
+
+def check_gallery(out_dir: Path) -> None:
+    """Raises ForeignFileError, before hours of work, if write_gallery would."""
+    check_own(out_dir / GALLERY, PAGE_MARK)
 
 
 def make_title(run_name: str, row: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from drumjax.config.controls import CONTROLS
 from drumjax.config.settings import write_settings
-from drumjax.jobs.manifest import Manifest, remove_samples
+from drumjax.jobs.manifest import Manifest, name_sample, remove_samples
 from drumjax.jobs.song_writer import SongWriter
 from drumjax.music.drum_maps import DrumMap, count_meeting, write_pitches
 from drumjax.music.notes import Song
@@ -24,6 +24,7 @@ from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.redraw import describe_redraws
 from drumjax.system.files import remove_temporaries
+from drumjax.system.lock import lock_folder
 
 logger = logging.getLogger(__name__)
 
@@ -51,16 +52,17 @@ def write_samples(
     """Writes 000000.mid, 000001.mid, ... and manifest.jsonl to out_dir; returns how many files it wrote.
 
     A job that was interrupted, or that now asks for more samples, goes on where the manifest ends. Samples of another
-    job are not replaced unless `overwrite`: RequestError. OSError if a file cannot be written; each is whole or absent.
+    job, and numbered files of the user's own, are not replaced unless `overwrite`: RequestError. LockError if another
+    process is writing there. OSError if a file cannot be written; each is whole or absent.
     `show` is called with the first song that is made, and its row.
     """
     out_dir, plan = Path(out_dir), job.plan
-    out_dir.mkdir(parents=True, exist_ok=True)
     identity, kit = job_identity(job), plan.run.codec.kit
-    if overwrite:
-        remove_samples(out_dir)
     with contextlib.ExitStack() as stack:
-        manifest = stack.enter_context(Manifest(out_dir, identity))
+        stack.enter_context(lock_folder(out_dir, "--out_dir"))
+        if overwrite:
+            remove_samples(out_dir)
+        manifest = stack.enter_context(Manifest(out_dir, identity, overwrite=overwrite))
         remove_temporaries(out_dir)
         first = next((i for i in range(job.num_samples) if i not in manifest.indices), job.num_samples)
         before = len(manifest.indices)
@@ -70,7 +72,9 @@ def write_samples(
             manifest.add(row)
             bar.update()
 
-        writer = stack.enter_context(SongWriter(out_dir, done))
+        writer = SongWriter(out_dir, done)
+        stack.callback(lambda: manifest.end() if writer.has_ended else None)
+        stack.enter_context(writer)
         redrawn, lacks, meeting = [], [], 0
         for block in sample_blocks(plan, job.num_samples, first):
             if show and block[0].number == first:
@@ -112,7 +116,7 @@ def make_row(plan: Plan, identity: str, sample: Sample) -> dict[str, Any]:
     """The manifest's row of a sample: what music was asked for under "context", and how its values were drawn."""
     values = {name: getattr(plan.controls, name) for name in CONTROLS}
     return {
-        "file": f"{sample.number:06d}.mid",
+        "file": name_sample(sample.number),
         "index": sample.number,
         "seed": plan.seed,
         "job": identity,

@@ -39,6 +39,8 @@ class SongWriter:
     A context manager. On leaving it, by an error or Ctrl-C too, what has not begun never will; the few files under way
     are finished, and accounted for if they succeed. It is the threads that write who account, for Ctrl-C interrupts the
     main thread only: wherever that stands, no file is left without its row.
+
+    has_ended  nothing is being written any more, which a second Ctrl-C does not wait for
     """
 
     def __init__(self, folder: Path, done: Callable[[dict[str, Any]], None]):
@@ -46,7 +48,7 @@ class SongWriter:
         self._work: queue.SimpleQueue[tuple[Song, _Entry] | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._pending = 0  # results to come
-        self._is_over = False
+        self._is_over = self.has_ended = False
         self._entries: collections.deque[_Entry] = collections.deque()  # not yet accounted for
         self._lock = threading.Lock()
         # Daemons: a Ctrl-C before they are told to end must not keep the program alive.
@@ -65,6 +67,7 @@ class SongWriter:
             self._work.put(None)
         for thread in self._threads:
             thread.join()
+        self.has_ended = True
 
     def write(self, song: Song, row: dict[str, Any]) -> None:
         """Starts to write row["file"]; waits first if too many are under way. Raises the OSError of an earlier one."""

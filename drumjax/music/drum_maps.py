@@ -1,7 +1,6 @@
 """Drum maps: how other instruments name the drums of a kit, for reading and for writing."""
 
 import dataclasses
-import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from drumjax.music.kits import GENERAL_MIDI, KITS, NINE_DRUMS, ROLAND_TD11, Kit, KitError
 from drumjax.music.notes import Song
 from drumjax.system.files import user_path
+from drumjax.system.strict_json import JsonError, read_json
 
 # What the nine drums are called by instruments that do not go by General MIDI: for writing only. The TD-11's factory
 # pitches for its pads, and the default key map of Addictive Drums 2 (hi-hat: closed 1 tip and open A; ride 1 tip).
@@ -49,19 +49,20 @@ def read_map(name: str, drums: tuple[str, ...]) -> DrumMap:
         read = {pitch: drum for drum, pitches in zip(kit.names, kit.pitches, strict=True) for pitch in pitches}
         return DrumMap(_table(name, read, drums), OUT_MAPS.get(name, dict(zip(kit.names, kit.write, strict=True))))
     try:
-        content: Any = json.loads(user_path(name).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        content: Any = read_json(user_path(name))
+    except (OSError, JsonError) as error:
         raise KitError(f"cannot read the drum map {name}: {getattr(error, 'strerror', None) or error}") from error
     if not isinstance(content, dict) or not content or not set(content) <= {"read", "write"}:
         raise KitError(f'{name}: a drum map is {{"read": {{"36": "kick"}}, "write": {{"kick": 36}}}}')
     read, write = content.get("read", {}), content.get("write", {})
     pitches = [*read, *write.values()] if isinstance(read, dict) and isinstance(write, dict) else [None]
     for pitch in pitches:
-        if not str(pitch).isdecimal() or not 0 <= int(str(pitch)) <= 127:
-            raise KitError(f"{name}: {pitch!r} is not a MIDI pitch, 0..127")
+        text = str(pitch)
+        if not text.isdecimal() or len(text) > 3 or int(text) > 127:
+            raise KitError(f"{name}: {repr(pitch)[:40]} is not a MIDI pitch, 0..127")
     for drum in [*read.values(), *write]:
         if drum not in drums:
-            raise KitError(f"{name}: no drum is called {drum!r}; there are: {', '.join(drums)}")
+            raise KitError(f"{name}: no drum is called {repr(drum)[:40]}; there are: {', '.join(drums)}")
     table = _table(name, {int(pitch): drum for pitch, drum in read.items()}, drums)
     return DrumMap(table, {drum: int(pitch) for drum, pitch in write.items()})
 

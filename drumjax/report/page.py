@@ -23,6 +23,7 @@ PITCH_STEP = 4
 MAX_BARS = 128
 # Sounds that cut each other short.
 CHOKES = {"closed hi-hat": "hi-hat", "open hi-hat": "hi-hat"}
+PAGE_MARK = b"Made by drumjax"  # in every page
 FOOTER = (
     "Made by drumjax {version}. What you hear is a small synthesis in this page, not a real instrument: "
     "load the MIDI files into a sampler for that."

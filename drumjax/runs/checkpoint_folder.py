@@ -16,7 +16,7 @@ from typing import Any, Literal
 import jax
 
 from drumjax.system.errors import UserError
-from drumjax.system.strict_json import with_null
+from drumjax.system.strict_json import read_json, with_null
 
 _KEEP_NEWEST = 2  # were the newest damaged, resuming loses one interval, not the whole run
 
@@ -82,7 +82,7 @@ class CheckpointFolder:
 
     def read_content(self, step: int) -> dict[str, Any]:
         """What was sealed for a step. Read without Orbax, whose restore is a barrier between processes."""
-        sealed = json.loads((self.path(step) / "metadata" / "metadata").read_bytes())
+        sealed = read_json(self.path(step) / "metadata" / "metadata")
         content = sealed["content"]
         if seal(content)["crc32"] != sealed["crc32"] or content["metadata"]["step"] != step:
             raise ValueError("the metadata does not match its checksum")

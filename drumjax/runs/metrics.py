@@ -1,7 +1,6 @@
 """Where figures of a run go: metrics.jsonl (exactly one row per logged step) and TensorBoard."""
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -13,8 +12,8 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from drumjax.system.files import write_atomically
-from drumjax.system.strict_json import to_strict_json
+from drumjax.system.files import naming, write_atomically
+from drumjax.system.strict_json import parse_json, to_strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +49,10 @@ class MetricsLog:
         """One row, with null for what is not a number; on disk when this returns. Raises OSError naming the file."""
         if not self.enabled:
             return
-        try:
+        with naming(self.path):
             self._file.write(to_strict_json({"step": step, "split": split, **values}) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:  # it names no file
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
         self._board.write(step, {f"{split}/{name}": value for name, value in values.items()})
 
 
@@ -68,7 +65,8 @@ class _Board:
     def __init__(self, directory: Path, step: int):
         directory.mkdir(exist_ok=True)
         self.directory = directory
-        self._writer = EventsWriter(str(directory / "events"), f".{step}")
+        with naming(directory):
+            self._writer = EventsWriter(str(directory / "events"), f".{step}")
         # Hides the scalars that an earlier run wrote after this step.
         start = SessionLog(status=SessionLog.START)
         self._write(Event(step=step + 1, file_version="brain.Event:2"), Event(step=step + 1, session_log=start))
@@ -80,13 +78,11 @@ class _Board:
         self._writer.close()
 
     def _write(self, *events: Event) -> None:
-        try:
+        with naming(self.directory):
             for event in events:
                 event.wall_time = time.time()
                 self._writer.write_event(event)
             self._writer.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.directory)) from error
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
@@ -94,12 +90,16 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     path = workdir / "metrics.jsonl"
     rows = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in path.read_bytes().splitlines():
             try:
-                row = json.loads(line)
-                if not isinstance(row["step"], int):
-                    raise TypeError("a step is a whole number")
-                rows.append({name: math.nan if value is None else value for name, value in row.items()})
-            except (ValueError, KeyError, TypeError):
+                row = parse_json(line)
+                row = {name: math.nan if value is None else value for name, value in row.items()}
+                figures = [value for name, value in row.items() if name != "split"]
+                if type(row["step"]) is not int or not isinstance(row["split"], str) or "loss" not in row:
+                    raise TypeError("a step is a whole number, a split has a name")
+                if not all(isinstance(value, int | float) for value in figures):
+                    raise TypeError("a figure is a number")
+                rows.append(row)
+            except (ValueError, KeyError, TypeError, AttributeError):
                 logger.warning("%s: dropped a damaged line", path)
     return rows

@@ -13,7 +13,7 @@ from drumjax.config.settings import Settings, make_settings
 from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
 from drumjax.runs.checkpoint import Checkpoints, Which
-from drumjax.runs.workdir import RunError
+from drumjax.runs.workdir import RunError, check_name
 from drumjax.system.devices import find_devices
 from drumjax.system.files import user_path
 
@@ -87,6 +87,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
             f"{workdir} is not a directory; train first: python run_train.py --config rock --workdir "
             f"{shlex.quote(str(workdir))}"
         )
+    check_name(workdir)
     find_devices()
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         tree, metadata = checkpoints.restore_params(which)
@@ -96,10 +97,15 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
             f"{workdir} has checkpoints of format {found!r}, and this drumjax reads {FORMAT}: train again, or play it "
             "with the version that trained it"
         )
-    styles = tuple(metadata["styles"])
-    time_signatures = tuple(metadata["data"]["time_signatures"])
-    settings = with_known_defaults(make_settings(metadata["config"]), styles, time_signatures)
-    vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
+    try:
+        styles = tuple(metadata["styles"])
+        time_signatures = tuple(metadata["data"]["time_signatures"])
+        settings = with_known_defaults(make_settings(metadata["config"]), styles, time_signatures)
+        vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{workdir}: what its checkpoint says of itself is not what drumjax writes ({error!r}); train again"
+        ) from error
     codec = make_codec(settings.codec, vocabulary)
     return Run(
         settings=settings,

@@ -1,7 +1,8 @@
 """A run's folder: what its config.json says, and whether a config is that of the run in it."""
 
-import json
+import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from drumjax.runs.checkpoint import CheckpointError
 from drumjax.runs.compatibility import check_compatible
 from drumjax.system.errors import UserError
 from drumjax.system.files import user_path, write_atomically
-from drumjax.system.strict_json import to_strict_json
+from drumjax.system.strict_json import read_json, to_strict_json
 
 # What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
 # played by default.
@@ -38,11 +39,32 @@ def need_workdir(name: str | None) -> Path:
 
 
 def make_workdir(workdir: Path) -> None:
-    """Makes the folder. Raises RunError if it can't."""
+    """Makes the folder. Raises RunError if it can't, or if a metrics.jsonl is there that is not of a run."""
+    path = workdir / "metrics.jsonl"
+    if path.exists() and not (workdir / "config.json").exists() and not (workdir / "checkpoints").exists():
+        raise RunError(f"{path} is not of a run: there is no config.json beside it; choose another --workdir")
+    check_name(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make {workdir}: {error.strerror}; choose another --workdir") from error
+
+
+def check_name(workdir: Path) -> None:
+    """Raises RunError for a name that Orbax cannot open: it takes names for UTF-8, whatever the locale says."""
+    name = str(workdir.absolute())
+    try:
+        if name.encode() == os.fsencode(name):
+            return
+    except UnicodeEncodeError:
+        pass
+    encoding = sys.getfilesystemencoding()
+    raise RunError(
+        f"{workdir}: checkpoints in a folder with characters beyond ASCII in its name need UTF-8, and this locale has "
+        f"{encoding}: set PYTHONUTF8=1"
+        if encoding != "utf-8"
+        else f"{workdir}: checkpoints cannot be in a folder whose name is not UTF-8; rename it"
+    )
 
 
 def write_config(workdir: Path, config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -55,9 +77,9 @@ def read_config(workdir: Path) -> dict[str, Any] | None:
     """What config.json of a workdir says, None if there is none yet."""
     path = workdir / "config.json"
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(group, dict) for group in saved["config"].values()):
-            raise TypeError("config is not made of groups of fields")
+        saved: dict[str, Any] = read_json(path)
+        if not all(isinstance(group, dict) for group in [*saved["config"].values(), saved.get("data", {})]):
+            raise TypeError("config and data are not made of groups of fields")
         return saved
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -70,7 +92,7 @@ def describe_fallback(workdir: Path) -> str:
     data = (read_config(workdir) or {}).get("data", {})
     if not data.get("is_fallback"):
         return ""
-    return f"NOT WHAT {workdir.name.upper()} IS NAMED FOR: it was trained on {data['source']}"
+    return f"NOT WHAT {workdir.name.upper()} IS NAMED FOR: it was trained on {data.get('source', 'other data')}"
 
 
 def check_same_run(workdir: Path, config: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ not trained again, so the command goes on where it was stopped, also from a copy
 """
 
 import argparse
-import json
+import math
+import os
 import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,12 @@ from drumjax.config.load import load_config
 from drumjax.config.settings import make_settings
 from drumjax.report.figures import write_json
 from drumjax.runs.metrics import read_metrics
+from drumjax.runs.workdir import read_config
 from drumjax.studies.command import StudyError
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import count_shares, use_compile_cache, use_cores
-from drumjax.system.files import user_path, write_atomically
+from drumjax.system.files import check_own, replace_own, user_path
+from drumjax.system.strict_json import read_json
 from drumjax.training.train import train
 
 CONFIG = "ablation"  # in configs/
@@ -36,6 +39,7 @@ DATA: dict[str, dict[str, Any]] = {
     "all styles": {"train.num_steps": 400},  # 3 times through
 }  # fmt: skip
 FIELDS = ("hits", "velocity", "offset")
+TABLE_MARK = b"| augmentation |"  # how table.md begins
 
 
 class Trial(NamedTuple):
@@ -56,10 +60,13 @@ class Trial(NamedTuple):
 
 def best_figures(workdir: Path) -> dict[str, float] | None:
     """The validation row of the lowest loss, None if the run is not finished."""
-    config = workdir / "config.json"
-    if not config.is_file():
+    saved = read_config(workdir)
+    if saved is None:
         return None
-    last = json.loads(config.read_text(encoding="utf-8"))["config"]["train"]["num_steps"]
+    try:
+        last = float(saved["config"]["train"]["num_steps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(f"{workdir} is not a run of this study; choose another --out_dir") from error
     rows = [row for row in read_metrics(workdir) if row["split"] == "validation"]
     if not rows or rows[-1]["step"] < last:
         return None
@@ -85,16 +92,26 @@ def run(trials: list[Trial], out_dir: Path) -> dict[Trial, dict[str, float]]:
 
 
 def read(out_dir: Path) -> dict[Trial, dict[str, float]]:
-    """What ablation.json says, {} if there is none."""
+    """What ablation.json says, {} if there is none. Raises StudyError, or OSError."""
     path = out_dir / "ablation.json"
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return {Trial(*(row.pop(name) for name in Trial._fields)): row for row in rows}
+    if not os.path.lexists(path):
+        return {}
+    try:
+        rows = read_json(path)
+        figures = {Trial(*(row.pop(name) for name in Trial._fields)): row for row in rows}
+        for trial, row in figures.items():
+            figures[trial] = row = {name: math.nan if value is None else value for name, value in row.items()}
+            if not all(isinstance(row[f"nll_each/{field}"], int | float) for field in FIELDS):
+                raise TypeError("figures are numbers")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StudyError(f"{path} is not what this study writes ({error}); choose another --out_dir") from error
+    return figures
 
 
 def write(figures: dict[Trial, dict[str, float]], out_dir: Path) -> None:
     rows: list[dict[str, Any]] = [{**trial._asdict(), **found} for trial, found in figures.items()]
     write_json(out_dir / "ablation.json", rows)
-    write_atomically(out_dir / "table.md", make_table(figures).encode())
+    replace_own(out_dir / "table.md", make_table(figures).encode(), TABLE_MARK)
 
 
 def make_table(figures: dict[Trial, dict[str, float]]) -> str:
@@ -131,6 +148,7 @@ def main() -> int:
         use_cores(count_shares(make_settings(load_config(CONFIG)).train.batch_size))
         use_compile_cache()
         args.out_dir.mkdir(parents=True, exist_ok=True)
+        check_own(args.out_dir / "table.md", TABLE_MARK)
         run(trials, args.out_dir)
         print((args.out_dir / "table.md").read_text(encoding="utf-8"))
 

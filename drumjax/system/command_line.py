@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
-from drumjax.system.console import set_up_output
+from drumjax.system.console import run_or_explain
 
 
 def asks_for_help(argv: Sequence[str]) -> bool:
@@ -39,9 +39,7 @@ class CommandLine:
     def parse(self, argv: Sequence[str]) -> None:
         """Sets `values`. Ends the program with status 0 for --help, and with 1 and one line for a mistake."""
         if asks_for_help(argv):
-            set_up_output()
-            print(self.help())
-            sys.exit(0)
+            sys.exit(run_or_explain(lambda: print(self.help())))
         try:
             rest = self.values(list(argv))
         except flags.UnrecognizedFlagError as error:

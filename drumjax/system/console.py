@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 import io
 import logging
 import os
@@ -57,10 +58,21 @@ class _Pipe(io.FileIO):
         try:
             return super().write(data)
         except BrokenPipeError:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self.fileno())  # for whoever else writes there
-            os.close(null)
+            self._drop()
             return memoryview(data).nbytes
+        except OSError as error:  # it names no file
+            self._drop()  # what is still buffered cannot be written as Python ends, either
+            raise OSError(error.errno, error.strerror, self._name) from error
+
+    @property
+    def _name(self) -> str:
+        return "standard output" if self.fileno() == 1 else "standard error"
+
+    def _drop(self) -> None:
+        """From now on what is written goes nowhere, whoever else writes there."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
 
 
 def set_up_logging() -> None:
@@ -84,15 +96,28 @@ class _TimedFormatter(logging.Formatter):
         return f"{now} +{elapsed}" + ("\n" if "\n" in text.strip("\n") else "  ") + text
 
 
+def describe_error(error: Exception) -> str:
+    """What it says; of a disk that is full or read-only also what to do."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; make room there, or write elsewhere, and start the same command again"
+    if code == errno.EROFS:
+        return f"{error}; write elsewhere"
+    return str(error)
+
+
 def run_or_explain(run: Callable[[], int | None]) -> int:
     """Runs it and returns the exit status: what it returns, 0 for None; 1 for a UserError or OSError, whose one line it
     prints; STOPPED for Ctrl-C or SIGTERM."""
     set_up_output()
     try:
         with _sigterm_as_interrupt():
-            return run() or 0
+            status = run() or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return status
     except (UserError, OSError) as error:
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"error: {printable(' '.join(describe_error(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before or after training, which answers it by itself
         print("interrupted: the same command begins again, or goes on", file=sys.stderr)

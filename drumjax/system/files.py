@@ -7,9 +7,11 @@ import inspect
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+from drumjax.system.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,8 +21,22 @@ def user_path(text: str | os.PathLike[str]) -> Path:
 
     A shell expands them too, but not in `--out_dir=~/samples`, in a config or in Python.
     """
-    path = Path(os.path.expanduser(text))
+    path = Path(os.path.expanduser(file_name(text)))
     return path.absolute() if str(path).startswith("~") else path  # of that very name: never to be expanded later
+
+
+def file_name(text: str | os.PathLike[str]) -> str:
+    """A name that stands in a text, such as a config, as Python writes that of a file.
+
+    Files are named in UTF-8, also where the locale is one of ASCII or Latin-1; Python would then not know the name.
+    """
+    name = os.fspath(text)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        with contextlib.suppress(UnicodeEncodeError):  # of a lone surrogate, which no text has
+            return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    return name
 
 
 def takes_user_path(function: Function) -> Function:
@@ -36,6 +52,15 @@ def takes_user_path(function: Function) -> Function:
     return cast(Function, call)
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError names this path, which those of files that are open already do not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), os.fspath(path)) from error
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a file so that a crash or a full disk leaves the old one, or none, but never a part of the new one.
 
@@ -44,18 +69,35 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     # Opened by us, not by `tempfile`, whose files only their owner may read: the mode stays after the rename.
     temporary = Path(path).parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
+        with naming(path):
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):  # it names the temporary file, or none
-            code = error.errno or errno.EIO
-            raise OSError(code, error.strerror or str(error), os.fspath(path)) from error
         raise
+
+
+class ForeignFileError(UserError):
+    """A file that drumjax did not write is in the way of one that it would."""
+
+
+def replace_own(path: Path, data: bytes, mark: bytes) -> None:
+    """Writes a file as write_atomically does, unless there is one without `mark`, which is in all of our own there.
+
+    Raises ForeignFileError, or OSError naming the path.
+    """
+    check_own(path, mark)
+    write_atomically(path, data)
+
+
+def check_own(path: Path, mark: bytes) -> None:
+    """Raises ForeignFileError if there is a file without `mark` in it; OSError."""
+    if os.path.lexists(path) and not (path.is_file() and mark in path.read_bytes()):
+        raise ForeignFileError(f"{path} is a file that drumjax did not write; move it away, or write elsewhere")
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> None:

@@ -25,7 +25,7 @@ from drumjax.runs.run import Run, make_metadata, make_model, with_known_defaults
 from drumjax.runs.workdir import check_same_run, make_workdir, write_config
 from drumjax.system.devices import find_devices, make_data_mesh, replicate, replicated
 from drumjax.system.files import user_path
-from drumjax.system.lock import lock_workdir
+from drumjax.system.lock import lock_folder
 from drumjax.training.data import TrainingData, load_training_data
 from drumjax.training.example import count_steps, make_window_shape
 from drumjax.training.hyper import make_hyper
@@ -72,7 +72,7 @@ def train(
     make_workdir(workdir)
     with contextlib.ExitStack() as stack:
         if is_main:
-            stack.enter_context(lock_workdir(workdir))
+            stack.enter_context(lock_folder(workdir, "--workdir"))
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints"))
         data = _keep_vocabulary(data, checkpoints, settings.train.init_from)
         run, recipe = describe(settings, data)

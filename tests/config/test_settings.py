@@ -84,6 +84,7 @@ def test_a_whole_number_will_do_for_a_float():
         ({"model__skip": 1}, "config.model.skip is 1; it must be of type bool"),
         ({"train__learning_rate": True}, "config.train.learning_rate is True; it must be of type float"),
         ({"codec__kit": None}, "config.codec.kit is None; it must be of type str"),
+        ({"train__learning_rate": 10**400}, "config.train.learning_rate is 1000"),
         ({"data__styles": "rock"}, "config.data.styles is 'rock'; it must be a tuple"),
         ({"data__styles": (1,)}, "config.data.styles is 1; it must be of type str"),
         ({"codec__lookback_beats": 1.0}, "config.codec.lookback_beats is 1.0; it must be a tuple"),

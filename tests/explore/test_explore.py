@@ -210,6 +210,14 @@ def run_explore(monkeypatch, *flags):
     return command.main()
 
 
+def test_a_page_of_the_users_own_is_not_replaced(tmp_path, monkeypatch, capsys):
+    """Which is said before a dataset is read."""
+    (tmp_path / "index.html").write_text("mine")
+    assert run_explore(monkeypatch, "--dir", tmp_path / "none", "--out_dir", tmp_path) == 1
+    assert f"error: {tmp_path}/index.html is a file that drumjax did not write; move it away" in capsys.readouterr().err
+    assert (tmp_path / "index.html").read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_a_folder_as_a_user_looks_at_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -15,13 +15,15 @@ from drumjax.evaluate.features.drums import features_of
 from drumjax.evaluate.memorization import Memory
 from drumjax.evaluate.page import write_report
 from drumjax.evaluate.scoreboard import MODEL, REAL, Evaluation
-from drumjax.jobs.gallery import MAX_PIECES, describe, write_gallery
+from drumjax.jobs.gallery import MAX_PIECES, check_gallery, describe, write_gallery
 from drumjax.jobs.manifest import MANIFEST
 from drumjax.midi.reader import write_midi
 from drumjax.music.drum_maps import read_map, write_pitches
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes
 from drumjax.report import plots
+from drumjax.system.files import ForeignFileError
+from drumjax.system.lock import LockError, lock_folder
 
 ROW = {
     "file": "000000.mid", "index": 0, "seed": 7,
@@ -55,6 +57,34 @@ def test_a_folder_of_samples(tmp_path):
     assert [text.count(f">rock · funk · {number}<") for number in range(3)] == [1] * 3
     assert text.count("funk · 96 bpm · 4/4 · 4 bars · seed 7, number 2") == 1
     assert "BD|o-------" in text
+
+
+def test_a_page_of_the_users_own_is_not_replaced(tmp_path):
+    """Ours are, those of older versions too."""
+    write_samples(tmp_path, 1)
+    page = tmp_path / "index.html"
+    writers = [
+        lambda: check_gallery(tmp_path),
+        lambda: write_gallery(tmp_path, ROLAND_TD11, "rock"),
+        lambda: write_report(make_evaluation(), ROLAND_TD11, tmp_path, page),
+    ]
+    for write in writers:
+        page.write_text("<title>my home page</title>")
+        with pytest.raises(ForeignFileError, match=rf"{page} is a file that drumjax did not write; move it away"):
+            write()
+        assert page.read_text() == "<title>my home page</title>"
+        page.write_text("<p>Made by drumjax 0.0.1.")
+        write()
+    page.unlink()
+    page.mkdir()
+    with pytest.raises(ForeignFileError):
+        check_gallery(tmp_path)
+
+
+def test_no_page_is_made_of_a_folder_that_a_job_is_writing_to(tmp_path):
+    write_samples(tmp_path, 1)
+    with lock_folder(tmp_path, "--out_dir"), pytest.raises(LockError, match="in use by pid"):
+        write_gallery(tmp_path, ROLAND_TD11, "rock")
 
 
 def test_only_the_first_of_many_are_shown(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import functools
 import json
+import os
 
 import jax
 import numpy as np
@@ -32,6 +33,7 @@ from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.request import Samples
 from drumjax.sampling.sampler import make_sampler
+from drumjax.system.lock import LockError
 
 # What music is asked for, as the manifest says it.
 CONTEXT = {
@@ -104,6 +106,11 @@ def contents(folder) -> dict[str, bytes]:
 
 def read_manifest(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()]
+
+
+def mark_as_killed(folder, job):
+    """What says that the job was at work there."""
+    (folder / f".{job_identity(job)}.unfinished").touch()
 
 
 def assert_manifest_agrees(folder):
@@ -214,6 +221,7 @@ def test_a_job_that_was_killed_goes_on(undisturbed, tmp_path, job):
         (tmp_path / f"{number:06d}.mid").write_bytes(undisturbed[f"{number:06d}.mid"])
     (tmp_path / MANIFEST).write_bytes(undisturbed[MANIFEST].splitlines(keepends=True)[0])
     (tmp_path / ".0123456789abcdef.tmp").write_bytes(b"MThd")
+    mark_as_killed(tmp_path, job)
     assert write_samples(job, tmp_path) == 5
     assert contents(tmp_path) == undisturbed
 
@@ -265,8 +273,8 @@ def test_a_manifest_that_cannot_be_written_stops_the_job(undisturbed, tmp_path, 
     """With a line that names it, and nothing in it that the next start would stumble over."""
     first_row = undisturbed[MANIFEST].splitlines(keepends=True)[0]
 
-    def make_full(path, job):
-        manifest = Manifest(path, job)
+    def make_full(path, job, **flags):
+        manifest = Manifest(path, job, **flags)
         manifest._file = LimitedFile(manifest._file, len(first_row) * 3 // 2)
         return manifest
 
@@ -284,6 +292,7 @@ def test_a_row_that_a_kill_cut_off_is_written_again(undisturbed, tmp_path, lost,
     """Of six samples all files are there, and the rows but for their last bytes."""
     write_samples(job, tmp_path)
     (tmp_path / MANIFEST).write_bytes(undisturbed[MANIFEST][:-lost])
+    mark_as_killed(tmp_path, job)
     write_samples(job, tmp_path)
     assert_same_samples(tmp_path, undisturbed)
 
@@ -433,17 +442,92 @@ def test_an_unknown_style_is_refused_before_anything_is_written(run):
     assert run.settings.sample.as_trained(tuple(CONDITIONS), ("", "jazz")).style == ""
 
 
-def test_a_manifest_cannot_have_other_files_removed(tmp_path, job):
+@pytest.mark.parametrize("name", ["../000009.mid", "{outside}", "mine.mid", "000008.mid"])
+def test_a_manifest_cannot_have_other_files_removed(tmp_path, job, name):
     """Only samples in the folder itself are replaced, whatever names a manifest holds."""
     out_dir, outside = tmp_path / "out", tmp_path / "000009.mid"
     out_dir.mkdir()
-    for path in (outside, out_dir / "mine.mid"):
+    for path in (outside, out_dir / "mine.mid", out_dir / "000007.mid", out_dir / "000008.mid"):
         path.write_bytes(b"mine")
-    (out_dir / "000007.mid").write_bytes(b"a sample")
-    names = ["../000009.mid", str(outside), "mine.mid", "000007.mid"]
-    (out_dir / MANIFEST).write_text(
-        "".join(json.dumps({"file": name, "index": 0, "job": "x"}) + "\n" for name in names)
-    )
-    write_samples(dataclasses.replace(job, num_samples=1), out_dir, overwrite=True)
-    assert outside.read_bytes() == (out_dir / "mine.mid").read_bytes() == b"mine"
-    assert not (out_dir / "000007.mid").exists()
+    rows = [{"file": "000007.mid", "index": 7}, {"file": name.format(outside=outside), "index": 9}]
+    (out_dir / MANIFEST).write_text("".join(json.dumps(row | {"job": "x"}) + "\n" for row in rows))
+    before = contents(out_dir)
+    with pytest.raises(RequestError, match=r"manifest\.jsonl, line 2: not a manifest of samples"):
+        write_samples(job, out_dir, overwrite=True)
+    assert contents(out_dir) == before
+    assert outside.read_bytes() == b"mine"
+
+
+# ---- files of the user's own, and other jobs in the same folder
+
+
+@pytest.mark.parametrize("name", ["000001.mid", "000700.mid", "000002.MID"])
+@pytest.mark.parametrize("more", [True, False], ids=["beside samples", "alone"])
+def test_a_numbered_file_of_the_users_own_is_not_replaced(tmp_path, job, name, more):
+    if more:
+        write_samples(dataclasses.replace(job, num_samples=1), tmp_path)
+    (tmp_path / name).write_bytes(b"mine")
+    before = contents(tmp_path)
+    with pytest.raises(RequestError, match=rf"{tmp_path} holds {name}, which no .*--out_dir.*--overwrite"):
+        write_samples(job, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_samples_whose_manifest_is_gone_are_not_replaced(undisturbed, tmp_path, job, other_job):
+    write_samples(job, tmp_path)
+    (tmp_path / MANIFEST).unlink()
+    for again in (job, other_job):
+        with pytest.raises(RequestError, match=r"holds 000000\.mid and 5 more, which no manifest\.jsonl names"):
+            write_samples(again, tmp_path)
+    assert contents(tmp_path) == {name: data for name, data in undisturbed.items() if name != MANIFEST}
+
+
+def test_overwriting_replaces_what_is_in_the_way_and_nothing_else(undisturbed, tmp_path, job):
+    mine = dict.fromkeys(("000001.mid", "000700.mid", "notes.txt"), b"mine")
+    for name, data in mine.items():
+        (tmp_path / name).write_bytes(data)
+    for _ in range(2):  # as if the first had been killed
+        write_samples(job, tmp_path, overwrite=True)
+        assert contents(tmp_path) == mine | undisturbed
+        (tmp_path / f".{job_identity(job)}.unfinished").write_text("000001.mid\n000700.mid")
+        (tmp_path / MANIFEST).write_bytes(undisturbed[MANIFEST].splitlines(keepends=True)[0])
+
+
+def test_what_a_killed_job_left_is_no_file_of_the_users(undisturbed, tmp_path, job, other_job):
+    """Its own job goes on, others do not replace it; one that overwrites leaves none of it."""
+    write_samples(job, tmp_path)
+    (tmp_path / MANIFEST).write_bytes(undisturbed[MANIFEST].splitlines(keepends=True)[0])
+    mark_as_killed(tmp_path, job)
+    with pytest.raises(RequestError, match="another job"):
+        write_samples(other_job, tmp_path)
+    assert write_samples(job, tmp_path) == 5
+    assert contents(tmp_path) == undisturbed
+    (tmp_path / MANIFEST).write_bytes(b"")
+    mark_as_killed(tmp_path, job)
+    with pytest.raises(RequestError, match=r"000000\.mid and 5 more"):
+        write_samples(other_job, tmp_path)
+    assert write_samples(other_job, tmp_path, overwrite=True) == 2
+    assert_manifest_agrees(tmp_path)
+
+
+def test_a_manifest_of_something_else_is_not_overwritten(tmp_path, job):
+    (tmp_path / MANIFEST).write_bytes(b'{"image": "cat.png"}\n')
+    with pytest.raises(RequestError, match=r"manifest\.jsonl, line 1: not a manifest of samples"):
+        write_samples(job, tmp_path, overwrite=True)
+    assert contents(tmp_path) == {MANIFEST: b'{"image": "cat.png"}\n'}
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_folder_has_one_job_at_a_time(undisturbed, tmp_path, job, other_job, overwrite):
+    """The second is told, before it has changed anything, who is there."""
+    refused = []
+
+    def start_another(song, row):
+        for again in (job, other_job):
+            with pytest.raises(LockError, match=rf"{tmp_path} is in use by pid {os.getpid()} on .*another --out_dir"):
+                write_samples(again, tmp_path, overwrite=overwrite)
+            refused.append(again)
+
+    assert write_samples(job, tmp_path, show=start_another) == 6
+    assert refused == [job, other_job]
+    assert contents(tmp_path) == undisturbed

@@ -10,6 +10,7 @@ from drumjax.config.settings import make_settings
 from drumjax.studies import ablation
 from drumjax.studies.ablation import CASES, CONFIG, DATA, FIELDS, MODERATE, Trial, best_figures, make_table, run
 from drumjax.studies.command import StudyError
+from drumjax.system.errors import UserError
 from drumjax.training.loop import Result
 
 
@@ -88,3 +89,19 @@ def test_trials_can_be_trained(data):
     assert {config[part]["fill"] for part in ("data", "validation")} <= {"all", "beat"}
     assert config["augment"] == dict.fromkeys(AUGMENTATIONS, 0.0) | {"gain": 0.2, "schedule": "constant"}
     assert config["train"]["seed"] == 2
+
+
+def test_files_of_the_users_own_are_not_replaced(tmp_path):
+    figures = {Trial("all styles", "none", 0): {f"nll_each/{field}": 1.0 for field in FIELDS}}
+    for name, read_or_write in (
+        ("ablation.json", lambda: ablation.read(tmp_path)),
+        ("table.md", lambda: ablation.write(figures, tmp_path)),
+    ):
+        (tmp_path / name).write_text('{"mine": 1}')
+        with pytest.raises(UserError, match=name):
+            read_or_write()
+        assert (tmp_path / name).read_text() == '{"mine": 1}'
+        (tmp_path / name).unlink()
+    for _ in range(2):
+        ablation.write(figures, tmp_path)
+        assert ablation.read(tmp_path) == figures

@@ -48,6 +48,7 @@ def test_lines_carry_the_time_where_nobody_sees_them_come(log, monkeypatch, caps
 @pytest.mark.parametrize(
     ("error", "status", "text"),
     [(UserError("no\nsuch thing"), 1, "error: no such thing\n"), (OSError(28, "full", "x"), 1, "error: "),
+     (OSError(28, "full", "x"), 1, "error: [Errno 28] full: 'x'; make room there, or write elsewhere, and start the "),
      (KeyboardInterrupt(), 75, "interrupted: ")],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(capsys, error, status, text):
@@ -122,6 +123,29 @@ def test_work_goes_on_when_nobody_reads_what_it_prints(tmp_path, reader, both):
     assert "Traceback" not in errors
     assert "Exception" not in errors
     assert both or "at 39000" in errors  # the other stream is as it was
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["> /dev/full", "2> /dev/full", "> /dev/full 2>&1"])
+def test_output_that_cannot_be_written_is_a_line_too(tmp_path, where):
+    command = shlex.join([sys.executable, "-c", PROGRAM, str(tmp_path / "file")])
+    done = subprocess.run(["bash", "-c", f"{command} {where}"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    if where == "> /dev/full":
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("error: [Errno 28] No space left on device: 'standard output'; ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "program",
+    ["run_train.py", "run_sample.py", *(f"-m drumjax.{name}" for name in ("convert", "explore", "evaluate", "compare")),
+     "-m drumjax.studies.ablation", "-m drumjax.studies.humanization"],
+)  # fmt: skip
+def test_no_program_minds_that_nobody_reads_its_help(program):
+    script = f"set -o pipefail; {shlex.quote(sys.executable)} {program} --help | true"
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from drumjax.runs.checkpoint import CheckpointError, Checkpoints
 from drumjax.runs.run import RunError, load_run
 from drumjax.system.devices import DeviceError
 from drumjax.system.errors import UserError
-from drumjax.system.lock import LockError, lock_workdir
+from drumjax.system.lock import LockError, lock_folder
 from drumjax.training import train as train_module
 from drumjax.training.data import load_training_data
 from drumjax.training.loop import Result, TrainError
@@ -343,7 +343,10 @@ def test_a_config_json_that_is_not_ours_is_named(songs, tmp_path, text):
 
 
 def test_a_run_in_use_is_refused(undisturbed, songs, pretended):
-    with lock_workdir(undisturbed[0]), pytest.raises(LockError, match=f"pid {os.getpid()} on {socket.gethostname()}"):
+    with (
+        lock_folder(undisturbed[0], "--workdir"),
+        pytest.raises(LockError, match=f"pid {os.getpid()} on {socket.gethostname()}"),
+    ):
         run(songs, undisturbed[0])
 
 
