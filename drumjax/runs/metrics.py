@@ -96,10 +96,21 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                row = json.loads(line)
-                if not isinstance(row["step"], int):
-                    raise TypeError("a step is a whole number")
-                rows.append({name: math.nan if value is None else value for name, value in row.items()})
-            except (ValueError, KeyError, TypeError):
+                rows.append(_read_row(line))
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 logger.warning("%s: dropped a damaged line", path)
     return rows
+
+
+def _read_row(line: str) -> dict[str, Any]:
+    """The row of a line, NaN where it has null. Raises ValueError, KeyError, TypeError, OverflowError or RecursionError
+    for what no run writes: whoever reads rows takes their figures for numbers."""
+    row = json.loads(line)
+    if not isinstance(row["step"], int) or row["step"] < 0 or not isinstance(row["split"], str) or "loss" not in row:
+        raise TypeError("a row has a step, a whole number; a split, a word; and a loss")
+    figures = {name: math.nan if value is None else value for name, value in row.items()}
+    for value in (value for name, value in figures.items() if name != "split"):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError("a figure is a number")
+        float(value)  # 10^400 is none
+    return figures

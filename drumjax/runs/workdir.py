@@ -58,6 +58,8 @@ def read_config(workdir: Path) -> dict[str, Any] | None:
         saved = json.loads(path.read_text(encoding="utf-8"))
         if not all(isinstance(group, dict) for group in saved["config"].values()):
             raise TypeError("config is not made of groups of fields")
+        if not isinstance(saved.get("data", {}), dict):
+            raise TypeError("data is not a group of fields")
         return saved
     except (FileNotFoundError, NotADirectoryError):
         return None
