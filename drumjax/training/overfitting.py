@@ -38,9 +38,8 @@ def _gap(train: Sequence[dict[str, Any]], last: dict[str, Any]) -> str:
     if not learned:
         return ""
     field = name.partition("/")[2]
-    return (
-        f"At the end {field} is right {100 * np.mean(learned):.1f}% of the time in training, {100 * last[name]:.1f}% held out."
-    )
+    right = 100 * np.mean(learned)
+    return f"At the end {field} is right {right:.1f}% of the time in training, {100 * last[name]:.1f}% held out."
 
 
 def _loss_near(train: Sequence[dict[str, Any]], step: int) -> float:
