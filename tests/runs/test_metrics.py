@@ -1,7 +1,7 @@
 import errno
 import json
-import math
 import logging
+import math
 import os
 import struct
 import sys
