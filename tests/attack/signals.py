@@ -53,6 +53,8 @@ def send_signals(target: Target, chance: random.Random) -> Iterator[Outcome]:
     numbers = [signal.Signals[f"SIG{text}"] for text in signals]
     ended_by = [-number for number in numbers if is_cold or number in (signal.SIGHUP, signal.SIGKILL)]
     problems = check_output(end.status, end.output, (FINISHED, RESUMABLE, *ended_by))
+    if is_cold and end.status == -signal.SIGINT:  # Python itself, in its first tenths of a second, prints a traceback
+        problems = [problem for problem in problems if not problem.startswith("traceback")]
     if took > 60:
         problems.append(f"ended {took:.0f} seconds after the signal")
     if left := program.workers():
