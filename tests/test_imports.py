@@ -105,3 +105,25 @@ def test_files_are_converted_without_jax():
 def test_songs_are_read_and_written_without_jax():
     loaded = loaded_by("import drumjax; drumjax.read_midi, drumjax.write_midi, drumjax.read_tab, drumjax.Song")
     assert not {"jax", "flax", "optax", "orbax"} & loaded
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run_train.py", "--config=tiny"], ["run_sample.py", "--workdir=x"], ["drumjax.explore"],
+        ["drumjax.evaluate", "--workdir=x"], ["drumjax.convert", "a.mid", "b.tab"],
+    ],
+)  # fmt: skip
+def test_a_program_answers_signals_before_it_imports_jax(argv):
+    """An interrupted import is a traceback, unless run_or_explain is there to answer."""
+    code = f"""if True:
+        import runpy, sys
+        from drumjax.system import console
+        console.run_or_explain = lambda run: sys.exit(f"jax: {{'jax' in sys.modules}}")
+        sys.argv = {argv}
+        if sys.argv[0].endswith(".py"):
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stderr.splitlines()[-1] == "jax: False"

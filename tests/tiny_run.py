@@ -118,19 +118,28 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 def digest_of_state(workdir: Path) -> tuple[int, str]:
     """The step of the newest checkpoint, and the SHA-256 over every array of the train state in it."""
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        step = checkpoints.steps()[-1]
-        sealed = json.loads((workdir / "checkpoints" / str(step) / "metadata" / "metadata").read_bytes())
-        items = {
-            item: nest({name: _example(kind) for name, (kind, _) in leaves.items()})
-            for item, leaves in sealed["content"]["leaves"].items()
-        }
-        restored = checkpoints.restore_latest(**items)
+        examples = examples_of(workdir / "checkpoints", checkpoints.steps()[-1])
+        restored = checkpoints.restore_latest(**examples)
+    return restored.step, digest_of((restored.params, restored.state))
+
+
+def examples_of(checkpoints: Path, step: int) -> dict[str, Any]:
+    """What restore_latest() is to be given for a checkpoint, as its own metadata has it."""
+    sealed = json.loads((checkpoints / str(step) / "metadata" / "metadata").read_bytes())
+    return {
+        item: nest({name: _example(kind) for name, (kind, _) in leaves.items()})
+        for item, leaves in sealed["content"]["leaves"].items()
+    }
+
+
+def digest_of(tree: Any) -> str:
+    """The SHA-256 over every array of a tree."""
     digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_flatten_with_path((restored.params, restored.state))[0]:
-        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        is_key = hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         array = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
         digest.update(f"{path} {array.dtype} {array.shape}".encode() + array.tobytes())
-    return restored.step, digest.hexdigest()
+    return digest.hexdigest()
 
 
 def _example(kind: str) -> jax.ShapeDtypeStruct:

@@ -10,15 +10,7 @@ import errno
 import os
 from pathlib import Path
 
-from drumjax.evaluate.page import write_report
-from drumjax.evaluate.score_tables import make_tables
-from drumjax.evaluate.scoreboard import evaluate
-from drumjax.report.figures import write_json
-from drumjax.report.page import PAGE_MARK
-from drumjax.report.tables import write_text
-from drumjax.runs.run import load_run
 from drumjax.system.console import run_or_explain, set_up_logging
-from drumjax.system.devices import use_compile_cache
 from drumjax.system.files import check_own, user_path
 
 
@@ -41,6 +33,16 @@ def main() -> int:
     flags = parser.parse_args()
 
     def run() -> None:
+        # Imported here: --help need not wait for it, and Ctrl-C meanwhile is answered.
+        from drumjax.evaluate.page import write_report
+        from drumjax.evaluate.score_tables import make_tables
+        from drumjax.evaluate.scoreboard import evaluate
+        from drumjax.report.figures import write_json
+        from drumjax.report.page import PAGE_MARK
+        from drumjax.report.tables import write_text
+        from drumjax.runs.run import load_run
+        from drumjax.system.devices import use_compile_cache
+
         check_folders(flags.output, flags.html)
         if flags.html:
             check_own(flags.html, PAGE_MARK)

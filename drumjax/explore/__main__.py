@@ -23,10 +23,14 @@ def main() -> int:
     )
     parser.add_argument("--out_dir", type=user_path, default=Path("report"), help="where the page goes")
     args = parser.parse_args()
-    # Imported here, so that --help need not wait for it.
-    from drumjax.explore.explore import explore, read_settings
 
-    return run_or_explain(lambda: explore(read_settings(args.config, args.dir, args.instrument), args.out_dir))
+    def run() -> None:
+        # Imported here: --help need not wait for it, and Ctrl-C meanwhile is answered.
+        from drumjax.explore.explore import explore, read_settings
+
+        explore(read_settings(args.config, args.dir, args.instrument), args.out_dir)
+
+    return run_or_explain(run)
 
 
 if __name__ == "__main__":

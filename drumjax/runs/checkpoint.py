@@ -30,6 +30,7 @@ from drumjax.runs.checkpoint_folder import (
     to_json,
 )
 from drumjax.runs.compatibility import check_leaves
+from drumjax.runs.event_loop import late_answers_dropped
 from drumjax.runs.leaves import (
     LeafError,
     Tree,
@@ -215,7 +216,9 @@ class Checkpoints:
             # As numpy on the host, then placed by us: no sharding of the writer comes into it.
             restore_args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), target)
             args[item] = ocp.args.PyTreeRestore(item=target, restore_args=restore_args)
-        restored = self._checkpointer.restore(self._folder.path(step), args=ocp.args.Composite(**args)) if items else {}
+        with late_answers_dropped():
+            path = self._folder.path(step)
+            restored = self._checkpointer.restore(path, args=ocp.args.Composite(**args)) if items else {}
         arrays = {item: flatten(restored[item]) for item in items}
         for item in items:
             # content["leaves"]["params"]["bias"] is ["float32[128]", 2873460123], say: what it was, and its sum.

@@ -92,14 +92,20 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     if path.exists():
         for line in path.read_bytes().splitlines():
             try:
-                row = parse_json(line)
-                row = {name: math.nan if value is None else value for name, value in row.items()}
-                figures = [value for name, value in row.items() if name != "split"]
-                if type(row["step"]) is not int or not isinstance(row["split"], str) or "loss" not in row:
-                    raise TypeError("a step is a whole number, a split has a name")
-                if not all(isinstance(value, int | float) for value in figures):
-                    raise TypeError("a figure is a number")
-                rows.append(row)
+                rows.append(_read_row(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 logger.warning("%s: dropped a damaged line", path)
     return rows
+
+
+def _read_row(line: bytes) -> dict[str, Any]:
+    """The row of a line, NaN where it has null. Raises ValueError, KeyError, TypeError or AttributeError for what no
+    run writes: whoever reads rows takes their figures for numbers."""
+    row = parse_json(line)
+    if not isinstance(row["step"], int) or row["step"] < 0 or not isinstance(row["split"], str) or "loss" not in row:
+        raise TypeError("a row has a step, a whole number; a split, a word; and a loss")
+    figures = {name: math.nan if value is None else value for name, value in row.items()}
+    numbers = [value for name, value in figures.items() if name != "split"]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in numbers):
+        raise TypeError("a figure is a number")
+    return figures

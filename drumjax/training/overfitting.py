@@ -33,14 +33,13 @@ def describe_fit(rows: Sequence[dict[str, Any]]) -> str:
 
 def _gap(train: Sequence[dict[str, Any]], last: dict[str, Any]) -> str:
     """How often the likeliest value of the first field is right, in training and held out."""
-    name = next((name for name in last if name.startswith("accuracy/")), None)
-    if name is None or name not in train[-1]:
+    name = next((name for name in last if name.startswith("accuracy/")), "")
+    learned = [row[name] for row in train[-SMOOTHED_ROWS:] if name in row]
+    if not learned:
         return ""
-    learned = np.mean([row[name] for row in train[-SMOOTHED_ROWS:]])
     field = name.partition("/")[2]
-    return (
-        f"At the end {field} is right {100 * learned:.1f}% of the time in training, {100 * last[name]:.1f}% held out."
-    )
+    right = 100 * np.mean(learned)
+    return f"At the end {field} is right {right:.1f}% of the time in training, {100 * last[name]:.1f}% held out."
 
 
 def _loss_near(train: Sequence[dict[str, Any]], step: int) -> float:

@@ -1,6 +1,7 @@
 import errno
 import json
 import logging
+import math
 import os
 import struct
 import sys
@@ -97,6 +98,30 @@ def test_a_damaged_line_is_dropped_and_the_others_stay(tmp_path, end, caplog):
     caplog.clear()
     assert steps_of(read_metrics(tmp_path))[-1] == (3, "train")
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 3}', '{"step": 3, "split": 1, "loss": 1.0}', '{"step": 3, "split": "train"}',
+        '{"step": 3, "split": "train", "loss": "low"}', '{"step": 3, "split": "train", "loss": [1.0]}',
+        '{"step": 3, "split": "train", "loss": 1.0, "accuracy/hits": {}}', '{"step": -3, "split": "train", "loss": 1}',
+        '{"step": 3, "split": "train", "loss": 1' + "0" * 400 + "}", "[" * 100_000, '{"a":' * 100_000,
+    ],
+)  # fmt: skip
+def test_a_row_whose_figures_are_no_numbers_is_dropped(tmp_path, line):
+    write_steps(tmp_path, 0, [1])
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1]
+
+
+def test_a_figure_that_is_not_finite_stays(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 3, "split": "train", "loss": null, "nll/hits": NaN}\n')
+    (row,) = read_metrics(tmp_path)
+    assert (row["step"], row["split"]) == (3, "train")
+    assert math.isnan(row["loss"])
+    assert math.isnan(row["nll/hits"])
 
 
 def test_reading_where_there_is_nothing(tmp_path):

@@ -23,6 +23,13 @@ def test_a_run_that_was_trained_on_something_else_says_so(tmp_path, is_fallback,
     assert all(word in text for word in words)
 
 
+@pytest.mark.parametrize("data", [3, [], "starter", None])
+def test_a_config_whose_data_are_no_group_is_a_line(tmp_path, data):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {}, "data": data}))
+    with pytest.raises(RunError, match=r"config\.json: data is not a group"):
+        describe_fallback(tmp_path)
+
+
 def test_the_runs_there_are_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(need_workdir("runs/rock")) == "runs/rock"

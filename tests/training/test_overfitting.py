@@ -38,3 +38,13 @@ def test_a_run_that_breaks_is_not_called_overfitting():
 @pytest.mark.parametrize("found", [[], rows([1.0], [1.0]), [{"step": 1, "split": "train", "loss": 1.0}]])
 def test_where_nothing_can_be_said_nothing_is(found):
     assert describe_fit(found) == ""
+
+
+def test_rows_may_lack_a_figure():
+    found = rows([3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [0.2] * 3)
+    del found[0]["accuracy/pitch"]
+    assert "97.0% of the time in training" in describe_fit(found)
+    for row in found:
+        if row["split"] == "train":
+            row.pop("accuracy/pitch", None)
+    assert "%" not in describe_fit(found)
