@@ -26,24 +26,19 @@ def test_a_round_of_each_holds(name, target):
 
 @pytest.mark.slow
 def test_a_wrong_value_is_noticed(target, monkeypatch):
-    """A reader that believes every checksum."""
+    """Of a reader that changes a little of what it reads."""
     from drumjax.runs import checkpoint
 
-    monkeypatch.setattr(checkpoint, "crc", lambda array: Always())
-    found = [outcome.broke for number in range(20) for outcome in run_round(target, "flips", 0, number)]
-    assert any("wrong" in broke for broke in found)
+    list(run_round(target, "flips", seed=0, number=0))  # what is right is read first
+    read = checkpoint.from_host
 
+    def read_wrong(kind, array):
+        return array * 1.001 if kind.startswith("float") else read(kind, array)
 
-class Always(int):
-    """Equal to any checksum."""
-
-    def __eq__(self, other):
-        return True
-
-    def __ne__(self, other):
-        return False
-
-    __hash__ = int.__hash__
+    monkeypatch.setattr(checkpoint, "from_host", read_wrong)
+    (outcome,) = run_round(target, "flips", seed=0, number=0)
+    assert "best: wrong parameters of step" in outcome.broke
+    assert "wrong state of step" in outcome.broke
 
 
 def test_what_is_no_line_for_users_is_noticed():
