@@ -311,7 +311,7 @@ def tracks_of_a_wrong_length() -> bytes:
 
 @gives("song")
 def tracks_behind_other_bytes() -> bytes:
-    return header(990) + b"".join(b"\0MTrMTr" * 400 + chunk(hits(3, BOTH)) for _ in range(990))
+    return header(990) + b"".join(b"\0MTrMTr" * 400 + chunk(hits(3, BOTH) + NOW + b"\xff\x2f\x00") for _ in range(990))
 
 
 @gives("truncated")
