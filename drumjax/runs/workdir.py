@@ -78,8 +78,10 @@ def read_config(workdir: Path) -> dict[str, Any] | None:
     path = workdir / "config.json"
     try:
         saved: dict[str, Any] = read_json(path)
-        if not all(isinstance(group, dict) for group in [*saved["config"].values(), saved.get("data", {})]):
-            raise TypeError("config and data are not made of groups of fields")
+        if not all(isinstance(group, dict) for group in saved["config"].values()):
+            raise TypeError("config is not made of groups of fields")
+        if not isinstance(saved.get("data", {}), dict):
+            raise TypeError("data is not a group of fields")
         return saved
     except (FileNotFoundError, NotADirectoryError):
         return None
