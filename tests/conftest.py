@@ -3,6 +3,7 @@
 import fcntl
 import importlib.metadata
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    """What one worker, program or session compiled the next one finds."""
+    """Signals as a terminal has them, and what one worker, program or session compiled the next one finds."""
+    # Who starts the tests in the background lets them ignore Ctrl-C, and all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if getattr(config, "cache", None) is not None:
         os.environ["DRUMJAX_TEST_COMPILED"] = folder = str(config.cache.mkdir("compiled"))
         jax.config.update("jax_compilation_cache_dir", folder)

@@ -108,7 +108,9 @@ def test_a_worker_ends_when_its_input_does():
 def write_script(path: Path, folder: Path, cache: Path) -> dict[str, str]:
     """A script without main guard that reads a folder with two workers, and its environment."""
     path.write_text(
-        "from pathlib import Path\nfrom drumjax.data import song_reader\nprint('begin', flush=True)\n"
+        "import signal\nfrom pathlib import Path\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # which nohup lets all ignore that it starts
+        "from drumjax.data import song_reader\nprint('begin', flush=True)\n"
         "song_reader.PARALLEL_FROM = 2\nsong_reader._FILES_PER_WORKER = 3\n"
         f"folder = Path({str(folder)!r})\n"
         "files = [song_reader.SongFile(p.name, str(p), '') for p in sorted(folder.iterdir())]\n"
