@@ -57,8 +57,13 @@ class SongWriter:
         ]
 
     def __enter__(self) -> "SongWriter":
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:  # what Ctrl-C becomes inside threading's own wait for the new thread
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -92,5 +92,14 @@ def _follow(new: Notes, edit: Edit | None) -> tuple[Notes, Notes]:
         kept, played = edit.placement.remain(new)
     if edit.new_pitch is not None:
         new = new._replace(pitch=edit.new_pitch[new.pitch])
-    played_notes = Notes(*(column[played] for column in new))
-    return kept, edit.placement.follow(new) if edit.placement and edit.follows else played_notes
+    if edit.placement and edit.follows:
+        return kept, edit.placement.follow(new)
+    return kept, _without(Notes(*(column[played] for column in new)), kept)
+
+
+def _without(new: Notes, kept: Notes) -> Notes:
+    """The new notes but for those that are kept ones once more: where two meet the writer takes the louder."""
+    have = set(zip(np.asarray(kept.onset_beat).tolist(), np.asarray(kept.pitch).tolist(), strict=True))
+    where = zip(np.asarray(new.onset_beat).tolist(), np.asarray(new.pitch).tolist(), strict=True)
+    other = np.asarray([note not in have for note in where], bool)
+    return Notes(*(column[other] for column in new))

@@ -36,9 +36,10 @@ class Placement:
         the quieter ones of a cell as much quieter as they were. Those without a cell stay."""
         index, follows = np.maximum(self.cell, 0), self.cell >= 0
         onset = self.notes.onset_beat + (decoded.onset_beat[index].astype(np.float64) - self.anchor)
+        onset = np.where(follows, onset, self.notes.onset_beat).astype(np.float32)
         velocity = np.rint(decoded.velocity[index] * self.notes.velocity / np.maximum(self.loudest, 1)).clip(1, 127)
         return self.notes._replace(
-            onset_beat=np.where(follows, onset, self.notes.onset_beat).astype(np.float32),
+            onset_beat=_keep_apart(onset, np.asarray(self.notes.pitch)),
             velocity=np.where(follows, velocity, self.notes.velocity).astype(np.int32),
         )
 
@@ -48,6 +49,19 @@ class Placement:
         is_new = np.array(decoded.mask)
         is_new[self.cell[self.cell >= 0]] = False
         return Notes(*(column[stays] for column in self.notes)), is_new
+
+
+def _keep_apart(onset_beat: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """The onsets [N] float32 of different notes, those that fell together with another of their pitch a little later:
+    to a writer one would be the other."""
+    order = np.lexsort((onset_beat, pitch))
+    same = np.diff(pitch[order]) == 0
+    if not (same & (np.diff(onset_beat[order]) == 0)).any():
+        return onset_beat
+    apart = onset_beat.copy()
+    for before, here in zip(order[:-1][same], order[1:][same], strict=True):
+        apart[here] = max(apart[here], np.nextafter(apart[before], np.float32(np.inf)))
+    return apart
 
 
 def place(notes: Notes, cell: np.ndarray, place_beat: np.ndarray) -> Placement:

@@ -160,3 +160,17 @@ def test_an_interruption_while_waiting_hangs_nobody(tmp_path, monkeypatch):
     finally:
         signal.signal(signal.SIGALRM, before)
     assert all(thread.daemon for thread in writing_threads())  # of one that was interrupted before it began or ended
+
+
+def test_an_interruption_inside_threading_is_one(tmp_path, monkeypatch):
+    """While it waits for a new thread Ctrl-C leaves a lock of its own in disorder, and threading says so instead."""
+
+    def start(thread):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt), SongWriter(tmp_path, lambda row: None):
+        pass
