@@ -18,7 +18,7 @@ if tuple(map(int, importlib.metadata.version("jax").split(".")[:2])) <= (0, 10):
 
 import jax
 import pytest
-from tiny_run import EXPRESSIVE, make_config, make_once, write_songs
+from tiny_run import EXPRESSIVE, Programs, make_config, make_once, write_songs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -135,3 +135,15 @@ def small_disk(tmp_path):
     yield mount
     for folder in mounted:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """The two programs as processes, with a home of their own."""
+    return Programs(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """A folder of songs to train on in a second."""
+    return write_songs(tmp_path_factory.mktemp("data") / "songs")

@@ -8,20 +8,10 @@ import threading
 import time
 
 import pytest
-from tiny_run import Programs, digest_of_state, make_flags, write_songs
+from tiny_run import digest_of_state, make_flags
 
 WITHIN_SECONDS = 60
 FOR_EVER = {"train.num_steps": 1_000_000, "train.log_every_steps": 4, "train.eval_every_steps": 8}
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    return Programs(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def songs(tmp_path_factory):
-    return write_songs(tmp_path_factory.mktemp("data") / "songs")
 
 
 class Pair:

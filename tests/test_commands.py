@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 from tiny_run import (
     ROOT,
-    Programs,
     digest_of_state,
     make_config,
     make_flags,
     read_rows,
     save_untrained,
     tree_of,
-    write_songs,
 )
 
 from drumjax.midi.reader import read_midi, write_midi
@@ -39,16 +37,6 @@ CHANGES = {
 }
 # Before each message of a program that does not speak to a terminal.
 WHEN = r"^\d\d:\d\d:\d\d \+\d+:\d\d:\d\d  "
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    return Programs(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def songs(tmp_path_factory):
-    return write_songs(tmp_path_factory.mktemp("data") / "songs")
 
 
 # As many devices as the tests have, of which one is used: what they compiled is found.

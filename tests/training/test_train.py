@@ -135,13 +135,19 @@ def test_patience_ends_a_run_and_goes_on_only_if_it_grows(songs, tmp_path, prete
     assert result == Result(10, 6, 0.5, "patience")
 
 
-def test_a_run_that_nothing_judges_keeps_its_newest(songs, tmp_path, monkeypatch, pretended):
+@pytest.fixture
+def unjudged(monkeypatch):
+    """There are no validation songs."""
+
     def load_unjudged(settings):
         data = load_training_data(settings)
         data.validation.clear()
         return data
 
     monkeypatch.setattr(train_module, "load_training_data", load_unjudged)
+
+
+def test_a_run_that_nothing_judges_keeps_its_newest(songs, tmp_path, unjudged, pretended):
     result = run(songs, tmp_path / "run", {"train.num_steps": 3})
     assert result == Result(3, 0, math.inf, "")
     assert {row["split"] for row in read_rows(tmp_path / "run")} == {"train"}
@@ -259,13 +265,7 @@ def test_weights_that_are_not_finite_are_never_saved(undisturbed, songs, tmp_pat
     assert digest_of_state(workdir) == digest_of_state(undisturbed[0])
 
 
-def test_weights_that_are_not_finite_are_found_where_nothing_judges(songs, tmp_path, monkeypatch, pretended):
-    def load_unjudged(settings):
-        data = load_training_data(settings)
-        data.validation.clear()
-        return data
-
-    monkeypatch.setattr(train_module, "load_training_data", load_unjudged)
+def test_weights_that_are_not_finite_are_found_where_nothing_judges(songs, tmp_path, unjudged, pretended):
     break_weights(pretended, 1)
     with pytest.raises(TrainError, match="is not finite at step 1; there is no checkpoint"):
         run(songs, tmp_path, {"train.num_steps": 1})
