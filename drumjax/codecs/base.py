@@ -47,6 +47,7 @@ class Place(NamedTuple):
     tick      [T] int32, when they begin, counted from the window's start
     position  [T] int32, place in the bar, < codec.num_positions
     bar       [T] int32, number of the bar in its song, from 0
+    bar_ticks [T] int32, how long the bar is
     lookback  [T, L] int32, how many ticks ago earlier places were that have much to say (the same place a bar ago, a
               beat ago), 1 or more; L is codec.num_lookbacks
     """
@@ -54,6 +55,7 @@ class Place(NamedTuple):
     tick: Array
     position: Array
     bar: Array
+    bar_ticks: Array
     lookback: Array
 
 
@@ -86,6 +88,10 @@ class Codec(Protocol):
     @property
     def memory_steps(self) -> int:
         """How many steps are remembered to be looked back to."""
+
+    @property
+    def grid(self) -> int:
+        """How many steps a beat always has, 0 where a step is a note."""
 
     @property
     def notes_per_step(self) -> int:

@@ -100,6 +100,10 @@ class EventCodec:
         return self.lookback_notes if self.num_lookbacks else 1
 
     @property
+    def grid(self) -> int:
+        return 0
+
+    @property
     def notes_per_step(self) -> int:
         return 1
 
@@ -150,6 +154,9 @@ class EventCodec:
             tick=tick,
             position=now.astype(jnp.int32) % bar,
             bar=now.astype(jnp.int32) // bar,
+            bar_ticks=jnp.broadcast_to(jnp.maximum(jnp.round(context.beats_per_bar * per_beat), 1), tick.shape).astype(
+                jnp.int32
+            ),
             lookback=jnp.broadcast_to(distance, (*tick.shape, self.num_lookbacks)),
         )
 

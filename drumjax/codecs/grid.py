@@ -67,6 +67,10 @@ class GridCodec:
         return 0
 
     @property
+    def grid(self) -> int:
+        return self.steps_per_beat
+
+    @property
     def notes_per_step(self) -> int:
         return self.kit.num_classes
 
@@ -101,6 +105,7 @@ class GridCodec:
             tick=tick,
             position=now % steps_per_bar,
             bar=now // steps_per_bar,
+            bar_ticks=jnp.broadcast_to(steps_per_bar, tick.shape),
             lookback=jnp.broadcast_to(distance, (*tick.shape, self.num_lookbacks)),
         )
 

@@ -32,11 +32,15 @@ class ModelSettings:
     features: bool  # share between related values (drums of a chord) in inputs and outputs
     conditions: tuple[str, ...]  # of conditions.CONDITIONS, what the model is conditioned on
     cell: str = "lstm"  # of CELLS
+    pointer: bool = False  # point at, hear and copy what followed similar moments of the whole song; on a grid
+    pointer_beats: int = 256  # how far back
+    pointer_heads: int = 2  # rows of attention
 
     def __post_init__(self):
         require_choice("model.norm", self.norm, NORMS)
         require_choice("model.backend", self.backend, BACKENDS)
         require_choice("model.cell", self.cell, CELLS)
-        require_each(self, "model", ("hidden_size", "num_layers", "embed_size"), 1)
+        require_each(self, "model", ("hidden_size", "num_layers", "embed_size", "pointer_heads"), 1)
+        require_each(self, "model", ("pointer_beats",), 1, 4096)
         known = set(self.conditions) <= set(CONDITIONS) and len(set(self.conditions)) == len(self.conditions)
         require(known, "model.conditions", self.conditions, f"a tuple of some of {', '.join(CONDITIONS)}")

@@ -84,27 +84,30 @@ def max_notes(corpus: Corpus, num_beats: int) -> int:
     return max(1, int(np.max(end - corpus.beat_note[:-1])))
 
 
-def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int) -> Window:
+def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int, memory_beats: int = 0) -> Window:
     """A random window: a song chosen with odds by its length, and a uniform start on one of its beats.
 
-    num_notes is max_notes(corpus, num_beats), or less: see window_at. A song shorter than the window is taken from its
-    start.
+    num_notes is max_notes(corpus, num_beats + memory_beats), or less: see window_at. A song shorter than the window is
+    taken from its start.
     """
     key_song, key_start = jax.random.split(key)
     beat = jax.random.randint(key_song, (), 0, corpus.beat_song.shape[0])
     song = corpus.beat_song[beat]
     room = jnp.maximum(corpus.song_beat[song + 1] - corpus.song_beat[song] - num_beats, 0)
     start = jax.random.randint(key_start, (), 0, room + 1)
-    return window_at(corpus, song, start, num_beats, num_notes)
+    return window_at(corpus, song, start, num_beats, num_notes, memory_beats)
 
 
-def window_at(corpus: Corpus, song: Array, start_beat: Array, num_beats: int, num_notes: int) -> Window:
-    """The window of `song` (index) that starts `start_beat` whole beats into it.
+def window_at(
+    corpus: Corpus, song: Array, start_beat: Array, num_beats: int, num_notes: int, memory_beats: int = 0
+) -> Window:
+    """The window of `song` (index) that starts `start_beat` whole beats into it, and the notes of up to memory_beats
+    before it.
 
-    Where it has more than num_notes notes, it ends with the last beat of which all are there.
+    Where there are more than num_notes notes, it ends with the last beat of which all are there.
     """
-    first_beat = corpus.song_beat[song] + start_beat
-    first = corpus.beat_note[first_beat]
+    begin = jnp.maximum(start_beat - memory_beats, 0)
+    first = corpus.beat_note[corpus.song_beat[song] + begin]
     index = first + jnp.arange(num_notes, dtype=jnp.int32)
     # beat_note of the beat after a song is the next song's; nothing is taken beyond this song's last note.
     inside = index < corpus.song_note[song + 1]
@@ -121,4 +124,5 @@ def window_at(corpus: Corpus, song: Array, start_beat: Array, num_beats: int, nu
         notes=Notes(onset, notes.duration_beat, notes.pitch, notes.velocity, mask),
         context=context._replace(start_beat=start_beat.astype(jnp.float32)),
         num_beats=jnp.minimum(left, num_beats),
+        memory_beats=(start_beat - begin).astype(jnp.float32),
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from drumjax.codecs.base import ABSENT, Field, per_variable
 from drumjax.config.conditions import CONDITIONS
-from drumjax.music.notes import Array, Context, Window
+from drumjax.music.notes import EARLY_BEAT, Array, Context, Window
 
 # Conditions that are given with a song, and those that are measured from the window.
 _GIVEN = tuple(name for name, row in CONDITIONS.items() if not row.measured)
@@ -73,7 +73,8 @@ def drop_controls(context: Context) -> Context:
 
 def _inside(window: Window) -> Array:
     """[N] bool: the notes that are in the window."""
-    return window.notes.mask & (window.notes.onset_beat < window.num_beats)
+    onset = window.notes.onset_beat
+    return window.notes.mask & (onset >= -EARLY_BEAT) & (onset < window.num_beats)
 
 
 def _count(window: Window) -> Array:

@@ -20,12 +20,14 @@ class Weights(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a model must know of its data: places of a codec, and the size of the style vocabulary."""
+    """What a model must know of its data: places of a codec (grid: its steps in a beat), and the size of the style
+    vocabulary."""
 
     num_positions: int
     num_lookbacks: int
     memory_steps: int
     num_styles: int
+    grid: int
 
 
 class LSTMState(NamedTuple):
@@ -54,18 +56,23 @@ class Carry(NamedTuple):
     """All that a model remembers of a sequence.
 
     layers   what each layer carries, LSTMState [B, H] of an LSTM's
-    history  the last codec.memory_steps tokens
+    history  the last tokens, as many as are looked back to
+    match    [B, NUM_MATCHES, L] how well what came before matches what came L lags before that (models/matching.py); ()
+             without a pointer
     """
 
     layers: tuple[Any, ...]
     history: History
+    match: Any
 
 
 class Hidden(NamedTuple):
-    """What the heads see of a step: the stack's output [T, B, D] and the lookback's tokens [T, B, L, F]."""
+    """What the heads see of a step: the stack's output [T, B, D], the lookback's tokens [T, B, L, F], and what the
+    pointers found (pointer.Votes), None without them."""
 
     output: Array
     lookback: Array
+    votes: Any
 
 
 class Noise(NamedTuple):

@@ -202,22 +202,22 @@ class FieldHead(nnx.Module):
         field: Field = self.fields[self.index]
         x: Array = output
         if self.index:
-            x = linear(x, *_weights(self.inner))
+            x = linear(x, *weights_of(self.inner))
             slices = field_slices(self.fields)
             for earlier, where in zip(self.fields[: self.index], slices, strict=False):
                 x = x + getattr(self, f"earlier_{earlier.name}")(tokens[..., None, where])
             x = jax.nn.gelu(x)
         logits = linear(x, *self._columns())
         if self.gates is not None:
-            logits = self._raise(logits, linear(x, *_weights(self.gates)), lookback[..., 0])
+            logits = self._raise(logits, linear(x, *weights_of(self.gates)), lookback[..., 0])
         return logits.reshape(*x.shape[:-1], field.count, field.size)
 
     def _columns(self) -> tuple[Array, Array]:
         """Kernel and bias of the logits. A value's column includes what it shares with its relatives."""
-        kernel, bias = _weights(self.outer)
+        kernel, bias = weights_of(self.outer)
         if self.shared is not None:
             features = jnp.asarray(self.fields[self.index].features).T
-            shared_kernel, shared_bias = _weights(self.shared)
+            shared_kernel, shared_bias = weights_of(self.shared)
             kernel, bias = kernel + shared_kernel @ features, bias + shared_bias @ features
         return kernel, bias
 
@@ -237,6 +237,6 @@ class FieldHead(nnx.Module):
         return jnp.asarray(rows).at[index, values].add(gates, mode="drop").reshape(logits.shape)
 
 
-def _weights(layer: Any) -> tuple[Array, Array]:
+def weights_of(layer: Any) -> tuple[Array, Array]:
     """Kernel and bias of an nnx.Linear."""
     return layer.kernel[...], layer.bias[...]

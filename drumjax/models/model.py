@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from drumjax.codecs.base import Field, Place
+from drumjax.codecs.base import ABSENT, Field, Place
 from drumjax.config.model import ModelSettings
 from drumjax.models.interface import Carry, Hidden, Noise, Params, Shape, Weights
 from drumjax.models.layers import FieldHead, FieldInput
-from drumjax.models.lookback import empty_history
+from drumjax.models.lookback import NEVER, empty_history
 from drumjax.models.network import MusicLSTM
+from drumjax.models.pointer import first_match
 from drumjax.models.recurrence import LAYERS
 from drumjax.music.notes import Array, Context
 
@@ -73,8 +74,12 @@ class Model:
 
     def head(self, weights: Weights, field: int, hidden: Hidden, tokens: Array) -> jax.Array:
         """Logits [T, B, count, size] of a field, given the fields before it in the step's own tokens [B, T, F]."""
-        head = getattr(self._module(weights), f"head_{self.fields[field].name}")
-        return jnp.asarray(head(hidden.output, hidden.lookback, jnp.swapaxes(tokens, 0, 1)))
+        module = self._module(weights)
+        head = getattr(module, f"head_{self.fields[field].name}")
+        logits = head(hidden.output, hidden.lookback, jnp.swapaxes(tokens, 0, 1))
+        if field == 0 and hidden.votes is not None:
+            logits = module.gate(hidden.output, logits[:, :, 0], hidden.votes)[:, :, None]
+        return jnp.asarray(logits)
 
     def initial_carry(self, batch: int) -> Carry:
         """The carry before the first step of a sequence."""
@@ -82,7 +87,29 @@ class Model:
         layers = tuple(LAYERS[s.cell].initial_state(batch, s.hidden_size) for _ in range(s.num_layers))
         num_variables = sum(field.count for field in self.fields)
         size = self.shape.memory_steps if s.lookback else 1
-        return Carry(layers, empty_history(batch, size, num_variables))
+        if not s.pointer:
+            return Carry(layers, empty_history(batch, size, num_variables), ())
+        size = max(size, self.shape.grid * s.pointer_beats + 1)
+        return Carry(layers, empty_history(batch, size, num_variables), first_match(batch, s.pointer_beats))
+
+    def remember(self, weights: Weights, memory: Array) -> tuple[Carry, Array]:
+        """The carry of sequences whose step 0 comes after memory [B, M, F], and the token before that step [B, F].
+
+        On a grid. What is looked back to and pointed at is all there; the recurrence has heard nothing of it.
+        """
+        carry = self.initial_carry(len(memory))
+        size = carry.history.tick.shape[1]
+        past = memory[:, :-1][:, -size:]  # the last token is the input of step 0, and remembered by it
+        fresh = size - past.shape[1]
+        tick = jnp.where(past[..., 0] == ABSENT, NEVER, jnp.arange(-1 - past.shape[1], -1, dtype=jnp.int32)[None])
+        history = carry.history._replace(
+            tokens=jnp.asarray(carry.history.tokens).at[:, fresh:].set(past),
+            tick=jnp.asarray(carry.history.tick).at[:, fresh:].set(tick),
+            now=jnp.where(memory[:, -1, 0] == ABSENT, NEVER, -1),
+        )
+        if self.settings.pointer:
+            carry = carry._replace(match=self._module(weights).pointer.match_memory(memory[:, :-1, 0]))
+        return carry._replace(history=history), memory[:, -1]
 
 
 @functools.lru_cache(maxsize=32)  # a tenth of a second each time, and every program that is traced asks several times

@@ -1,8 +1,9 @@
 """MusicLSTM: an LSTM stack over tokens that knows where it is in the bar and what was played there in earlier bars.
 
 The input of a step is a sum of linear maps: of the previous step's token, of the tokens some bars and beats ago
-(*lookback*), of the position in the bar and of the context. Heads predict the fields of the step one after another,
-each seeing the ones before it. The model knows fields, sizes and places; it does not know drums.
+(*lookback*), of what followed similar moments of the whole song (*pointer*), of the position in the bar and of the
+context. Heads predict the fields of the step one after another, each seeing the ones before it; the first is mixed with
+what the pointers copy. The model knows fields, sizes and places; it does not know drums.
 
 Tokens and places, small integers, come batch-major, [B, T, ...], and are turned at once: what is computed of them is
 time-major, [T, B, ...], from the embeddings to the logits, as the recurrence wants it.
@@ -19,9 +20,11 @@ from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place, field_slices
 from drumjax.config.model import ModelSettings
+from drumjax.models.gate import Gate
 from drumjax.models.interface import Carry, Hidden, History, Shape
 from drumjax.models.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity, repeat
 from drumjax.models.lookback import recall
+from drumjax.models.pointer import Pointer, Votes
 from drumjax.models.recurrence import LAYERS, choose_backend
 from drumjax.music.notes import Array, Context
 
@@ -57,6 +60,9 @@ class MusicLSTM(nnx.Module):
             setattr(self, f"norm_{i}", Norm(s.norm, s.hidden_size))
             width = s.hidden_size
         width += size if s.skip else 0
+        if s.pointer:
+            self.pointer = Pointer(fields, shape.grid, s.pointer_beats, s.pointer_heads, size, rngs)
+            self.gate = Gate(width, s.pointer_heads, rngs)
         for i, field in enumerate(fields):
             slots = self.num_lookbacks if s.copy and i == 0 else 0
             setattr(self, f"head_{field.name}", FieldHead(fields, i, width, size, slots, s.features, rngs))
@@ -66,11 +72,13 @@ class MusicLSTM(nnx.Module):
         return self.shape.num_lookbacks if self.settings.lookback else 0
 
     def __call__(self, previous, place, context, carry, noise, axis) -> tuple[Hidden, Carry]:
+        votes, match = self._point(previous, place, carry)
         lookback, history = self._look_back(previous, place, carry.history)
         folded = noise is None and self._can_fold(previous.shape[1])
         project = self._layer(0).project if folded else identity
         previous, lookback, place = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (previous, lookback, place))
-        inputs = x = self._embed(previous, lookback, place, context, project)
+        x = self._embed(previous, lookback, place, context, project)
+        inputs = x = x if votes is None else x + self.pointer.embed(votes)
         keys = iter(_split_rows(noise.keys, self.settings.num_layers + 1) if noise else ())
         states = []
         for i in range(self.settings.num_layers):
@@ -83,7 +91,7 @@ class MusicLSTM(nnx.Module):
         if self.settings.skip:
             x = jnp.concatenate([x, inputs], axis=-1)
         x = dropout(x, next(keys), noise.rate) if noise else x
-        return Hidden(x, lookback), Carry(tuple(states), history)
+        return Hidden(x, lookback, votes), Carry(tuple(states), history, match)
 
     def _layer(self, i: int) -> Any:
         return getattr(self, f"lstm_{i}")
@@ -95,8 +103,14 @@ class MusicLSTM(nnx.Module):
         saved), but wider than the embeddings, so it pays only where few rows are added up.
         """
         s = self.settings
-        plain = not s.lookback and not s.skip and all(field.count == 1 for field in self.fields)
+        plain = not s.lookback and not s.pointer and not s.skip and all(field.count == 1 for field in self.fields)
         return plain and choose_backend(s.backend, steps) == "scan"
+
+    def _point(self, previous: Array, place: Place, carry: Carry) -> tuple[Votes | None, Any]:
+        """What the pointers find, and the matches after these steps."""
+        if not self.settings.pointer:
+            return None, ()
+        return self.pointer(carry.history, previous, carry.match, place.bar_ticks[:, 0])
 
     def _look_back(self, previous: Array, place: Place, history: History) -> tuple[Array, History]:
         """Tokens of the lookback places [B, T, L, F], and what is remembered after these steps."""

@@ -18,12 +18,14 @@ class Example(NamedTuple):
     inputs   [B, T, F] int32, what later steps see of them: the same, but for what is hidden from the example
     place    [B, T, ...] of the steps
     context  [B]
+    memory   [B, M, F] int32, what came before step 0, ABSENT before the song; None where nothing did
     """
 
     tokens: Array
     inputs: Array
     place: Place
     context: Context
+    memory: Array | None = None
 
 
 class Score(NamedTuple):

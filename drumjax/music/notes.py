@@ -78,12 +78,14 @@ class Context(NamedTuple):
 class Window(NamedTuple):
     """A stretch of one song: its notes, with onsets counted from the window's start, and their context.
 
-    num_beats (float32 scalar) is how much of the window lies inside the song; the rest is padding.
+    num_beats (float32 scalar) is how much of the window lies inside the song; the rest is padding. memory_beats is how
+    far before the window, at onsets below 0, its notes go back.
     """
 
     notes: Notes
     context: Context
     num_beats: Array
+    memory_beats: Array | float = 0.0
 
 
 def make_notes(onset_beat, duration_beat, pitch, velocity) -> Notes:

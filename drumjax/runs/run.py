@@ -55,7 +55,7 @@ class Run:
 def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
     """The model that the settings describe."""
     num_lookbacks = codec.num_lookbacks if settings.model.lookback else 0
-    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles)
+    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles, codec.grid)
     return Model(settings.model, codec.fields, shape)
 
 

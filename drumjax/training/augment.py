@@ -62,11 +62,13 @@ def count_double(key: Array, window: Window, amount: Array) -> Window:
         notes=notes._replace(onset_beat=notes.onset_beat * factor, duration_beat=notes.duration_beat * factor),
         context=context._replace(tempo_bpm=context.tempo_bpm * factor, start_beat=context.start_beat * factor),
         num_beats=window.num_beats * factor,
+        memory_beats=window.memory_beats * factor,
     )
 
 
 def rotate_bars(key: Array, window: Window, amount: Array) -> Window:
-    """The window's whole bars as a loop, entered at a random one of them; a rest of a bar at the end is cut off."""
+    """The window's whole bars as a loop, entered at a random one of them; a rest of a bar at the end is cut off. What
+    came before the window stays."""
     return _rotate(key, window, amount, window.context.beats_per_bar)
 
 
@@ -84,10 +86,11 @@ def _rotate(key: Array, window: Window, amount: Array, unit: Array) -> Window:
     first = jax.random.randint(key_first, (), 0, num_places) * unit
     # A hit a little before the first beat anticipates it, and goes on doing so.
     onset = window.notes.onset_beat + EARLY_BEAT
-    inside = (onset >= 0) & (onset < length)
+    is_past = onset < 0
     rotated = jnp.mod(onset - first, jnp.maximum(length, 1.0)) - EARLY_BEAT
     notes = window.notes._replace(
-        onset_beat=jnp.where(taken, rotated, window.notes.onset_beat), mask=window.notes.mask & (~taken | inside)
+        onset_beat=jnp.where(taken & ~is_past, rotated, window.notes.onset_beat),
+        mask=window.notes.mask & (~taken | (onset < length)),
     )
     return window._replace(notes=notes, num_beats=jnp.where(taken, length, window.num_beats))
 

@@ -1,12 +1,14 @@
 """Examples: random windows of the corpus, augmented, as tokens, with parts of what goes with them hidden."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from drumjax.codecs.base import Codec, clock
+from drumjax.codecs.base import ABSENT, Codec, clock
 from drumjax.config.settings import Settings
 from drumjax.data.corpus import Corpus, max_notes, take_window
 from drumjax.models.conditioning import hide, hide_history, measure
@@ -16,21 +18,25 @@ from drumjax.training.hyper import Hyper
 
 
 class WindowShape(NamedTuple):
-    """Static sizes of a batch of windows: windows, beats, tokens, notes (padded) of each."""
+    """Static sizes of a batch of windows: windows; beats, tokens, notes (padded) of each, and beats remembered before
+    it."""
 
     batch: int
     num_beats: int
     num_steps: int
     num_notes: int
+    memory_beats: int = 0
 
 
 def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> WindowShape:
     """The sizes of a batch of the corpus's windows."""
     t = settings.train
-    num_notes = max_notes(corpus, t.window_beats)
+    num_notes = max_notes(corpus, t.window_beats + t.memory_beats)
     if t.window_notes:
         num_notes = min(num_notes, t.window_notes)
-    return WindowShape(t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes)
+    return WindowShape(
+        t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes, t.memory_beats
+    )
 
 
 def count_steps(settings: Settings, shape: WindowShape, corpus: Corpus) -> Settings:
@@ -55,14 +61,29 @@ def take_example(
     hyper: Hyper,
     change: Callable[[Array, Window], Window] | None = None,
 ) -> Example:
-    """One random example: its tokens [T, F], places and context. `change` (key, window) augments the window."""
+    """One random example: its tokens [T, F], places and context, and what came before it [M, F]. `change` (key, window)
+    augments the window."""
     key_window, key_change, key_context, key_history = jax.random.split(key, 4)
-    window = take_window(corpus, key_window, shape.num_beats, shape.num_notes)
+    window = take_window(corpus, key_window, shape.num_beats, shape.num_notes, shape.memory_beats)
     if change is not None:
         window = change(key_change, window)
-    tokens = codec.encode(window, shape.num_steps)
+    past, tokens = encode_memory(codec, window, shape)
     # Places are where the music is, whether or not the model is conditioned on its tempo.
     place = codec.place(window.context, clock(codec, tokens[None], 0)[0, :-1])
     context = hide(key_context, measure(window).context, hyper.context_dropout, hyper.measured_dropout)
-    inputs = hide_history(key_history, codec.fields, tokens, hyper.history_dropout)
-    return Example(tokens, inputs, place, context)
+    hidden = functools.partial(hide_history, key_history, codec.fields, rates=hyper.history_dropout)
+    memory = None if past is None else hidden(past)
+    return Example(tokens, hidden(tokens), place, context, memory)
+
+
+def encode_memory(codec: Codec, window: Window, shape: WindowShape) -> tuple[Array | None, Array]:
+    """Tokens [M, F] of the beats before the window, ABSENT where there is no song, and [T, F] of the window itself."""
+    if not shape.memory_beats:
+        return None, codec.encode(window, shape.num_steps)
+    notes = window.notes._replace(onset_beat=window.notes.onset_beat + shape.memory_beats)
+    whole = window._replace(notes=notes, num_beats=window.num_beats + shape.memory_beats)
+    num_steps = codec.num_steps(shape.memory_beats, 0)
+    tokens = codec.encode(whole, num_steps + shape.num_steps)
+    ago = jnp.arange(num_steps, 0, -1)
+    is_there = ago <= codec.to_ticks(window.context, window.memory_beats)
+    return jnp.where(is_there[:, None], tokens[:num_steps], ABSENT), tokens[num_steps:]

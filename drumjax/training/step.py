@@ -147,8 +147,10 @@ def _loss(
 ) -> tuple[Array, tuple[Array, Array, Params]]:
     """This device's share of the loss, so that the sum over the devices is the loss of the batch; beside it (its share
     of each field's nats per step and of its accuracy [fields], new stats)."""
-    carry = model.initial_carry(example.tokens.shape[0])
-    scores, _, stats = score_tokens(model, weights, example, carry, noise, axis=axis)
+    carry, first = model.initial_carry(len(example.tokens)), None
+    if example.memory is not None:
+        carry, first = model.remember(weights, example.memory)
+    scores, _, stats = score_tokens(model, weights, example, carry, noise, axis=axis, first=first)
     steps = jnp.maximum(jax.lax.psum(jnp.sum(scores[0].count), axis), 1)
     nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
     counts = jax.lax.psum(jnp.stack([jnp.sum(score.count) for score in scores]), axis)
