@@ -69,7 +69,7 @@ def get_config() -> ml_collections.ConfigDict:
     model.pointer_beats = 256  # how far back
     model.pointer_heads = 2
     model.features = True  # chords that share drums share weights
-    model.conditions = tuple(CONDITIONS)  # what it is told of the music: style, tempo, metre, fill, density, dynamics
+    model.conditions = tuple(CONDITIONS)  # what it knows of the music: the table in drumjax/config/conditions.py
     model.cell = "lstm"  # the recurrence of a layer
 
     # ---- Augmentation: how far training examples are changed, inside the compiled step; 0 leaves them alone.
@@ -96,7 +96,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.clip_norm = 1.0  # global gradient norm; 0 does not clip
     train.dropout = 0.3
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
-    train.measured_dropout = 0.5  # odds that density and dynamics are hidden; held-out songs are judged without
+    train.measured_dropout = 0.5  # odds that what is measured, and who plays, is hidden; it is not given in scoring
     train.history_dropout = {}  # by field, such as {"offset": 0.25}: odds that its earlier values are hidden
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
     train.field_weights = {"hits": 1.0, "velocity": 0.1, "offset": 0.1}  # in the loss, by field of the codec

@@ -54,6 +54,7 @@ class TrainedModel:
     """A trained model, read from a run's checkpoint: made by `drumjax.load`.
 
     styles    the styles it was trained on
+    players   the drummers it was trained on, by the names that the data give them
     settings  all settings of its training; settings.sample is what is played unless it is asked for otherwise
     step      train steps behind its weights
     """
@@ -64,6 +65,10 @@ class TrainedModel:
     @property
     def styles(self) -> tuple[str, ...]:
         return tuple(style for style in self.run.styles if style)
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return tuple(player for player in self.run.players if player)
 
     @property
     def settings(self) -> Settings:

@@ -18,7 +18,7 @@ from drumjax.config.settings import make_settings
 from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
 from drumjax.music.kits import Kit
-from drumjax.music.metre import METRES
+from drumjax.music.metre import metre_id
 from drumjax.music.notes import Context, Song, make_notes
 from drumjax.runs.run import Run
 
@@ -29,6 +29,7 @@ CODEC = GridCodec(THREE_DRUMS, steps_per_beat=2, expressive=True, velocity_bins=
 NUM_VARIABLES = 7
 NUM_STYLES = 3
 STYLES = ("", "jazz", "rock")
+PLAYERS = ("", "drummer1")
 
 
 def make_song(seed: int, bars: int, time_signature=(4, 4), *, notes_per_beat=2.0, pitches=(36, 38, 40, 42, 44), **rest):
@@ -48,7 +49,7 @@ def make_context(*, tempo_bpm=120.0, time_signature=(4, 4), style=2, fill=1, sta
     return Context(
         tempo_bpm=np.float32(tempo_bpm),
         beats_per_bar=np.float32(4 * time_signature[0] / time_signature[1]),
-        metre=np.int32(METRES.index(time_signature)),
+        metre=np.int32(metre_id(time_signature)),
         style=np.int32(style),
         fill=np.int32(fill),
         start_beat=np.float32(start_beat),
@@ -76,16 +77,17 @@ def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarra
 
 def make_model_settings(**changes) -> ModelSettings:
     parts = {field.name: True for field in dataclasses.fields(ModelSettings) if field.type is bool}
-    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto"}
+    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto", "pointer_beats": 6}
     conditions = tuple(CONDITIONS)
     return ModelSettings(**{**parts, **sizes, "norm": "none", "residual": False, "conditions": conditions, **changes})
 
 
 @functools.cache
 def make_model(codec: GridCodec = CODEC, **changes) -> Model:
-    settings = make_model_settings(**changes)
+    settings = make_model_settings(**({} if codec.grid else {"pointer": False}), **changes)
     num_lookbacks = codec.num_lookbacks if settings.lookback else 0
-    return Model(settings, codec.fields, Shape(codec.num_positions, num_lookbacks, codec.memory_steps, NUM_STYLES))
+    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, NUM_STYLES, codec.grid, len(PLAYERS))
+    return Model(settings, codec.fields, shape)
 
 
 @functools.cache
@@ -126,4 +128,4 @@ def make_run(model: Model | None = None, codec=CODEC, *, weights: Weights | None
     """A run of the default settings with a tiny model."""
     model = model or make_model(codec)
     settings = make_settings(default.get_config().to_dict())
-    return Run(settings, codec, model, weights or make_weights(model), STYLES, step=step)
+    return Run(settings, codec, model, weights or make_weights(model), STYLES, step=step, players=PLAYERS)

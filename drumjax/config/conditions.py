@@ -4,25 +4,37 @@ What a condition says is a field of notes.Context, in which 0 is unknown. Those 
 it; measured ones are computed from the window by models/conditioning.py, under the same name.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from drumjax.music.kits import Kit
 from drumjax.music.metre import METRES
+
+# A share of 0 is kept as this, since 0 is unknown.
+LEAST_SHARE = 0.001
+# What can keep time, and the drums that count as it.
+TIMEKEEPERS = {"hi-hat": ("closed hi-hat", "open hi-hat"), "ride": ("ride",), "crash": ("crash",)}
 
 
 class Condition(NamedTuple):
     """field     of notes.Context
-    rows      how many values it has where it is a category, embedded by a table: a number, or "styles" for as many as
-              the run knows; 0 where it is a number, embedded by its octaves above or below `usual`
+    rows      of a category, embedded by a table: how many values it has; or the names of them, "" for unknown first;
+              or the vocabulary of the run that has the names, "styles" or "players". 0: it is a number
+    scale     how a number is embedded: "octaves" above or below `usual`, or a "share" in 0..1 from `usual`
     usual     of a number: what counts as nothing special
-    measured  whether it is measured from the window: then it is hidden from an example with the odds
-              train.measured_dropout, else train.context_dropout
+    withheld  whether it is not given where performances are scored: what is measured from them, and who plays. It is
+              hidden from an example with the odds train.measured_dropout, the others with train.context_dropout
+    drums     the drums that a kit must have for it
+    metre     the only one that it speaks of, "" for all
     control   the control that asks for it when sampling, "" where the piece has it anyway (tempo, metre)
     """
 
     field: str
-    rows: int | str = 0
+    rows: int | str | tuple[str, ...] = 0
+    scale: Literal["octaves", "share"] = "octaves"
     usual: float = 0.0
-    measured: bool = False
+    withheld: bool = False
+    drums: tuple[str, ...] = ()
+    metre: str = ""
     control: str = ""
 
 
@@ -31,6 +43,22 @@ CONDITIONS = {
     "tempo": Condition("tempo_bpm", usual=120.0),
     "metre": Condition("metre", rows=len(METRES)),
     "fill": Condition("fill", rows=3, control="fill"),
-    "density": Condition("density", usual=4.0, measured=True, control="density"),
-    "dynamics": Condition("dynamics", usual=64.0, measured=True, control="dynamics"),
-}
+    "density": Condition("density", usual=4.0, withheld=True, control="density"),
+    "dynamics": Condition("dynamics", usual=64.0, withheld=True, control="dynamics"),
+    "steadiness": Condition("steadiness", scale="share", usual=0.5, withheld=True, control="steadiness"),
+    "backbeat": Condition(
+        "backbeat", scale="share", usual=0.5, withheld=True, drums=("snare",), metre="4/4", control="backbeat",
+    ),
+    "timekeeper": Condition(
+        "timekeeper", rows=("", *TIMEKEEPERS, "none"), withheld=True,
+        drums=tuple(drum for drums in TIMEKEEPERS.values() for drum in drums), control="timekeeper",
+    ),
+    "player": Condition("player", rows="players", withheld=True, control="player"),
+}  # fmt: skip
+# The names that a control can ask for, of the conditions that have the same in all runs.
+NAMES = {row.control: row.rows[1:] for row in CONDITIONS.values() if isinstance(row.rows, tuple)}
+
+
+def missing_drums(name: str, kit: Kit | None) -> list[str]:
+    """The drums that the kit (None: a pitched instrument) lacks for a condition: it is unknown then."""
+    return [drum for drum in CONDITIONS[name].drums if kit is None or drum not in kit.names]

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from drumjax.config.conditions import CONDITIONS
+from drumjax.config.conditions import CONDITIONS, NAMES
 from drumjax.music.metre import MAX_BEATS_PER_BAR, beats_per_bar, parse_metre
 from drumjax.system.errors import UserError
 
@@ -81,6 +81,10 @@ def _by_field(values: dict[str, float]) -> str:
     return "temperature " + " ".join(f"{name}={value:g}" for name, value in values.items())
 
 
+def _is_share(value: float | None) -> bool:
+    return value is None or 0 <= value <= 1
+
+
 def _fits_metre(text: str) -> bool:
     metre = parse_metre(text)
     return metre is not None and beats_per_bar(metre) <= MAX_BEATS_PER_BAR
@@ -121,6 +125,23 @@ class Controls:
         0.0, "Mean velocity, 1..127; 0 leaves it open.",
         _Range(0, 127, " (0 leaves it open)"), "dynamics {:g}".format, neutral=0,
     )  # fmt: skip
+    steadiness: float | None = _control(
+        None, "How alike neighbouring bars are, 0..1: the share of their hits that both have.",
+        _is_share, "steadiness {:g}".format, must="in 0..1", neutral=None,
+    )  # fmt: skip
+    backbeat: float | None = _control(
+        None, "Share of the bars with a snare on 2 and 4, or on 3 in half-time, 0..1; in 4/4.",
+        _is_share, "backbeat {:g}".format, must="in 0..1", neutral=None,
+    )  # fmt: skip
+    timekeeper: str = _control(
+        "", f"What keeps time: {', '.join(NAMES['timekeeper'])}; '' leaves it open.",
+        lambda text: text in ("", *NAMES["timekeeper"]), "time on the {}".format,
+        must=f"one of {', '.join(NAMES['timekeeper'])}, or '' to leave it open", neutral="",
+    )  # fmt: skip
+    player: str = _control(
+        "", "Like whom to play: a drummer of the training data, such as drummer1; '' leaves it open.",
+        lambda text: isinstance(text, str), "like {}".format, must="a name", neutral="",
+    )  # fmt: skip
     lean: float | None = _control(
         None, "Milliseconds behind the beat on average: 10 is laid back, -10 pushes.",
         lambda late: late is None or abs(late) < float("inf"), "lean {:g} ms".format,
@@ -145,7 +166,7 @@ class Controls:
         lambda p: 0 < p <= 1, "top_p {:g}".format, must="above 0 and at most 1", neutral=1, about="draw",
     )  # fmt: skip
     guidance: float = _control(
-        1.0, "How much style, fills, density and dynamics count, but for timing: 1 as learned, 2 exaggerated (0..10).",
+        1.0, "How much style, fills, density and the like count, but for timing: 1 as learned, 2 exaggerated (0..10).",
         _Range(0, 10), "guidance {:g}".format, neutral=1, about="draw",
     )  # fmt: skip
     no_repeat: int = _control(
@@ -163,13 +184,17 @@ class Controls:
             raise ControlError(f"lean is {self.lean:g}; at {self.bpm:g} bpm it must be in -{limit:.0f}..{limit:.0f} ms")
 
 
+def spell_name(name: str, known: Sequence[str]) -> str:
+    """The name as the model spells it: upper and lower case are the same. As it is where it is not known."""
+    return name if name in known else {other.casefold(): other for other in known}.get(name.strip().casefold(), name)
+
+
 def spell_style(style: str, styles: Sequence[str]) -> str:
-    """The style, or the mix of styles, with each name as the model spells it: upper and lower case are the same."""
-    spelled = {name.casefold(): name for name in styles}
+    """The style, or the mix of styles, with each name as the model spells it."""
     if "=" not in style or style in styles:
-        return style if style in styles else spelled.get(style.strip().casefold(), style)
+        return spell_name(style, styles)
     parts = (part.rpartition("=") for part in style.split(","))
-    return ",".join(f"{spelled.get(name.strip().casefold(), name)}={weight.strip()}" for name, _, weight in parts)
+    return ",".join(f"{spell_name(name, styles)}={weight.strip()}" for name, _, weight in parts)
 
 
 def _show(value: Any) -> str:

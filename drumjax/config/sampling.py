@@ -5,7 +5,7 @@ from typing import Any
 
 from drumjax.config.checks import require
 from drumjax.config.codec import FIELDS
-from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls, spell_style
+from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls, spell_name, spell_style
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +34,12 @@ class SampleSettings(Controls):
         changes: dict[str, Any] = {"humanize": {}, **self.humanize}
         return dataclasses.replace(self, **changes) if self.humanize else self
 
-    def as_trained(self, conditions: tuple[str, ...], styles: tuple[str, ...]) -> "SampleSettings":
-        """The settings of a model with these conditions and styles: a style that the training songs lacked (a folder's,
-        a fallback's), and all that the model is never conditioned on, is left open."""
+    def as_trained(
+        self, conditions: tuple[str, ...], styles: tuple[str, ...], players: tuple[str, ...] = ("",)
+    ) -> "SampleSettings":
+        """The settings of a model with these conditions, styles and players: a style or a player that the training
+        songs lacked (a folder's, a fallback's), and all that the model is never conditioned on, is left open."""
+        named = {"style": spell_style(self.style, styles), "player": spell_name(self.player, players)}
         cannot = [name for name, condition in CONDITION_OF.items() if condition not in conditions]
-        style = spell_style(self.style, styles)
-        if style not in styles:
-            cannot.append("style")
-        return dataclasses.replace(self, **{"style": style, **{name: CONTROLS[name].neutral for name in cannot}})
+        cannot += [name for name, known in (("style", styles), ("player", players)) if named[name] not in known]
+        return dataclasses.replace(self, **named | {name: CONTROLS[name].neutral for name in cannot})

@@ -38,11 +38,11 @@ class Corpus(NamedTuple):
     song_note: Array
 
 
-def pack(songs: Sequence[Song], styles: Sequence[str] = ("",)) -> Corpus:
-    """Numpy Corpus of the songs, in order. `styles[0]` is the unknown style, as is any style not in `styles`."""
+def pack(songs: Sequence[Song], styles: Sequence[str] = ("",), players: Sequence[str] = ("",)) -> Corpus:
+    """Numpy Corpus of the songs, in order. `styles[0]` is the unknown style, as is any style not in `styles`; so with
+    players, who are unknown unless they are given: what is scored is not to be told who plays."""
     if not songs:
         raise ValueError("no songs to pack")
-    style_id = {style: i for i, style in enumerate(styles)}
     end_beat = np.asarray([song.num_bars * song.beats_per_bar for song in songs], np.float32)
     num_beats = np.ceil(end_beat).astype(int)
     song_note = np.cumsum([0] + [len(song.notes.pitch) for song in songs])
@@ -53,7 +53,7 @@ def pack(songs: Sequence[Song], styles: Sequence[str] = ("",)) -> Corpus:
     ]
     return Corpus(
         notes=Notes(*(np.concatenate(column) for column in zip(*(song.notes for song in songs), strict=True))),
-        context=_pack_context(songs, style_id),
+        context=_pack_context(songs, styles, players),
         end_beat=end_beat,
         song_beat=song_beat.astype(np.int32),
         beat_song=np.repeat(np.arange(len(songs)), num_beats).astype(np.int32),
@@ -62,7 +62,8 @@ def pack(songs: Sequence[Song], styles: Sequence[str] = ("",)) -> Corpus:
     )
 
 
-def _pack_context(songs: Sequence[Song], style_id: dict[str, int]) -> Context:
+def _pack_context(songs: Sequence[Song], styles: Sequence[str], players: Sequence[str]) -> Context:
+    style_id, player_id = ({name: i for i, name in enumerate(names)} for names in (styles, players))
     unknown = Context(*(np.full(len(songs), value) for value in Context()))
     return unknown._replace(
         tempo_bpm=np.asarray([song.tempo_bpm for song in songs], np.float32),
@@ -70,6 +71,7 @@ def _pack_context(songs: Sequence[Song], style_id: dict[str, int]) -> Context:
         metre=np.asarray([song.metre for song in songs], np.int32),
         style=np.asarray([style_id.get(song.style, 0) for song in songs], np.int32),
         fill=np.asarray([song.fill for song in songs], np.int32),
+        player=np.asarray([player_id.get(song.drummer, 0) for song in songs], np.int32),
     )
 
 

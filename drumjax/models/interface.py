@@ -20,14 +20,15 @@ class Weights(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a model must know of its data: places of a codec (grid: its steps in a beat), and the size of the style
-    vocabulary."""
+    """What a model must know of its data: places of a codec (grid: its steps in a beat), and the sizes of the
+    vocabularies of styles and players."""
 
     num_positions: int
     num_lookbacks: int
     memory_steps: int
     num_styles: int
     grid: int
+    num_players: int = 1
 
 
 class LSTMState(NamedTuple):

@@ -11,6 +11,7 @@ from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, field_slices
 from drumjax.config.conditions import CONDITIONS
+from drumjax.models.interface import Shape
 from drumjax.music.notes import Array, Context
 
 # Of the running statistics. At 0.99 a run of 400 steps still had a part of the variances it began with, and was
@@ -110,15 +111,18 @@ class ContextInput(nnx.Module):
     """Embeds the conditions that are switched on: [B] -> [B, E].
 
     A category has a row of a table for each value, that of 0 (unknown) included. A number counts in octaves: tempo from
-    120 bpm (half and double time are equally far), density from 4 notes per beat, dynamics from a velocity of 64.
+    120 bpm (half and double time are equally far), density from 4 notes per beat, dynamics from a velocity of 64. A
+    share counts from a half.
     """
 
-    def __init__(self, conditions: tuple[str, ...], num_styles: int, size: int, rngs: nnx.Rngs):
+    def __init__(self, conditions: tuple[str, ...], shape: Shape, size: int, rngs: nnx.Rngs):
         on = {name: row for name, row in CONDITIONS.items() if name in conditions}
         self.categories = tuple(name for name, row in on.items() if row.rows)
         self.numbers = tuple(name for name, row in on.items() if not row.rows)
         for name in self.categories:
-            rows = num_styles if on[name].rows == "styles" else int(on[name].rows)
+            rows = on[name].rows
+            if not isinstance(rows, int):
+                rows = getattr(shape, f"num_{rows}") if isinstance(rows, str) else len(rows)
             setattr(self, name, nnx.Embed(rows, size, embedding_init=INPUT_INIT, rngs=rngs))
         for name in self.numbers:
             setattr(self, name, nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs))
@@ -128,10 +132,12 @@ class ContextInput(nnx.Module):
         for name in self.categories:
             total = total + getattr(self, name)(getattr(context, CONDITIONS[name].field))
         for name in self.numbers:
-            value, usual = getattr(context, CONDITIONS[name].field), CONDITIONS[name].usual
-            known = value > 0
-            octaves = jnp.where(known, jnp.log2(jnp.where(known, value, usual) / usual), 0.0)
-            total = total + getattr(self, name)(jnp.stack([known.astype(jnp.float32), octaves, octaves**2], axis=-1))
+            row = CONDITIONS[name]
+            known = getattr(context, row.field) > 0
+            value = jnp.where(known, getattr(context, row.field), row.usual)
+            # Both are about 1 where something is as far from what is usual as it commonly gets.
+            far = jnp.log2(value / row.usual) if row.scale == "octaves" else (value - row.usual) / row.usual
+            total = total + getattr(self, name)(jnp.stack([known.astype(jnp.float32), far, far**2], axis=-1))
         return total
 
 

@@ -53,7 +53,7 @@ class MusicLSTM(nnx.Module):
         if s.position and self.num_lookbacks:
             places = shape.num_styles if "style" in s.conditions else 1, shape.num_positions, size
             self.beginning = nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32))
-        self.context = ContextInput(s.conditions, shape.num_styles, size, rngs)
+        self.context = ContextInput(s.conditions, shape, size, rngs)
         width = size
         for i in range(s.num_layers):
             setattr(self, f"lstm_{i}", LAYERS[s.cell](width, s.hidden_size, s.backend, rngs))

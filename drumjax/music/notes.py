@@ -63,6 +63,10 @@ class Context(NamedTuple):
     start_beat      float32, where the window starts in its song, in beats from bar 0
     density         float32, notes per beat; 0 is unknown
     dynamics        float32, mean MIDI velocity, 1..127; 0 is unknown
+    steadiness      float32, how alike neighbouring bars are, up to 1; 0 is unknown
+    backbeat        float32, share of the bars with a backbeat, up to 1; 0 is unknown
+    timekeeper      int32, what carries the 8ths: 0 is unknown, see config.conditions
+    player          int32, index into the run's vocabulary of players; 0 is unknown
     """
 
     tempo_bpm: Array = np.asarray(0, np.float32)
@@ -73,6 +77,10 @@ class Context(NamedTuple):
     start_beat: Array = np.asarray(0, np.float32)
     density: Array = np.asarray(0, np.float32)
     dynamics: Array = np.asarray(0, np.float32)
+    steadiness: Array = np.asarray(0, np.float32)
+    backbeat: Array = np.asarray(0, np.float32)
+    timekeeper: Array = np.asarray(0, np.int32)
+    player: Array = np.asarray(0, np.int32)
 
 
 class Window(NamedTuple):

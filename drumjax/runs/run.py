@@ -9,6 +9,7 @@ from typing import Any
 from drumjax.codecs.base import Codec
 from drumjax.codecs.factory import make_codec
 from drumjax.codecs.vocabulary import Vocabulary
+from drumjax.config.conditions import missing_drums
 from drumjax.config.settings import Settings, make_settings
 from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
@@ -27,6 +28,7 @@ class Run:
 
     settings         as they were trained with; settings.sample asks for nothing that the model cannot do
     styles           the style vocabulary; index 0 is the unknown style ""
+    players          the vocabulary of who played; index 0 is the unknown player ""
     step             train steps behind the weights
     time_signatures  those of the training songs, such as "4/4"; () is not known
     drum_rates       how often its training songs have each drum, by style and name: see data.drum_rates
@@ -39,6 +41,7 @@ class Run:
     styles: tuple[str, ...]
     step: int = 0
     time_signatures: tuple[str, ...] = ()
+    players: tuple[str, ...] = ("",)
     drum_rates: Mapping[str, Mapping[str, Sequence[float]]] = dataclasses.field(default_factory=dict)
 
     @property
@@ -52,10 +55,10 @@ class Run:
         return tuple(name for name, share in odds.items() if share > 0)
 
 
-def make_model(settings: Settings, codec: Codec, num_styles: int) -> Model:
+def make_model(settings: Settings, codec: Codec, num_styles: int, num_players: int = 1) -> Model:
     """The model that the settings describe."""
     num_lookbacks = codec.num_lookbacks if settings.model.lookback else 0
-    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles, codec.grid)
+    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles, codec.grid, num_players)
     return Model(settings.model, codec.fields, shape)
 
 
@@ -67,10 +70,14 @@ def make_metadata(
     return {"format": FORMAT, "config": config, "styles": list(styles), "vocabulary": values, "data": data}
 
 
-def with_known_defaults(settings: Settings, styles: tuple[str, ...], time_signatures: tuple[str, ...]) -> Settings:
-    """The settings, what is played by default changed to what a model of these settings, styles and time signatures
-    can play."""
-    sample = settings.sample.as_trained(settings.model.conditions, styles)
+def with_known_defaults(
+    settings: Settings, styles: tuple[str, ...], players: tuple[str, ...], time_signatures: tuple[str, ...]
+) -> Settings:
+    """The settings, what is played by default changed to what a model of these settings, styles, players and time
+    signatures can play."""
+    kit = settings.codec.make_kit()
+    conditions = tuple(name for name in settings.model.conditions if not missing_drums(name, kit))
+    sample = settings.sample.as_trained(conditions, styles, players)
     if time_signatures and sample.time_signature not in time_signatures:
         sample = dataclasses.replace(sample, time_signature=time_signatures[0])
     return dataclasses.replace(settings, sample=sample)
@@ -99,8 +106,9 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         )
     try:
         styles = tuple(metadata["styles"])
+        players = tuple(metadata["data"].get("players", ("",)))  # runs from before it was a condition lack it
         time_signatures = tuple(metadata["data"]["time_signatures"])
-        settings = with_known_defaults(make_settings(metadata["config"]), styles, time_signatures)
+        settings = with_known_defaults(make_settings(metadata["config"]), styles, players, time_signatures)
         vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
@@ -110,10 +118,11 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
     return Run(
         settings=settings,
         codec=codec,
-        model=make_model(settings, codec, len(styles)),
+        model=make_model(settings, codec, len(styles), len(players)),
         weights=Weights(tree["params"], tree.get("stats", {})),
         styles=styles,
         step=metadata["step"],
         time_signatures=time_signatures,
+        players=players,
         drum_rates=metadata["data"].get("drum_rates", {}),
     )

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from drumjax.codecs.base import Codec
-from drumjax.config.conditions import CONDITIONS
-from drumjax.config.controls import CONDITION_OF, Controls
+from drumjax.config.conditions import CONDITIONS, LEAST_SHARE, Condition, missing_drums
+from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls
 from drumjax.music.metre import Metre, beats_per_bar, metre_id, parse_metre
 from drumjax.music.notes import FILL_NO, Context
 from drumjax.runs.run import Run
@@ -42,24 +42,21 @@ class Piece(NamedTuple):
         """The length of its bars; with num_notes it may be another."""
         return self.controls.bars * self.beats_per_bar
 
-    def context(self, styles: Sequence[str]) -> Context:
-        """The context of a steady piece from bar 0; scalars. Raises RequestError for a style that is not known."""
-        c = self.controls
-        if c.style not in styles:
-            known = ", ".join(style for style in styles if style) or "none"
-            raise RequestError(f"the model does not know the style {c.style!r}; it knows: {known}")
-        numbers: dict[str, Any] = {
-            row.field: np.asarray(getattr(c, row.control), np.float32)
-            for row in CONDITIONS.values()
-            if row.control and not row.rows
+    def context(self, styles: Sequence[str], players: Sequence[str] = ("",)) -> Context:
+        """The context of a steady piece from bar 0; scalars. Raises RequestError for a style or a player that is not
+        known."""
+        vocabularies = {"styles": styles, "players": players}
+        asked: dict[str, Any] = {
+            row.field: _number(getattr(self.controls, row.control), row, vocabularies)
+            for name, row in CONDITIONS.items()
+            if row.control and name != "fill"  # which differs from bar to bar
         }
         return Context()._replace(
-            tempo_bpm=np.asarray(c.bpm, np.float32),
+            tempo_bpm=np.asarray(self.controls.bpm, np.float32),
             beats_per_bar=np.asarray(self.beats_per_bar, np.float32),
             metre=np.asarray(metre_id(self.metre), np.int32),
-            style=np.asarray(list(styles).index(c.style), np.int32),
             fill=np.asarray(self.fill, np.int32),
-            **numbers,
+            **asked,
         )
 
     def end(self, codec: Codec, context: Context) -> int:
@@ -67,16 +64,35 @@ class Piece(NamedTuple):
         return ENDLESS if self.controls.num_notes else int(codec.to_ticks(context, self.beats))
 
 
+def _number(value: Any, row: Condition, vocabularies: dict[str, Sequence[str]]) -> np.ndarray:
+    """What the context says of a condition where its control has this value. Raises RequestError for an unknown
+    name."""
+    if not row.rows:
+        number = 0 if value is None else max(value, LEAST_SHARE) if row.scale == "share" else value
+        return np.asarray(number, np.float32)
+    names = list(vocabularies[row.rows] if isinstance(row.rows, str) else row.rows)  # type: ignore[arg-type]
+    if value not in names:
+        known = ", ".join(filter(None, names)) or "none"
+        raise RequestError(f"the model does not know the {row.control} {value!r}; it knows: {known}")
+    return np.asarray(names.index(value), np.int32)
+
+
 def check_known(controls: Controls, run: Run) -> None:
-    """Raises RequestError for a style or a metre that the model was not trained on, and for what it is not conditioned
-    on. No time signatures: not known."""
-    Piece(controls).context(run.styles)
-    for name, condition in CONDITION_OF.items():
-        if getattr(controls, name) and condition not in run.settings.model.conditions:
+    """Raises RequestError for a style, a player or a metre that the model was not trained on, and for what it is not
+    conditioned on. No time signatures: not known."""
+    asked = {name: row for name, row in CONDITION_OF.items() if getattr(controls, name) != CONTROLS[name].neutral}
+    for condition in asked.values():
+        if condition not in run.settings.model.conditions:
             raise RequestError(
                 f"this model was trained without {condition} (it is not among config.model.conditions): "
                 "it cannot be asked for"
             )
+        if missing := missing_drums(condition, run.codec.kit):
+            raise RequestError(f"this model does not know the {missing[0]}: {condition} cannot be asked for")
+        metre = CONDITIONS[condition].metre
+        if metre and controls.time_signature != metre:
+            raise RequestError(f"{condition} is for {metre}: in {controls.time_signature} it cannot be asked for")
+    Piece(controls).context(run.styles, run.players)
     known = run.time_signatures
     if known and controls.time_signature not in known:
         raise RequestError(f"the model was not trained on {controls.time_signature}; it knows: {', '.join(known)}")

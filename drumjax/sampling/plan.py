@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from drumjax.config.controls import MAX_BARS, TEMPO_LIMITS, Controls, spell_style
+from drumjax.config.controls import MAX_BARS, TEMPO_LIMITS, Controls, spell_name, spell_style
 from drumjax.data.datasets import load_dataset
 from drumjax.data.drum_rates import USUAL_RATES
 from drumjax.midi.instruments import parse_instrument
@@ -190,7 +190,9 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
     if song is not None:
         asked = {**asked, "bars": request.count_bars(song, asked.get("bars"), settings.bars)}
     controls = make_controls(settings, run.codec.fields, song, **asked)
-    controls = dataclasses.replace(controls, style=spell_style(controls.style, run.styles))
+    controls = dataclasses.replace(
+        controls, style=spell_style(controls.style, run.styles), player=spell_name(controls.player, run.players)
+    )
     plan = Plan(add_mix(run, controls.style), controls, seed)
     if given is None:
         return plan

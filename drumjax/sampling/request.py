@@ -103,7 +103,7 @@ def make_request(
             raise RequestError(
                 f"bars of {piece.controls.time_signature} do not fit the steps this model was trained on"
             )
-        contexts[i] = piece.context(run.styles)
+        contexts[i] = piece.context(run.styles, run.players)
         ends[i] = piece.end(codec, contexts[i])
     num_steps = max(_count_steps(codec, piece, edit) for piece in different.values())
     num_steps = padded_length(num_steps)

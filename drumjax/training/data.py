@@ -22,10 +22,14 @@ from drumjax.music.notes import Song
 
 logger = logging.getLogger(__name__)
 
+# Of the context, what older runs lack: they go on as long as their notes are the same.
+_NOT_IN_FINGERPRINT = ("steadiness", "backbeat", "timekeeper", "player")
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """corpus holds the training songs; validation may be empty; styles[0] is the unknown style "".
+    """corpus holds the training songs; validation may be empty; styles[0] is the unknown style "", players[0] the
+    unknown player.
 
     vocabulary is that of the training songs, None for a codec that has none.
     description says, as JSON, what the songs are and where they came from; its fingerprint changes with any note.
@@ -36,6 +40,7 @@ class TrainingData:
     styles: tuple[str, ...]
     vocabulary: Vocabulary | None
     description: dict[str, Any]
+    players: tuple[str, ...] = ("",)
 
 
 def load_training_data(settings: Settings) -> TrainingData:
@@ -47,7 +52,8 @@ def load_training_data(settings: Settings) -> TrainingData:
     if not songs:
         raise DatasetError(f"no training song in {dataset.source}")
     styles = ("", *sorted({song.style for song in songs} - {""}))
-    corpus = pack(songs, styles)
+    players = ("", *sorted({song.drummer for song in songs} - {""}))
+    corpus = pack(songs, styles, players)
     longest = float(corpus.end_beat.max())
     if settings.train.window_beats > longest:
         logger.warning(
@@ -63,6 +69,7 @@ def load_training_data(settings: Settings) -> TrainingData:
         "time_signatures": sorted({write_metre(song.time_signature) for song in songs}),
         "train_minutes": round(minutes, 1),
         "validation_songs": len(validation),
+        "players": list(players),
         "fingerprint": _fingerprint(corpus),
     }
     if kit := settings.codec.make_kit():
@@ -71,7 +78,7 @@ def load_training_data(settings: Settings) -> TrainingData:
     vocabulary = find_vocabulary(settings.codec, songs, transpose=math.ceil(settings.augment.transpose))
     if vocabulary and not settings.codec.kit:
         _warn_of_unknown(validation, vocabulary)
-    return TrainingData(corpus, validation, styles, vocabulary, description)
+    return TrainingData(corpus, validation, styles, vocabulary, description, players)
 
 
 def _keep_accepted(dataset: Dataset, settings: Settings) -> Dataset:
@@ -120,6 +127,7 @@ def _select_validation(dataset: Dataset, settings: Settings) -> list[Song]:
 
 def _fingerprint(corpus: Corpus) -> str:
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(corpus):
+    said = [column for name, column in corpus.context._asdict().items() if name not in _NOT_IN_FINGERPRINT]
+    for leaf in jax.tree.leaves((corpus.notes, said, corpus[2:])):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()[:16]

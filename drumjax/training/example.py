@@ -70,7 +70,8 @@ def take_example(
     past, tokens = encode_memory(codec, window, shape)
     # Places are where the music is, whether or not the model is conditioned on its tempo.
     place = codec.place(window.context, clock(codec, tokens[None], 0)[0, :-1])
-    context = hide(key_context, measure(window).context, hyper.context_dropout, hyper.measured_dropout)
+    measured = measure(window, codec.kit, shape.num_beats).context
+    context = hide(key_context, measured, hyper.context_dropout, hyper.measured_dropout)
     hidden = functools.partial(hide_history, key_history, codec.fields, rates=hyper.history_dropout)
     memory = None if past is None else hidden(past)
     return Example(tokens, hidden(tokens), place, context, memory)

@@ -19,7 +19,7 @@ class Hyper(NamedTuple):
     clip_norm          the gradient is scaled down to this global norm; 0 does not clip
     dropout            rate, 0..1
     context_dropout    odds that a part of the context is hidden from an example, 0..1
-    measured_dropout   odds that density and dynamics are hidden, 0..1
+    measured_dropout   odds that all that is measured, and who plays, is hidden, 0..1
     history_dropout    [fields], odds that the earlier values of a field are hidden from an example, 0..1
     average_decay      decay of the weight average per step; 0 keeps no average
     field_weights      [fields], weight of each field's nats per step in the loss

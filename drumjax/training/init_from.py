@@ -1,4 +1,4 @@
-"""Training that starts from another run: its weights, with the styles remapped by name."""
+"""Training that starts from another run: its weights, with styles and players remapped by name."""
 
 import dataclasses
 import logging
@@ -23,22 +23,26 @@ logger = logging.getLogger(__name__)
 _SAME_WEIGHTS = ("backend",)
 
 
-def load_initial(source: str | Path, settings: Settings, styles: tuple[str, ...]) -> Weights:
-    """The weights of the best checkpoint in `source`, for a run of these settings and styles.
+def load_initial(
+    source: str | Path, settings: Settings, styles: tuple[str, ...], players: tuple[str, ...] = ("",)
+) -> Weights:
+    """The weights of the best checkpoint in `source`, for a run of these settings, styles and players.
 
-    A style that the source lacks starts as its unknown style. Raises RunError or CheckpointError, naming what differs,
-    if model or codec are not the same.
+    A style or a player that the source lacks starts as its unknown one. Raises RunError or CheckpointError, naming
+    what differs, if model or codec are not the same.
     """
     run = load_run(source)
     _check_same(run, settings, source)
     params, stats = jax.tree.map(np.asarray, run.weights)
-    if "style" in settings.model.conditions:
-        rows = [run.styles.index(style) if style in run.styles else 0 for style in styles]
-        params["context"]["style"]["embedding"] = params["context"]["style"]["embedding"][rows]
-        if "beginning" in params:
+    for name, known, names in (("style", run.styles, styles), ("player", run.players, players)):
+        if name not in settings.model.conditions:
+            continue
+        rows = [known.index(one) if one in known else 0 for one in names]
+        params["context"][name]["embedding"] = params["context"][name]["embedding"][rows]
+        if name == "style" and "beginning" in params:
             params["beginning"] = params["beginning"][rows]
-        if new := [style for style in styles if style not in run.styles]:
-            logger.info("%s does not know %s: they start as its unknown style", source, ", ".join(new))
+        if new := [one for one in names if one not in known]:
+            logger.info("%s does not know %s: they start as its unknown %s", source, ", ".join(new), name)
     logger.info("starting from %s, step %d", source, run.step)
     return Weights(params, stats)
 

@@ -62,7 +62,7 @@ def find_start(
     restored = checkpoints.restore_latest(params=params, state=rest)
     if restored is None:
         source = settings.train.init_from
-        return Start(_transfer(fresh, source, settings, tuple(metadata["styles"])) if source else fresh)
+        return Start(_transfer(fresh, source, settings, metadata) if source else fresh)
     progress = restored.metadata["progress"]
     window = progress["window"]
     logger.info("resuming %s at step %d", workdir, restored.step)
@@ -77,9 +77,9 @@ def find_start(
     )
 
 
-def _transfer(fresh: TrainState, source: str, settings: Settings, styles: tuple[str, ...]) -> TrainState:
+def _transfer(fresh: TrainState, source: str, settings: Settings, metadata: dict[str, Any]) -> TrainState:
     """The fresh state with another run's weights."""
-    weights = load_initial(source, settings, styles)
+    weights = load_initial(source, settings, tuple(metadata["styles"]), tuple(metadata["data"]["players"]))
     sharding = jax.tree.leaves(fresh.params)[0].sharding
     params, average, stats = jax.device_put((weights.params, weights.params, weights.stats), sharding)
     return fresh._replace(params=params, average=average, stats=stats)

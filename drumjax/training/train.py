@@ -105,17 +105,19 @@ def describe(settings: Settings, data: TrainingData) -> tuple[Run, Recipe]:
     codec = make_codec(settings.codec, data.vocabulary)
     shape = make_window_shape(settings, codec, data.corpus)
     settings = count_steps(settings, shape, data.corpus)
-    if spell_style(settings.sample.style, data.styles) not in data.styles:  # a folder or a fallback dataset may lack it
-        known = ", ".join(filter(None, data.styles)) or "none"
-        logger.warning("config.sample.style is %r, which no training song has (there are: %s); it is left open",
-                       settings.sample.style, known)  # fmt: skip
+    for name, names in (("style", data.styles), ("player", data.players)):
+        value = getattr(settings.sample, name)
+        if spell_style(value, names) not in names:  # a folder or a fallback dataset may lack it
+            known = ", ".join(filter(None, names)) or "none"
+            logger.warning("config.sample.%s is %r, which no training song has (there are: %s); it is left open",
+                           name, value, known)  # fmt: skip
     asked, time_signatures = settings.sample.time_signature, tuple(data.description["time_signatures"])
-    settings = with_known_defaults(settings, data.styles, time_signatures)
+    settings = with_known_defaults(settings, data.styles, data.players, time_signatures)
     if settings.sample.time_signature != asked:
         logger.warning("config.sample.time_signature is %s, which no training song has; it plays %s unless told "
                        "otherwise", asked, settings.sample.time_signature)  # fmt: skip
-    model = make_model(settings, codec, len(data.styles))
-    run = Run(settings, codec, model, Weights({}, {}), data.styles)
+    model = make_model(settings, codec, len(data.styles), len(data.players))
+    run = Run(settings, codec, model, Weights({}, {}), data.styles, players=data.players)
     return run, make_recipe(settings, model, codec, shape)
 
 

@@ -1,5 +1,7 @@
 """Windows of a packed corpus against slices of the songs themselves."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,8 +72,9 @@ def test_a_window_knows_its_context(all_windows):
     starts, windows = all_windows
     for row, (number, start) in enumerate(starts):
         song, context = SONGS[number], jax.tree.map(lambda column, row=row: column[row], windows.context)
-        expected = (song.tempo_bpm, song.beats_per_bar, song.metre, STYLES.index(song.style), song.fill, start, 0, 0)
-        assert context == pytest.approx(expected)
+        expected = (song.tempo_bpm, song.beats_per_bar, song.metre, STYLES.index(song.style), song.fill, start)
+        assert context[:6] == pytest.approx(expected)
+        assert not any(context[6:])  # what is measured, and who plays
         assert windows.num_beats[row] == min(song.num_bars * song.beats_per_bar - start, NUM_BEATS)
 
 
@@ -147,6 +150,12 @@ def test_a_hit_just_before_the_window_belongs_to_its_first_step():
 
 def test_styles_that_are_not_in_the_vocabulary_are_unknown():
     assert pack(SONGS, ("", "c")).context.style.tolist() == [0, 0, 1, 0, 0, 0]
+
+
+def test_players_are_unknown_unless_they_are_given():
+    songs = [dataclasses.replace(song, drummer=name) for song, name in zip(SONGS, "abab", strict=False)]
+    assert pack(songs, STYLES, ("", "b", "c")).context.player.tolist() == [0, 1, 0, 1]
+    assert not pack(songs, STYLES).context.player.any()
 
 
 def test_no_songs_are_refused():

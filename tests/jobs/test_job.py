@@ -10,12 +10,13 @@ import jax
 import numpy as np
 import pytest
 from song_files import fail_at
-from tiny import STYLES, make_weights, random_tokens
+from tiny import PLAYERS, STYLES, make_weights, random_tokens
 
 from configs import default
 from drumjax.codecs.factory import make_codec
 from drumjax.config.conditions import CONDITIONS
 from drumjax.config.controls import CONDITION_OF, Controls
+from drumjax.config.controls import CONTROLS as TABLE
 from drumjax.config.settings import make_settings
 from drumjax.jobs import job as job_module
 from drumjax.jobs.job import Job, job_identity, write_samples
@@ -38,7 +39,7 @@ from drumjax.system.lock import LockError
 # What music is asked for, as the manifest says it.
 CONTEXT = {
     "style": "rock", "bpm": 101.0, "time_signature": "4/4", "bars": 2, "num_notes": 0, "fill": 0, "density": 0.0,
-    "dynamics": 0.0, "lean": None,
+    "dynamics": 0.0, "steadiness": None, "backbeat": None, "timekeeper": "", "player": "", "lean": None,
 }  # fmt: skip
 TEMPERATURE = {"hits": 1.0, "velocity": 0.9, "offset": 0.8}
 CONTROLS = Controls(bars=2, bpm=101.0, style="rock", temperature=TEMPERATURE, top_p=0.95)
@@ -423,7 +424,11 @@ def test_plans_that_cannot_be(job, seed, message):
         change(job, seed=seed)
 
 
-@pytest.mark.parametrize("asked", [{"style": "rock"}, {"fill": 4}, {"density": 3.0}, {"dynamics": 70.0}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"style": "rock"}, {"fill": 4}, {"density": 3.0}, {"dynamics": 70.0}, {"steadiness": 0.5}, {"backbeat": 0.0},
+     {"timekeeper": "none"}, {"player": "drummer1"}],
+)  # fmt: skip
 def test_what_a_model_is_not_conditioned_on_cannot_be_asked_for(run, asked):
     (name,) = asked
     conditions = tuple(condition for condition in CONDITIONS if condition != CONDITION_OF[name])
@@ -432,8 +437,8 @@ def test_what_a_model_is_not_conditioned_on_cannot_be_asked_for(run, asked):
     with pytest.raises(RequestError, match=f"trained without {CONDITION_OF[name]}"):
         Plan(without, Controls(temperature=TEMPERATURE, **asked))
     sample = dataclasses.replace(run.settings.sample, **asked)
-    assert sample.as_trained(run.settings.model.conditions, STYLES) == sample
-    assert not getattr(sample.as_trained(conditions, STYLES), name)
+    assert sample.as_trained(run.settings.model.conditions, STYLES, PLAYERS) == sample
+    assert getattr(sample.as_trained(conditions, STYLES, PLAYERS), name) == TABLE[name].neutral
 
 
 def test_an_unknown_style_is_refused_before_anything_is_written(run):

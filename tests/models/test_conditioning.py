@@ -1,5 +1,7 @@
 """What a model is told: measured rightly, and hidden as often as it should be."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +12,15 @@ from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.models.conditioning import drop_controls, hide, hide_history, measure
 from drumjax.music.notes import Notes, Window
 
-CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))
-HIDDEN = ("style", "tempo_bpm", "metre", "fill", "density", "dynamics")
+# All of it is known.
+CONTEXT = make_context()._replace(
+    density=np.float32(3), dynamics=np.float32(70), steadiness=np.float32(0.5), backbeat=np.float32(1),
+    timekeeper=np.int32(2), player=np.int32(1),
+)  # fmt: skip
+WITHHELD = ("density", "dynamics", "steadiness", "backbeat", "timekeeper", "player")
+HIDDEN = ("style", "tempo_bpm", "metre", "fill", *WITHHELD)
 # Parts of the context that say what is played; the metre and the tempo say in what.
-ASKED = ("style", "fill", "density", "dynamics")
+ASKED = ("style", "fill", *WITHHELD)
 
 
 def make_window(onset, velocity, mask, num_beats) -> Window:
@@ -26,13 +33,13 @@ def make_window(onset, velocity, mask, num_beats) -> Window:
 
 def test_density_and_dynamics_are_those_of_the_notes_inside():
     window = make_window([0, 1, 2, 3, 5, 6], [10, 20, 30, 100, 1, 127], [1, 1, 1, 0, 1, 1], 5)
-    context = measure(window).context
+    context = measure(window, None, 8).context
     assert context.density == pytest.approx(3 / 5)
     assert context.dynamics == pytest.approx(20)
 
 
 def test_of_silence_nothing_is_known():
-    context = measure(make_window([0], [64], [0], 4)).context
+    context = measure(make_window([0], [64], [0], 4), None, 8).context
     assert (context.density, context.dynamics) == (0, 0)
 
 
@@ -44,9 +51,10 @@ def test_parts_are_hidden_at_their_odds(rate, measured_rate):
     for name in HIDDEN:
         values = np.asarray(getattr(hidden, name))
         assert set(values.tolist()) <= {0, np.asarray(getattr(CONTEXT, name)).item()}
-        assert np.mean(values == 0) == pytest.approx(measured if name in ("density", "dynamics") else rate, abs=0.03)
-    both = np.mean((np.asarray(hidden.density) == 0) & (np.asarray(hidden.dynamics) == 0))
-    assert both == pytest.approx(measured_rate + (1 - measured_rate) / 16, abs=0.03)
+        assert np.mean(values == 0) == pytest.approx(measured if name in WITHHELD else rate, abs=0.03)
+    for one, other in itertools.pairwise(WITHHELD):
+        both = np.mean((np.asarray(getattr(hidden, one)) == 0) & (np.asarray(getattr(hidden, other)) == 0))
+        assert both == pytest.approx(measured_rate + (1 - measured_rate) / 16, abs=0.03)
     np.testing.assert_array_equal(hidden.beats_per_bar, CONTEXT.beats_per_bar)
 
 

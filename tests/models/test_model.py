@@ -22,7 +22,7 @@ from tiny import (
 
 from drumjax.codecs.base import ABSENT, Place, clock, field_slices
 from drumjax.config.checks import SettingsError
-from drumjax.config.conditions import CONDITIONS
+from drumjax.config.conditions import CONDITIONS, LEAST_SHARE
 from drumjax.models.interface import Hidden, History, Noise, Weights
 from drumjax.models.layers import BATCH_NORM_MOMENTUM, dropout, repeat
 from drumjax.models.network import MusicLSTM
@@ -32,8 +32,11 @@ PLAIN_CODEC = dataclasses.replace(CODEC, expressive=False)
 # One shape for most tests, so that they share what is compiled.
 NUM_ROWS, NUM_STEPS = 10, 28  # more than two bars of 5/4
 FIELD_OF = np.repeat(np.arange(3), [field.count for field in CODEC.fields])  # of each token variable
-PARTS = ("skip", "position", "lookback", "copy", "features")
-CONTEXT = make_context()._replace(density=np.float32(3), dynamics=np.float32(70))  # all of it is known
+PARTS = ("skip", "position", "lookback", "copy", "features", "pointer")
+CONTEXT = make_context()._replace(
+    density=np.float32(3), dynamics=np.float32(70), steadiness=np.float32(0.7), backbeat=np.float32(0.9),
+    timekeeper=np.int32(2),
+)  # fmt: skip  # all of it is known
 EVERYTHING_OFF = {**dict.fromkeys(PARTS, False), "conditions": ()}
 
 
@@ -158,6 +161,11 @@ def test_parts_are_seen_if_they_are_on_and_only_then(parts):
         "fill": base._replace(fill=np.int32(2)),
         "density": base._replace(density=np.float32(3)),
         "dynamics": base._replace(dynamics=np.float32(80)),
+        "steadiness": base._replace(steadiness=np.float32(0.4)),
+        "backbeat": base._replace(backbeat=np.float32(0.6)),
+        "no backbeat": base._replace(backbeat=np.float32(LEAST_SHARE)),
+        "timekeeper": base._replace(timekeeper=np.int32(1)),
+        "player": base._replace(player=np.int32(1)),
         "style unknown": base._replace(style=np.int32(0)),
         "tempo unknown": base._replace(tempo_bpm=np.float32(0)),
         "metre unknown": base._replace(metre=np.int32(0)),
@@ -276,6 +284,9 @@ def parameter_names(**changes) -> set[str]:
         ("tempo", {"context/tempo/kernel", "context/tempo/bias"}),
         ("density", {"context/density/kernel", "context/density/bias"}),
         ("dynamics", {"context/dynamics/kernel", "context/dynamics/bias"}),
+        ("backbeat", {"context/backbeat/kernel", "context/backbeat/bias"}),
+        ("timekeeper", {"context/timekeeper/embedding"}),
+        ("player", {"context/player/embedding"}),
         ("skip", set()),
     ],
 )
@@ -331,7 +342,7 @@ def test_parameters_are_plain_nested_dicts():
 
 def test_copying_raises_the_values_found_in_the_lookback():
     """With the gates of one and two bars ago at 2 and 3 and all else zero, the logits are these gates."""
-    model = make_model()
+    model = make_model(pointer=False)
     params, stats = jax.tree.map(lambda p: p, zero_weights(model))
     params["head_hits"]["gates"]["bias"] = jnp.asarray([2.0, 3.0])
     tokens = random_tokens(4, NUM_ROWS, NUM_STEPS)

@@ -5,20 +5,21 @@ import re
 
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_model, make_run, random_tokens
+from tiny import CODEC, PLAYERS, STYLES, make_model, make_run, random_tokens
 
 from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
+from drumjax.config.conditions import LEAST_SHARE
 from drumjax.config.controls import ControlError, Controls
 from drumjax.config.sampling import SampleSettings
-from drumjax.music.kits import ROLAND_TD11
+from drumjax.music.kits import ONE_DRUM, ROLAND_TD11
 from drumjax.music.metre import METRES
 from drumjax.music.notes import FILL_NO
 from drumjax.music.timing import lean_ms
 from drumjax.sampling.buckets import BUCKET
 from drumjax.sampling.controls import make_controls
 from drumjax.sampling.decode import collect_songs, decode_tokens
-from drumjax.sampling.piece import Piece, RequestError
+from drumjax.sampling.piece import Piece, RequestError, check_known
 from drumjax.sampling.request import make_request
 from drumjax.sampling.sampler import FREE
 
@@ -66,6 +67,10 @@ def make_songs(piece, codec, tokens):
         ({"time_signature": "waltz"}, "time_signature is 'waltz'"),
         ({"time_signature": ""}, "time_signature is ''"),
         ({"time_signature": "4/4/4"}, "time_signature is '4/4/4'"),
+        ({"steadiness": 1.1}, "steadiness is 1.1; it must be in 0..1"),
+        ({"backbeat": -0.1}, "backbeat is -0.1; it must be in 0..1"),
+        ({"backbeat": float("nan")}, "backbeat is nan"),
+        ({"timekeeper": "cowbell"}, "timekeeper is 'cowbell'; it must be one of hi-hat, ride, crash, none, or ''"),
     ],
 )
 def test_what_cannot_be_played_is_refused_with_what_can(changes, message):
@@ -86,6 +91,35 @@ def test_a_style_that_the_run_does_not_know_is_refused_with_those_it_knows():
         make(style="polka").context(STYLES)
     with pytest.raises(RequestError, match="it knows: none"):
         make(style="polka").context(("",))
+
+
+def test_a_player_that_the_run_does_not_know_is_refused_with_those_it_knows():
+    with pytest.raises(RequestError, match="does not know the player 'drummer2'; it knows: drummer1"):
+        make(player="drummer2").context(STYLES, PLAYERS)
+    with pytest.raises(RequestError, match="it knows: none"):
+        make(player="drummer1").context(STYLES)
+
+
+def test_what_is_not_asked_for_is_unknown_and_a_share_of_nothing_is_known():
+    neutral = make().context(STYLES, PLAYERS)
+    assert not any((neutral.steadiness, neutral.backbeat, neutral.timekeeper, neutral.player, neutral.density))
+    asked = make(steadiness=0.7, backbeat=0.0, timekeeper="ride", player="drummer1").context(STYLES, PLAYERS)
+    assert asked.steadiness == np.float32(0.7)
+    assert asked.backbeat == np.float32(LEAST_SHARE)
+    assert (asked.timekeeper, asked.player) == (2, 1)
+
+
+def test_what_a_kit_or_a_metre_has_no_word_for_cannot_be_asked_for():
+    run = make_run(make_model(NINE), NINE)
+    check_known(make(backbeat=0.5, timekeeper="ride", steadiness=1.0).controls, run)
+    one = dataclasses.replace(run, codec=dataclasses.replace(NINE, kit=ONE_DRUM))
+    check_known(make(steadiness=1.0).controls, one)
+    with pytest.raises(RequestError, match="does not know the snare: backbeat cannot be asked for"):
+        check_known(make(backbeat=0.0).controls, one)
+    with pytest.raises(RequestError, match="does not know the closed hi-hat: timekeeper cannot"):
+        check_known(make(timekeeper="none").controls, one)
+    with pytest.raises(RequestError, match="backbeat is for 4/4: in 3/4 it cannot be asked for"):
+        check_known(make(backbeat=0.0, time_signature="3/4").controls, run)
 
 
 def test_the_context_of_a_groove():

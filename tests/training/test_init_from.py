@@ -6,7 +6,7 @@ import logging
 import jax
 import numpy as np
 import pytest
-from tiny import STYLES, make_model, make_weights
+from tiny import PLAYERS, STYLES, make_model, make_weights
 
 from configs import default
 from drumjax.config.settings import make_settings
@@ -20,7 +20,7 @@ from drumjax.training.init_from import load_initial
 def run(monkeypatch) -> Run:
     settings = make_settings(default.get_config().to_dict())
     model = make_model(num_layers=1)
-    found = Run(settings, None, model, make_weights(model), STYLES, step=7)  # type: ignore[arg-type]
+    found = Run(settings, None, model, make_weights(model), STYLES, step=7, players=PLAYERS)  # type: ignore[arg-type]
     monkeypatch.setattr(init_from, "load_run", lambda path: found)
     return found
 
@@ -41,7 +41,7 @@ def test_styles_are_matched_by_name(run, caplog):
 
 
 def test_everything_else_is_as_it_was(run):
-    weights = load_initial("there", run.settings, STYLES)
+    weights = load_initial("there", run.settings, STYLES, PLAYERS)
     jax.tree.map(np.testing.assert_array_equal, weights, run.weights)
 
 
