@@ -66,10 +66,10 @@ def label(row: Figures) -> str:
 
 
 def keep_control(found: Figures) -> Figures:
-    """The rows without guidance and with it, rounded; not the single styles."""
+    """The rows without guidance and with it, rounded; not the single styles and players."""
     return {
         name: [
-            {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items() if k != "by_style"} for row in rows
+            {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items() if k != "by_name"} for row in rows
         ]
         for name, rows in found.items()
     }
@@ -132,17 +132,27 @@ def plays_table() -> list[str]:
 
 
 def control_table() -> list[str]:
-    """Requested and measured density, dynamics, style and fills, without guidance and with it."""
+    """Requested and measured conditions, without guidance and with it; those that the figures have."""
     seeds = read("control")
     first = seeds[0]
     rows: list[tuple[str, str, list[str], int, int]] = []  # label, requested, keys of the figure, digits, scale
-    for name, unit in (("density", "notes per beat"), ("dynamics", "mean velocity")):
-        rows += [(f"{name}, {unit}", level, [name, "played", level], 1, 1) for level in first[name][0]["played"]]
-        rows += [(f"{name}, rank correlation", "", [name, "rank_correlation"], 2, 1)]
-    styles = f"one of {round(1 / first['style'][0]['chance'])} styles"
+    scales = (("density", "notes per beat", 1), ("dynamics", "mean velocity", 1),
+              ("steadiness", "similarity of neighbouring bars", 2), ("backbeat", "share of bars", 2))  # fmt: skip
+    for name, unit, digits in scales:
+        if "played" in first.get(name, [{}])[0]:
+            levels = first[name][0]["played"]
+            rows += [(f"{name}, {unit}", level, [name, "played", level], digits, 1) for level in levels]
+            rows += [(f"{name}, rank correlation", "", [name, "rank_correlation"], 2, 1)]
+    for keeper in first.get("timekeeper", [{}])[0].get("played", ()):
+        rows += [("timekeeper as requested, % of the pieces", keeper, ["timekeeper", "played", keeper], 0, 100)]
+    for name in ("style", "player"):
+        if "chance" in first.get(name, [{}])[0]:
+            names = f"one of {round(1 / first[name][0]['chance'])} {name}s"
+            rows += [
+                (f"{name}, recognized, %", names, [name, "samples_recognized"], 0, 100),
+                ("the same of held-out performances, %", "", [name, "held_out_recognized"], 0, 100),
+            ]
     rows += [
-        ("style, recognized, %", styles, ["style", "samples_recognized"], 0, 100),
-        ("the same of held-out performances, %", "", ["style", "held_out_recognized"], 0, 100),
         ("toms and crash, % of the hits", "a fill", ["fill", "toms_in_fills"], 0, 100),
         ("toms and crash, % of the hits", "no fill", ["fill", "toms_elsewhere"], 0, 100),
     ]

@@ -83,7 +83,7 @@ def test_what_is_kept_of_an_evaluation_holds_no_path(elsewhere):
 
 
 def test_what_is_kept_of_control_is_the_overall_figures(elsewhere):
-    (elsewhere / "c.json").write_text(json.dumps({"style": [{"chance": 1 / 14, "by_style": {"rock": 0.1}}]}))
+    (elsewhere / "c.json").write_text(json.dumps({"style": [{"chance": 1 / 14, "by_name": {"rock": 0.1}}]}))
     text = make_tables.add("some-seed0", elsewhere / "c.json").read_text()
     assert json.loads(text) == {"style": [{"chance": 0.0714}]}
 
