@@ -76,16 +76,17 @@ def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarra
 
 def make_model_settings(**changes) -> ModelSettings:
     parts = {field.name: True for field in dataclasses.fields(ModelSettings) if field.type is bool}
-    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto"}
+    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto", "pointer_beats": 6}
     conditions = tuple(CONDITIONS)
     return ModelSettings(**{**parts, **sizes, "norm": "none", "residual": False, "conditions": conditions, **changes})
 
 
 @functools.cache
 def make_model(codec: GridCodec = CODEC, **changes) -> Model:
-    settings = make_model_settings(**changes)
+    settings = make_model_settings(**({} if codec.grid else {"pointer": False}), **changes)
     num_lookbacks = codec.num_lookbacks if settings.lookback else 0
-    return Model(settings, codec.fields, Shape(codec.num_positions, num_lookbacks, codec.memory_steps, NUM_STYLES))
+    shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, NUM_STYLES, codec.grid)
+    return Model(settings, codec.fields, shape)
 
 
 @functools.cache
