@@ -16,6 +16,7 @@ from drumjax.system.errors import UserError
 MAX_DENSITY = 24
 TEMPO_LIMITS = 20.0, 400.0  # bpm
 MAX_BARS = 1000
+MAX_BEST_OF = 64  # as many as are drawn at once
 MAX_LEAN_BEATS = 0.0625  # more would move notes to other 16ths
 
 
@@ -152,6 +153,18 @@ class Controls:
         "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8.",
         lambda by_field: all(0 <= value <= 10 for value in by_field.values()), _by_field,
         must="in 0..10", about="draw",
+    )  # fmt: skip
+    opening_bars: int = _control(
+        0, "First bars in which hits (or pitches) are drawn at opening_temperature: on them the rest is built.",
+        _Range(0, MAX_BARS), "{} opening bars".format, neutral=0, about="draw",
+    )  # fmt: skip
+    opening_temperature: float = _control(
+        1.0, "Temperature of hits (or pitches) in the opening bars, where theirs is not lower anyway.",
+        _Range(0, 10), "opening temperature {:g}".format, neutral=1, about="draw",
+    )  # fmt: skip
+    best_of: int = _control(
+        1, f"Pieces drawn for each that is written: the one with the likeliest opening is kept, 1..{MAX_BEST_OF}.",
+        _Range(1, MAX_BEST_OF), "best of {}".format, neutral=1, about="draw",
     )  # fmt: skip
     spread: float = _control(
         1.0, "How far velocity and timing stray from their medians: 1 as widely as drummers do, 0 not at all.",

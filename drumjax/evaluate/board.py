@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from drumjax.evaluate.features.playable import Playability
 from drumjax.evaluate.memorization import Memory
 
 
@@ -72,6 +73,7 @@ class Board:
     grooves    figures of what is played
     patterns   by drum and player, the area that its one-bar rhythms share with the held-out ones, 0..1
     memory     by player, how much is in the training split
+    playability  by player, how many pieces hold a beat, and how various they are
     """
 
     step: int
@@ -88,6 +90,7 @@ class Board:
     grooves: list[FigureRow] = dataclasses.field(default_factory=list)
     patterns: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     memory: dict[str, Memory] = dataclasses.field(default_factory=dict)
+    playability: dict[str, Playability] = dataclasses.field(default_factory=dict)
     remark: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -123,6 +126,7 @@ class Board:
             "grooves": grooves,
             "patterns": self.patterns,
             "memory": {name: memory._asdict() for name, memory in self.memory.items()},
+            "playability": {name: dataclasses.asdict(found) for name, found in self.playability.items()},
             "remark": self.remark,
         }
         return {**facts, "seed": self.seed, "prediction": prediction, **{k: v for k, v in parts.items() if v}}

@@ -65,7 +65,8 @@ def count_chords(comparison: Comparison) -> Counter | None:
     """What counting learns of the drums of each 16th; None of a pitched instrument, or without a training song."""
     if comparison.kit is None or not comparison.train:
         return None
-    return Counter([chords_of(song, comparison.kit) for song in comparison.train], 2**comparison.kit.num_classes)
+    lines = [chords_of(song, comparison.kit) for song in comparison.train]
+    return Counter(lines, 2**comparison.kit.num_classes, memory=True)
 
 
 def count_all(

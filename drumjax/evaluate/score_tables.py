@@ -15,6 +15,8 @@ def make_tables(board: Board) -> list[Table]:
         tables.append(_grooves(board))
     if board.patterns:
         tables.append(_patterns(board))
+    if board.playability:
+        tables.append(_playability(board))
     if board.memory:
         tables.append(_memory(board))
     return tables
@@ -81,6 +83,21 @@ def _patterns(board: Board) -> Table:
     rows = [["", *names]]
     rows += [[voice, *(_number(found[name], 2) for name in names)] for voice, found in board.patterns.items()]
     return Table("One-bar rhythms in common with the held-out ones", "Area that the histograms share, 0..1.", rows)
+
+
+def _playability(board: Board) -> Table:
+    rows = [["", "pieces", "playable", "different bars", "first bars", "of all bars"]]
+    rows += [
+        [name, str(found.pieces), *map(_percent, (found.playable, found.distinct, found.first, found.among_all))]
+        for name, found in board.playability.items()
+    ]
+    note = (
+        f"Pieces of {board.bars} bars; the model's in its own style by its own defaults, at 70, 100, 130 and 160 bpm. "
+        "Playable: at least three of four bars have a backbeat (or a half-time one), a timekeeper, a kick, and neither "
+        "solo nor fill; people also do other things. Different: within a piece, among first bars, among all bars "
+        "(which fewer pieces raise)."
+    )
+    return Table("Whether a band could play to it", note, rows)
 
 
 def _memory(board: Board) -> Table:

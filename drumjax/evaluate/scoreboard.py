@@ -4,6 +4,7 @@ prediction   how likely held-out performances are, beside baselines that count
 grooves      figures of what it plays beside those of held-out performances
 patterns     how much its rhythms per drum have in common with the held-out ones
 memory       how much of what it plays is in the training split
+playability  how much of what it plays when asked as a user would holds a beat
 """
 
 import dataclasses
@@ -16,9 +17,11 @@ from drumjax.evaluate.board import Board, FigureRow, PlayerFigure
 from drumjax.evaluate.features import notes as note_features
 from drumjax.evaluate.features.drums import accent_profile, bar_patterns, features_of, measure
 from drumjax.evaluate.features.feature import Feature
+from drumjax.evaluate.features.playable import Playability, judge
 from drumjax.evaluate.held_out import Comparison, compare_with, count_all, count_chords
 from drumjax.evaluate.memorization import TrainingBars
 from drumjax.evaluate.overlap import compare_figure, share_in_common
+from drumjax.evaluate.playability import NUM_PIECES, can_be_judged, judge_run
 from drumjax.evaluate.players import play_counter, play_like
 from drumjax.evaluate.prediction import groups_of, predict
 from drumjax.music.grid_view import NUM_BARS, Excerpt, cut_excerpts, excerpt_of
@@ -95,9 +98,23 @@ def _compare_drums(comparison: Comparison, kit: Kit, counter: Counter | None, bo
         grooves=compare_figures(features, figures),
         patterns=compare_patterns(players, kit),
         memory=memory,
+        playability=_judge_beats(comparison, kit, players, seed),
     )
     expressive = [name for name in players if name != NGRAM and is_played(run)]
     return Evaluation(board, features, figures, {name: accent_profile(players[name]) for name in expressive}, songs)
+
+
+def _judge_beats(
+    comparison: Comparison, kit: Kit, players: dict[str, list[Excerpt]], seed: int
+) -> dict[str, Playability]:
+    """Of people, as many pieces as the model plays where there are so many."""
+    if not can_be_judged(comparison.run):
+        return {}
+    alike = [cut for _, cut in cut_excerpts(comparison.chosen_train, kit)]
+    some = np.random.default_rng(seed).permutation(len(alike))[:NUM_PIECES]
+    people = {REAL: players[REAL], TRAIN: [alike[i] for i in some]}
+    found = {name: judge(pieces, kit) for name, pieces in people.items() if pieces}
+    return found | {MODEL: judge_run(comparison.run, seed)}
 
 
 def _compare_notes(comparison: Comparison, board: Board) -> Evaluation:

@@ -41,6 +41,6 @@ def compare(a: Array, b: Array, bits: Array) -> tuple[Array, Array]:
 def advance(match: Array, now: Array, lagged: Array, bits: Array) -> Array:
     """S [B, NUM_MATCHES, L] a step later; `now` [B] is the step's value, `lagged` [B, L] those some lags before."""
     same = jnp.stack(compare(now[:, None], lagged, bits), axis=1)[:, :, None]
-    decays = jnp.asarray(DECAYS, jnp.float32)[:, None]
+    decays = jnp.asarray(DECAYS, jnp.float32)[None, None, :, None]
     batch, _, lags = match.shape
     return (match.reshape(batch, 2, len(DECAYS), lags) * decays + same).reshape(match.shape)

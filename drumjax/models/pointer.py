@@ -139,7 +139,7 @@ class Pointer(nnx.Module):
         total = jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1e-9)
         attention, known = weights / total, jnp.any(is_there, axis=-1)
         amount = jnp.log1p(jnp.sum(is_there, axis=-1).astype(jnp.float32))
-        best = jnp.max(jnp.where(is_there[:, :, None], matches, 0.0), axis=-1) * NORMALIZER
+        best = jnp.max(jnp.where(is_there[:, :, None], matches, 0.0), axis=-1) * NORMALIZER[None, None]
         columns = [
             *(_repeat(x, self.heads) for x in (known.astype(jnp.float32), amount / 5)),
             jnp.sum(attention**2, axis=-1),  # 1: all on one candidate

@@ -20,7 +20,7 @@ from drumjax.sampling.piece import Piece
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.redraw import MAX_REDRAWS, STRIDE, find_lack, urge
 from drumjax.sampling.request import Urge, make_request
-from drumjax.sampling.rerank import make_reranker
+from drumjax.sampling.rerank import make_reranker, ranking_of
 from drumjax.sampling.sampler import is_guided, make_sampler
 
 # Blocks that each device has been given while one is written. More would only make Ctrl-C wait longer: a block that
@@ -57,17 +57,17 @@ def begin(
 ) -> Block:
     """Starts to sample the pieces [B], where the run's weights are, and does not wait for it.
 
-    number is that of each sample; an edit that reranks has `draws` numbers for each piece. urge is that of a Request.
+    number is that of each piece; where draws are ranked, theirs are `number * draws` and on. urge is a Request's.
     """
-    draws = edit.draws if edit else 1
-    repeated = [piece for piece in pieces for _ in range(draws)]
-    request = make_request(run, repeated, number, edit, urge)
+    ranking = ranking_of(run.codec, pieces[0], edit)
+    repeated = [piece for piece in pieces for _ in range(ranking.draws)]
+    numbers = [(i * ranking.draws + draw) % 2**31 for i in number for draw in range(ranking.draws)]
+    request = make_request(run, repeated, numbers, edit, urge)
     sampler = make_sampler(run.model, run.codec, guided=is_guided(request))
     request = jax.device_put(request, getattr(key, "sharding", None))
     samples = sampler(run.weights, key, request)
-    if edit and draws > 1:
-        rerank = make_reranker(run.model, run.codec, *edit.ranked_by)
-        samples, request = rerank(run.weights, samples, request, draws)
+    if ranking.draws > 1:
+        samples, request = make_reranker(run.model, run.codec, ranking)(run.weights, samples, request)
     tokens = drop_given(run.codec, samples.tokens, request) if edit and edit.kept else samples.tokens
     return Block(pieces, decode_tokens(run.codec, tokens, request), samples.nll)
 
@@ -87,7 +87,7 @@ def sample_blocks(plan: Plan, num_samples: int, first: int = 0) -> Iterator[list
     if first >= num_samples:
         return
     run, edit = plan.run, plan.edit
-    draws = edit.draws if edit else 1
+    draws = ranking_of(run.codec, Piece(plan.controls), edit).draws
     size = max(1, plan.block_size // draws)
     pieces = [Piece(plan.controls)] * size
     starts = range(first - first % size, num_samples, size)
@@ -97,7 +97,7 @@ def sample_blocks(plan: Plan, num_samples: int, first: int = 0) -> Iterator[list
         copies.append((dataclasses.replace(run, weights=weights), key))
 
     def begin_at(start: int, copy: tuple[Run, Array]) -> tuple[int, tuple[Run, Array], Block]:
-        block = begin(*copy, pieces, range(start * draws, (start + size) * draws), edit)
+        block = begin(*copy, pieces, range(start, start + size), edit)
         for array in (*block.notes, block.nll):
             jnp.asarray(array).copy_to_host_async()
         return start, copy, block

@@ -184,6 +184,8 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
     Raises UserErrors for what cannot be played.
     """
     request = request or EditRequest()
+    if request.music and not request.prompt and (asked.get("best_of") or 1) > 1:
+        raise EditError("--best_of is for pieces of its own, and for --prompt (--infill has --draws)")
     settings = run.settings.sample.when_humanizing() if request.humanize else run.settings.sample
     given = request.read(run, seed, asked.get("time_signature"))
     song = given.song if given else None

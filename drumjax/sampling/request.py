@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from drumjax.codecs.base import FREE, Codec
-from drumjax.config.controls import MAX_DENSITY
+from drumjax.config.controls import MAX_DENSITY, Controls
 from drumjax.music.notes import Array, Context
 from drumjax.runs.run import Run
 from drumjax.sampling.buckets import padded_length
@@ -47,6 +47,8 @@ class Request(NamedTuple):
     guidance     [fields] float32, >= 0: how far to go from what the model plays unconditioned (0) to what it plays as
                  asked (1) and beyond, where what was asked for is exaggerated
     temperature  [fields] float32, >= 0; 0 takes the most likely value
+    opening_end  [B] int32, the tick up to which the first field is drawn at opening_temperature
+    opening_temperature  float32, >= 0
     spread       float32, 0..1: how far expression strays from its median, 1 as the odds are, 0 not at all
     top_k        int32, keep only the k most likely values; 0 keeps all
     top_p        float32, in (0, 1]: keep the most likely values that together reach this probability
@@ -63,6 +65,8 @@ class Request(NamedTuple):
     hidden: Array
     guidance: Array
     temperature: Array
+    opening_end: Array
+    opening_temperature: Array
     spread: Array
     top_k: Array
     top_p: Array
@@ -121,11 +125,25 @@ def make_request(
         hidden=np.asarray([edit is not None and field.name in edit.hidden for field in codec.fields]),
         guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),
         temperature=np.asarray([controls.temperature.get(field.name, 1) for field in codec.fields], np.float32),
+        opening_end=np.asarray([_opening_end(codec, piece, edit) for piece in pieces], np.int32),
+        opening_temperature=np.asarray(_opening_temperature(codec, controls), np.float32),
         spread=np.asarray(controls.spread, np.float32),
         top_k=np.asarray(controls.top_k, np.int32),
         top_p=np.asarray(controls.top_p, np.float32),
         no_repeat=np.asarray(controls.no_repeat, np.int32),
     )
+
+
+def _opening_end(codec: Codec, piece: Piece, edit: Edit | None) -> int:
+    """The tick up to which a piece begins; what is worked on has begun already, unless it is gone on with."""
+    if edit and edit.name != "continue":
+        return 0
+    return int(codec.to_ticks(Context(), piece.controls.opening_bars * piece.beats_per_bar))
+
+
+def _opening_temperature(codec: Codec, controls: Controls) -> float:
+    """That of the first field in the opening: never above what it is after it."""
+    return min(controls.opening_temperature, controls.temperature.get(codec.fields[0].name, 1))
 
 
 def _count_steps(codec: Codec, piece: Piece, edit: Edit | None) -> int:

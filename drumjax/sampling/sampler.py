@@ -182,7 +182,11 @@ def _draw_field(setup: _Setup, field: int, loop: _Loop, by: _Draw) -> tuple[Arra
     uniform: Array = by.uniform
     if model.fields[field].is_expression:  # values from least to most, so the middle of the odds is their median
         uniform = 0.5 + request.spread * (uniform - 0.5)
-    value = choose(uniform, guided_logits, request.temperature[field], request.top_k, request.top_p)
+    temperature = jnp.asarray(request.temperature[field])
+    if field == 0:
+        in_opening = loop.tick < request.opening_end
+        temperature = jnp.where(in_opening, request.opening_temperature, temperature)[:, None, None]
+    value = choose(uniform, guided_logits, temperature, request.top_k, request.top_p)
     return value, cross_entropy(logits, value)
 
 

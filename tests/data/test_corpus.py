@@ -186,3 +186,17 @@ def test_baselines_of_the_groove_midi_dataset(groove_44):
     by_place = (train + 5 * unigram) / (train.sum(1, keepdims=True) + 5)
     nll = [-np.sum(validation * np.log(p)) / validation.sum() for p in (unigram, by_place)]
     assert nll == pytest.approx([2.793, 2.590], abs=5e-4)
+
+
+def test_what_came_before_a_window_comes_with_it(corpus):
+    """The window is as without it; before it lie the notes of so many beats, as far as there is a song."""
+    num_notes = max_notes(corpus, NUM_BEATS + 6)
+    take = jax.jit(lambda song, start: window_at(corpus, song, start, NUM_BEATS, num_notes, 6))
+    for song, start in ((0, 9), (0, 3), (2, 0), (3, 4)):
+        window = jax.tree.map(np.asarray, take(np.int32(song), np.int32(start)))
+        assert window.memory_beats == min(start, 6)
+        onset = SONGS[song].notes.onset_beat
+        inside = (onset >= max(start - 6, 0) - MARGIN_BEAT) & (onset < start + NUM_BEATS)
+        np.testing.assert_allclose(np.sort(window.notes.onset_beat[window.notes.mask]), np.sort(onset[inside] - start))
+        plain = window_at(corpus, np.int32(song), np.int32(start), NUM_BEATS, max_notes(corpus, NUM_BEATS))
+        assert window.num_beats == plain.num_beats

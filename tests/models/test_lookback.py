@@ -16,7 +16,7 @@ SIZE = 32
 def make_place(ticks, distances):
     tick = jnp.asarray(ticks, jnp.int32)[None]
     lookback = jnp.broadcast_to(jnp.asarray(distances, jnp.int32), (*tick.shape, len(distances)))
-    return Place(tick, tick, tick, lookback)
+    return Place(tick, tick, tick, tick, lookback)
 
 
 def run(ticks, distances, sizes, memory=SIZE):

@@ -326,7 +326,7 @@ def test_guidance_is_per_field():
     def first(*guidance):
         _, request = sample(clamp=np.where(np.arange(NUM_VARIABLES) == 0, given_tokens() | 0b111, FREE))
         request = request._replace(guidance=np.asarray(guidance, np.float32))
-        tokens = run_sampler(request, guided=True).tokens[:, 0]
+        tokens = run_sampler(request, values=make_weights(make_model(num_layers=1)), guided=True).tokens[:, 0]
         return [tokens[:, where] for where in field_slices(CODEC.fields)]
 
     plain, louder, later = first(1, 1, 1), first(1, 6, 1), first(1, 1, 6)
@@ -344,3 +344,20 @@ def test_what_is_drawn_with_guidance_is_guided_whoever_asks():
         drawn = draw(model, CODEC, *jax.device_put((weights(), jax.random.key(0)), jax.devices()[0]), request)
         np.testing.assert_array_equal(drawn.tokens, run_sampler(request, guided=guidance != 1).tokens)
     assert np.any(np.asarray(drawn.tokens) != sample()[0].tokens)
+
+
+def test_the_opening_has_a_temperature_of_its_own():
+    """The hits of two bars are the most likely ones whatever the key; those after them, and velocities, are not."""
+    how = {"opening_bars": 2, "opening_temperature": 0.0, "temperature": (3.0, 1.0, 1.0)}
+    samples, request = sample(**how)
+    hits, bar = samples.tokens[..., 0], 8
+    best = teacher_logits(samples.tokens, request.context)[0][:, :, 0].argmax(-1)
+    np.testing.assert_array_equal(hits[:, : 2 * bar], best[:, : 2 * bar])
+    assert (hits == best)[:, 2 * bar :].mean() < 0.9
+    assert not np.array_equal(samples.tokens[..., 1:4], sample(key=1, **how)[0].tokens[..., 1:4])
+
+
+def test_an_opening_is_never_wilder_than_what_follows():
+    plain = sample(temperature=(0.5, 1.0, 1.0))[0].tokens
+    asked = sample(temperature=(0.5, 1.0, 1.0), opening_bars=4, opening_temperature=0.9)[0].tokens
+    np.testing.assert_array_equal(plain, asked)
