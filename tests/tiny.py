@@ -5,6 +5,7 @@ What is made here is cached: tests that ask for the same model share its paramet
 
 import dataclasses
 import functools
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -94,11 +95,16 @@ def make_model(codec: GridCodec = CODEC, **changes) -> Model:
 def make_weights(model: Model, seed: int = 0) -> Weights:
     """Random numbers in the place of all parameters, so that every part of the model has its say.
 
-    Made by numpy: compiling `Model.init` takes longer than most of the tests.
+    Made by numpy: compiling `Model.init` takes longer than most of the tests. Of each parameter's name, so that one
+    more leaves the others as they are.
     """
-    rng = np.random.default_rng(seed)
+
+    def draw(path, p):
+        rng = np.random.default_rng([seed, zlib.crc32(jax.tree_util.keystr(path).encode())])
+        return jnp.asarray(rng.normal(scale=0.4, size=p.shape), jnp.float32)
+
     params, stats = jax.eval_shape(model.init, jax.random.key(0))
-    params = jax.tree.map(lambda p: jnp.asarray(rng.normal(scale=0.4, size=p.shape), jnp.float32), params)
+    params = jax.tree_util.tree_map_with_path(draw, params)
     stats = {name: {"mean": jnp.zeros(s["mean"].shape), "var": jnp.ones(s["var"].shape)} for name, s in stats.items()}
     return Weights(params, stats)
 

@@ -132,13 +132,18 @@ class ContextInput(nnx.Module):
         for name in self.categories:
             total = total + getattr(self, name)(getattr(context, CONDITIONS[name].field))
         for name in self.numbers:
-            row = CONDITIONS[name]
-            known = getattr(context, row.field) > 0
-            value = jnp.where(known, getattr(context, row.field), row.usual)
-            # Both are about 1 where something is as far from what is usual as it commonly gets.
-            far = jnp.log2(value / row.usual) if row.scale == "octaves" else (value - row.usual) / row.usual
+            known, far = how_far(name, context)
             total = total + getattr(self, name)(jnp.stack([known.astype(jnp.float32), far, far**2], axis=-1))
         return total
+
+
+def how_far(name: str, context: Context) -> tuple[Array, Array]:
+    """Whether a condition that is a number is known [B], and how far it is [B] from what is usual, 0 where it is not
+    known: about 1 where it is as far as it commonly gets."""
+    row = CONDITIONS[name]
+    known = getattr(context, row.field) > 0
+    value = jnp.where(known, getattr(context, row.field), row.usual)
+    return known, jnp.log2(value / row.usual) if row.scale == "octaves" else (value - row.usual) / row.usual
 
 
 class Norm(nnx.Module):

@@ -19,10 +19,21 @@ import jax.numpy as jnp
 from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place, field_slices
+from drumjax.config.conditions import CONDITIONS
 from drumjax.config.model import ModelSettings
 from drumjax.models.gate import Gate
 from drumjax.models.interface import Carry, Hidden, History, Shape
-from drumjax.models.layers import INPUT_INIT, ContextInput, FieldHead, FieldInput, Norm, dropout, identity, repeat
+from drumjax.models.layers import (
+    INPUT_INIT,
+    ContextInput,
+    FieldHead,
+    FieldInput,
+    Norm,
+    dropout,
+    how_far,
+    identity,
+    repeat,
+)
 from drumjax.models.lookback import recall
 from drumjax.models.pointer import Pointer, Votes
 from drumjax.models.recurrence import LAYERS, choose_backend
@@ -50,6 +61,10 @@ class MusicLSTM(nnx.Module):
         if s.position:
             self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
             self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
+        self.placed = tuple(name for name in s.conditions if CONDITIONS[name].placed and s.position)
+        for name in self.placed:
+            by_place = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
+            setattr(self, f"{name}_places", by_place)
         if s.position and self.num_lookbacks:
             places = shape.num_styles if "style" in s.conditions else 1, shape.num_positions, size
             self.beginning = nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32))
@@ -130,6 +145,9 @@ class MusicLSTM(nnx.Module):
         if self.settings.position:
             x = x + project(self.position.embedding[...])[place.position]
             x = x + project(self.phrase.embedding[...])[place.bar % PHRASE_BARS]
+            for name in self.placed:
+                _, far = how_far(name, context)
+                x = x + far[None, :, None] * project(getattr(self, f"{name}_places").embedding[...])[place.position]
             if self.num_lookbacks:  # in the first bar there are only place and style to go by
                 is_first = lookback[:, :, :1, 0] == ABSENT
                 style = context.style if "style" in self.settings.conditions else jnp.zeros_like(context.style)

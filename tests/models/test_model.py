@@ -270,7 +270,7 @@ def parameter_names(**changes) -> set[str]:
 @pytest.mark.parametrize(
     ("off", "gone"),
     [
-        ("position", {"position/embedding", "phrase/embedding", "beginning"}),
+        ("position", {"position/embedding", "phrase/embedding", "backbeat_places/embedding", "beginning"}),
         (
             "lookback",
             {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")}
@@ -283,7 +283,7 @@ def parameter_names(**changes) -> set[str]:
         ("tempo", {"context/tempo/kernel", "context/tempo/bias"}),
         ("density", {"context/density/kernel", "context/density/bias"}),
         ("dynamics", {"context/dynamics/kernel", "context/dynamics/bias"}),
-        ("backbeat", {"context/backbeat/kernel", "context/backbeat/bias"}),
+        ("backbeat", {"context/backbeat/kernel", "context/backbeat/bias", "backbeat_places/embedding"}),
         ("timekeeper", {"context/timekeeper/embedding"}),
         ("player", {"context/player/embedding"}),
         ("skip", set()),
