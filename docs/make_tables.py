@@ -40,7 +40,8 @@ def add(name: str, path: Path) -> Path:
 
 
 def keep_evaluation(found: Figures) -> Figures:
-    """Predictions of GROUPS, means of what is played, rhythms in common and bars copied."""
+    """Predictions of GROUPS, means of what is played, rhythms in common, bars copied, and how many pieces hold a
+    beat."""
     return {
         "step": found["step"],
         "songs": found["songs"],
@@ -57,6 +58,10 @@ def keep_evaluation(found: Figures) -> Figures:
         "plays": {label(row): {p: round(row[p]["mean"], 4) for p in PLAYERS if p in row} for row in found["grooves"]},
         "common": {drum: {p: round(row[p], 4) for p in PLAYERS if p in row} for drum, row in found["patterns"].items()},
         "copied": {player: round(figures["copied"], 4) for player, figures in found["memory"].items()},
+        "playability": {
+            player: {name: round(value, 4) for name, value in figures.items()}
+            for player, figures in found.get("playability", {}).items()
+        },
     }
 
 
@@ -102,6 +107,8 @@ def results_table() -> list[str]:
     names = {
         "unigram": "the chord's frequency", "position in bar": "its frequency at that place in the bar",
         "n-gram": "n-gram of up to 16 steps", "0.4 copy + n-gram": "0.4 the chord a bar ago, 0.6 the n-gram",
+        "n-gram + suffix pointer": "n-gram, and what followed similar moments of the song",
+        "n-gram + suffix pointer, share by match": "the same, weighed by how similar they are",
     }  # fmt: skip
     for name, words in names.items():
         nats = seeds[0]["counting"][name]
@@ -168,7 +175,26 @@ def control_table() -> list[str]:
     return lines
 
 
-TABLES: dict[str, Callable[[], list[str]]] = {"results": results_table, "plays": plays_table, "control": control_table}
+def playable_table() -> list[str]:
+    """Whether a band could play to what rock.py plays when asked for rock, and how various that is."""
+    seeds = read("rock")
+    columns = ("playable", "distinct", "first", "among_all")
+    lines = [
+        "| | pieces | playable | different bars of a piece | different first bars | different bars of all |",
+        "|---|---|---|---|---|---|",
+    ]
+    for player, found in seeds[0]["playability"].items():
+        cells = [spread([seed["playability"][player][name] for seed in seeds], 2) for name in columns]
+        if player != "model":
+            cells = [f"{found[name]:.2f}" for name in columns]
+        name = f"**{player}**" if player == "model" else player
+        lines.append(f"| {name} | {found['pieces']} | {' | '.join(cells)} |")
+    return lines
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "results": results_table, "plays": plays_table, "playable": playable_table, "control": control_table,
+}  # fmt: skip
 
 
 def fill(text: str) -> str:

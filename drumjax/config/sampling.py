@@ -5,6 +5,7 @@ from typing import Any
 
 from drumjax.config.checks import require
 from drumjax.config.codec import FIELDS
+from drumjax.config.conditions import CONDITIONS
 from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls, spell_name, spell_style
 
 
@@ -28,6 +29,12 @@ class SampleSettings(Controls):
     def values(self) -> dict[str, Any]:
         """The value of each control."""
         return {name: getattr(self, name) for name in CONTROLS}
+
+    def for_other_music(self) -> "SampleSettings":
+        """The settings as they are for another style or metre, or for music that is given: what they ask of a
+        performance (a backbeat, say) is left open."""
+        asked = [control for control, name in CONDITION_OF.items() if CONDITIONS[name].withheld]
+        return dataclasses.replace(self, **{name: CONTROLS[name].neutral for name in asked})
 
     def when_humanizing(self) -> "SampleSettings":
         """The settings as they are where given notes are played."""

@@ -23,7 +23,7 @@ def make_controls(
     defaults: SampleSettings, fields: Sequence[Field], song: Song | None = None, **asked: Any
 ) -> Controls:
     """The controls that are asked for by name; what is None or missing is as in the song that is worked on, or the
-    run's settings.
+    run's settings, as far as these speak of the style and metre that are asked for.
 
     temperature is a number for all fields, a dict, or text such as `hits=0.9,velocity=1`; style may be a dict of
     weights. Raises ControlError for a control that does not exist, a value that cannot be played, and for a spread of
@@ -35,7 +35,9 @@ def make_controls(
             hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(CONTROLS)}"
             raise ControlError(f"no control is called {name!r}; {hint}")
     given = {name: value for name, value in asked.items() if value is not None}
-    values = defaults.values()
+    about = {"style": defaults.style, "time_signature": defaults.time_signature}
+    is_other = song is not None or any(given.get(name, usual) != usual for name, usual in about.items())
+    values = (defaults.for_other_music() if is_other else defaults).values()
     if song is not None:
         values |= {"bpm": song.tempo_bpm, "time_signature": write_metre(song.time_signature)}
     names = [field.name for field in fields]

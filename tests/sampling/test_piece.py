@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from tiny import CODEC, PLAYERS, STYLES, make_model, make_run, random_tokens
+from tiny import CODEC, PLAYERS, STYLES, make_model, make_run, make_song, random_tokens
 
 from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
@@ -210,10 +210,22 @@ def test_what_is_not_asked_for_is_as_the_run_says():
     plain = Controls(**DEFAULTS.values())
     assert make_controls(DEFAULTS, CODEC.fields) == plain
     assert (plain.bars, plain.bpm, plain.style, plain.time_signature, plain.fill) == (6, 110.0, "rock", "3/4", 4)
-    asked = make_controls(DEFAULTS, CODEC.fields, bars=None, bpm=90.0, style="")
-    assert asked == dataclasses.replace(plain, bpm=90.0, style="")
+    asked = make_controls(DEFAULTS, CODEC.fields, bars=None, bpm=90.0)
+    assert asked == dataclasses.replace(plain, bpm=90.0)
     asked = make_controls(DEFAULTS, CODEC.fields, top_k=0, top_p=1.0)
     assert asked == dataclasses.replace(plain, top_k=0, top_p=1.0)
+
+
+@pytest.mark.parametrize("asked", [{"style": "jazz"}, {"time_signature": "4/4"}, {"song": make_song(0, 2)}])
+def test_what_is_asked_of_a_performance_goes_with_its_style_and_metre(asked):
+    """A backbeat that rock has by default is not asked of jazz, of another metre, or of music that is given."""
+    defaults = dataclasses.replace(DEFAULTS, backbeat=0.9, timekeeper="ride", steadiness=0.7, player="drummer1")
+    usual = make_controls(defaults, CODEC.fields)
+    assert (usual.backbeat, usual.timekeeper, usual.steadiness, usual.player) == (0.9, "ride", 0.7, "drummer1")
+    other = make_controls(defaults, CODEC.fields, **asked)
+    assert (other.backbeat, other.timekeeper, other.steadiness, other.player) == (None, "", None, "")
+    assert (other.density, other.guidance, other.top_k) == (0, 1.5, 7)
+    assert make_controls(defaults, CODEC.fields, **asked, backbeat=0.5).backbeat == 0.5
 
 
 def test_notes_that_are_given_have_a_spread_of_their_own():

@@ -119,8 +119,8 @@ class Counter:
                 which = classes_of(votes.best[steps])
                 by_class = np.append(self.shares.by_class, 0.0)[which]
                 fixed = np.where(which < 0, 0.0, self.shares.fixed)
-                for name, share in (("n-gram + suffix pointer", fixed), ("the same, share by match", by_class)):
-                    odds[name] = ngram + share[:, None] * (votes.odds[steps] - ngram)
+                for how, share in (("", fixed), (", share by match", by_class)):
+                    odds[f"n-gram + suffix pointer{how}"] = ngram + share[:, None] * (votes.odds[steps] - ngram)
             rows = np.arange(len(values))
             parts.append(
                 {
