@@ -65,7 +65,7 @@ def get_config() -> ml_collections.ConfigDict:
     model.position = True  # place in the bar, bar in the phrase
     model.lookback = True  # what was played at the places of codec.lookback_bars and lookback_beats
     model.copy = True  # let the head raise the lookback's chords directly
-    model.pointer = True  # hear and copy what followed similar moments of the song; on a grid
+    model.pointer = True  # grid: hear and copy what followed similar moments of the song
     model.pointer_beats = 256  # how far back
     model.pointer_heads = 2
     model.features = True  # chords that share drums share weights
@@ -86,7 +86,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.num_steps = 1200
     train.batch_size = 32  # windows
     train.window_beats = 64  # 16 bars of 4/4
-    train.memory_beats = 192  # before the window, remembered by lookback and pointer but not scored
+    train.memory_beats = 192  # grid: before the window, remembered by lookback and pointer but not scored
     train.window_notes = 0  # a window ends where it has more notes; 0: it never does
     train.optimizer = "adamw"  # adamw, adam, rmsprop
     train.schedule = "cosine"  # cosine (down to 1%) or constant, after the warm-up

@@ -43,5 +43,3 @@ def learn_piano(config: ml_collections.ConfigDict) -> None:
     config.codec.name = "events"
     config.codec.kit = ""
     config.codec.steps_per_beat = 24
-    config.model.pointer = False  # of a grid
-    config.train.memory_beats = 0

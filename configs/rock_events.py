@@ -21,8 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config = groove.get_config()
     config.codec.name = "events"
     config.codec.steps_per_beat = 24
-    config.model.pointer = False  # of a grid
-    config.train.memory_beats = 0
     config.validation.styles = ("rock",)
     config.validation.fill = "beat"
     config.sample.style = "rock"

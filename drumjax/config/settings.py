@@ -40,16 +40,6 @@ class Settings:
         require(not (self.codec.kit and is_pitched), "codec.kit", self.codec.kit, must)
         must = "a drum kit where data.instrument is 'drums'"
         require(self.codec.kit or self.data.instrument != "drums", "codec.kit", self.codec.kit, must)
-        for name, is_on in (("model.pointer", self.model.pointer), ("train.memory_beats", self.train.memory_beats)):
-            must = "left out (False, 0) where codec.name is 'events': only on a grid is a beat a number of steps"
-            require(self.codec.name == "grid" or not is_on, name, is_on, must)
-        must = "0 where train.memory_beats is not"
-        require(
-            not (self.train.memory_beats and self.train.window_notes),
-            "train.window_notes",
-            self.train.window_notes,
-            must,
-        )
 
 
 def make_settings(config: dict[str, Any]) -> Settings:

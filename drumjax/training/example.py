@@ -31,11 +31,13 @@ class WindowShape(NamedTuple):
 def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> WindowShape:
     """The sizes of a batch of the corpus's windows."""
     t = settings.train
-    num_notes = max_notes(corpus, t.window_beats + t.memory_beats)
+    memory_beats = t.memory_beats if codec.grid else 0
+    num_notes = max_notes(corpus, t.window_beats + memory_beats)
     if t.window_notes:
-        num_notes = min(num_notes, t.window_notes)
+        memory_notes = max_notes(corpus, memory_beats) if memory_beats else 0
+        num_notes = min(num_notes, memory_notes + t.window_notes)
     return WindowShape(
-        t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes, t.memory_beats
+        t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes, memory_beats
     )
 
 

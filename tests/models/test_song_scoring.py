@@ -93,7 +93,7 @@ def test_what_is_counted(scores, whole_songs):
 def test_a_model_that_knows_nothing_pays_for_every_value():
     """log(512) nats per 16th, log(32) per velocity and log(16) per offset of a hit."""
     codec = GridCodec(ROLAND_TD11, 4, True, 32, 16, 1)
-    model = make_model(codec, num_layers=1, lookback=False, features=False)
+    model = make_model(codec, num_layers=1, lookback=False, features=False, pointer=False)
     songs = [make_song(0, 2), make_song(1, 4, (6, 8))]
     scores = make_song_scorer(model, codec)(zero_weights(model), encode_songs(songs, codec, STYLES))
     assert mean_nll(scores) == pytest.approx([math.log(512), math.log(32), math.log(16)], rel=1e-5)
