@@ -43,9 +43,11 @@ SMALL = {
     "model.lookback": False,
     "model.copy": False,
     "model.features": False,
+    "model.pointer": False,
     "train.num_steps": 4,
     "train.batch_size": 4,
     "train.window_beats": 8,
+    "train.memory_beats": 4,
     "train.schedule": "constant",  # so that a shorter run is the beginning of a longer one
     "train.warmup_steps": 2,
     "train.steps_per_call": 2,
@@ -56,6 +58,8 @@ SMALL = {
 EXPRESSIVE = {
     "codec.steps_per_beat": 4,
     "codec.expressive": True,
+    "model.pointer": True,
+    "model.pointer_beats": 8,
     "sample.bars": 4,
     "train.num_steps": 2,
     "train.field_weights": {"hits": 1.0, "velocity": 0.5, "offset": 0.25},

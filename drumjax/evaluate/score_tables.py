@@ -92,10 +92,8 @@ def _playability(board: Board) -> Table:
         for name, found in board.playability.items()
     ]
     note = (
-        f"Pieces of {board.bars} bars; the model's in its own style by its own defaults, at 70, 100, 130 and 160 bpm. "
-        "Playable: at least three of four bars have a backbeat (or a half-time one), a timekeeper, a kick, and neither "
-        "solo nor fill; people also do other things. Different: within a piece, among first bars, among all bars "
-        "(which fewer pieces raise)."
+        f"Pieces of {board.bars} bars, the model's by its defaults at 70 to 160 bpm. Playable: three of four bars hold a "
+        "beat by a strict reading. Different: within a piece, the first ones, all (fewer pieces raise that)."
     )
     return Table("Whether a band could play to it", note, rows)
 

@@ -86,7 +86,8 @@ def test_events_are_the_steps_with_a_hit():
     assert velocity.accuracy == pytest.approx(velocity.event_accuracy)
     # Who always foresees silence is right where there is silence, and about no event.
     run = make_run()
-    unknowing = dataclasses.replace(run, weights=zero_weights(run.model))
+    model = dataclasses.replace(run.model, settings=dataclasses.replace(run.model.settings, pointer=False))
+    unknowing = dataclasses.replace(run, model=model, weights=zero_weights(model))
     (group,) = predict(unknowing, HELD_OUT, {"all": np.ones(4, bool)})
     assert group.fields["hits"].accuracy == pytest.approx(silent / hits.count)
     assert group.fields["hits"].event_accuracy == 0
