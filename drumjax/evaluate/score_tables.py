@@ -92,8 +92,8 @@ def _playability(board: Board) -> Table:
         for name, found in board.playability.items()
     ]
     note = (
-        f"Pieces of {board.bars} bars, the model's by its defaults at 70 to 160 bpm. Playable: three of four bars hold a "
-        "beat by a strict reading. Different: within a piece, the first ones, all (fewer pieces raise that)."
+        f"Pieces of {board.bars} bars, the model's by its defaults at 70 to 160 bpm. Playable: three of four bars "
+        "hold a beat by a strict reading. Different: within a piece, the first ones, all (fewer pieces raise that)."
     )
     return Table("Whether a band could play to it", note, rows)
 
