@@ -29,7 +29,8 @@ def fresh_state(num_styles: int = 1, seed: int = 0) -> TrainState:
     """Of one weight, and the table of styles, which changes when another run is started from."""
 
     def params():
-        return {"w": jnp.float32([1 + seed, 2]), "context": {"style": {"embedding": jnp.ones((num_styles, 2))}}}
+        names = {"style": {"embedding": jnp.ones((num_styles, 2))}, "player": {"embedding": jnp.ones((1, 2))}}
+        return {"w": jnp.float32([1 + seed, 2]), "context": names}
 
     return TrainState(jnp.int32(0), jax.random.key(seed), params(), params(), {}, {"w": params()["w"]})
 
