@@ -15,5 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.codec.kit = "one_drum"
     config.model.hidden_size = 128
+    config.model.pointer = False
+    config.train.memory_beats = 0
     config.train.num_steps = 300
     return config

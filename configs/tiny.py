@@ -2,8 +2,8 @@
 
 Command:  python run_train.py --config configs/tiny.py
 Hardware: 2 CPU cores, 1 GB of memory
-Time:     1 minute
-Score:    hits 0.282 nats/step on other variations of the same grooves
+Time:     1 to 1.5 minutes
+Score:    hits 0.275 nats/step on other variations of the same grooves
 """
 
 import ml_collections
@@ -18,6 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.validation.styles = ("rock",)
     config.model.hidden_size = 96
     config.model.embed_size = 64
+    config.model.pointer = False  # grooves this plain need none, and a minute becomes three
+    config.train.memory_beats = 0
     config.train.num_steps = 400
     config.train.batch_size = 24
     config.train.window_beats = 16  # short windows: learn to begin

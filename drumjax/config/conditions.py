@@ -11,6 +11,8 @@ from drumjax.music.metre import METRES
 
 # A share of 0 is kept as this, since 0 is unknown.
 LEAST_SHARE = 0.001
+# A snare below this velocity is a ghost note, and no backbeat.
+HEARD_VELOCITY = 40
 # What can keep time, and the drums that count as it.
 TIMEKEEPERS = {"hi-hat": ("closed hi-hat", "open hi-hat"), "ride": ("ride",), "crash": ("crash",)}
 

@@ -11,7 +11,7 @@ There is a row of attention per head. Lags are in order of time: index i of L is
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -239,6 +239,6 @@ def _copy_backward(size: int, found: Array, gradient: Array) -> tuple[Array, Non
 _copy.defvjp(lambda attention, found, phases, size: (_copy(attention, found, phases, size), found), _copy_backward)
 
 
-def first_match(batch: int, beats: int) -> Any:
+def first_match(batch: int, beats: int) -> Array:
     """Matches [B, NUM_MATCHES, L] of sequences that have not begun."""
     return jnp.zeros((batch, NUM_MATCHES, beats))

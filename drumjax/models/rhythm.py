@@ -6,13 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.config.conditions import LEAST_SHARE, TIMEKEEPERS
+from drumjax.config.conditions import HEARD_VELOCITY, LEAST_SHARE, TIMEKEEPERS
 from drumjax.music.kits import Kit
 from drumjax.music.metre import metre_id
 from drumjax.music.notes import EARLY_BEAT, Array, Window
 
-# A snare below this velocity is a ghost note.
-HEARD_VELOCITY = 40
 # A timekeeper is hit in this share of the 8ths at least: in 4/4 twice a bar.
 MIN_KEPT = 0.25
 _COMMON_TIME = metre_id((4, 4))

@@ -1,6 +1,6 @@
 """Whether a band could play to it: bars in 4/4 that hold a beat, by the strict reading of a rock drummer.
 
-A bar is steady with (a) a snare that is heard on 2 and 4, or on 3 and not on 2 and 4 (half-time); (b) few loud snares;
+A bar is steady with (a) a snare that is heard on 2 and 4, or on 3 (half-time); (b) few loud snares;
 (c) a timekeeper on most beats and a fourth time, or on most off-beat 8ths; (d) a kick; (e) hardly a tom, and no crash
 but on 1.
 """
@@ -10,14 +10,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from drumjax.config.conditions import HEARD_VELOCITY, TIMEKEEPERS
 from drumjax.music.grid_view import STEPS_PER_BEAT, Excerpt
 from drumjax.music.kits import Kit
 
 # A piece is playable if so many of its bars are: 6 of 8.
 MIN_STEADY = 0.75
-HEARD_VELOCITY, LOUD_VELOCITY = 40, 64
+LOUD_VELOCITY = 64
 MAX_LOUD_SNARES, MAX_TOMS, MIN_KEPT, MIN_KEPT_IN_BAR = 4, 1, 3, 4
-TIMEKEEPERS = ("closed hi-hat", "open hi-hat", "ride", "crash")
+KEEPERS = tuple(drum for drums in TIMEKEEPERS.values() for drum in drums)
 TOMS = ("low tom", "mid tom", "high tom")
 
 
@@ -41,7 +42,7 @@ class Playability:
 
 def has_needed_drums(kit: Kit) -> bool:
     """Whether the kit tells apart all drums that are looked for."""
-    return {"kick", "snare", *TIMEKEEPERS, *TOMS} <= set(kit.names)
+    return {"kick", "snare", *KEEPERS, *TOMS} <= set(kit.names)
 
 
 def steady_bars(excerpt: Excerpt, kit: Kit) -> np.ndarray:
@@ -54,13 +55,13 @@ def steady_bars(excerpt: Excerpt, kit: Kit) -> np.ndarray:
     def count(hits: np.ndarray) -> np.ndarray:
         return hits.reshape(len(hits), -1).sum(axis=1)
 
-    snare, keeps = loudest("snare"), loudest(*TIMEKEEPERS) > 0
+    snare, keeps = loudest("snare"), loudest(*KEEPERS) > 0
     two, three, four = (snare[:, beat * STEPS_PER_BEAT] >= HEARD_VELOCITY for beat in (1, 2, 3))
     on_beats = (count(keeps[:, ::STEPS_PER_BEAT]) >= MIN_KEPT) & (count(keeps) >= MIN_KEPT_IN_BAR)
     off_beats = count(keeps[:, STEPS_PER_BEAT // 2 :: STEPS_PER_BEAT]) >= MIN_KEPT
     num_toms = count(excerpt.hits[:, :, [kit.names.index(name) for name in TOMS]])
     return (
-        ((two & four) | (three & ~(two & four)))
+        ((two & four) | three)
         & (count(snare >= LOUD_VELOCITY) <= MAX_LOUD_SNARES)
         & (on_beats | off_beats)
         & (loudest("kick") > 0).any(axis=1)
