@@ -10,9 +10,11 @@ from worst_midi import CASES
 
 from drumjax.midi import walk
 
-# How a file is read: instrument, pedal, and "parts", "messages" or "". Each the first two ways, and one of the others.
-WAYS = [("drums", False, "messages"), ("all", True, "parts")]
+# How a file is read: instrument, pedal, and "parts", "messages" or "". Each in the way that keeps most of it, and in
+# one of the others.
+MOST = ("all", True, "parts")
 OTHERS = [
+    ("drums", False, "messages"),
     ("drums", True, "parts"),
     ("all", False, ""),
     ("pitched", True, "messages"),
@@ -53,7 +55,7 @@ def test_the_worst_files_take_little_time_and_memory(name, tmp_path):
     expected, make = CASES[name]
     path = tmp_path / "worst.mid"
     path.write_bytes(make())
-    ways = [*WAYS, OTHERS[list(CASES).index(name) % len(OTHERS)]]
+    ways = [MOST, OTHERS[list(CASES).index(name) % len(OTHERS)]]
     command = [sys.executable, "-c", CODE, json.dumps(ways), str(path), str(MEGABYTES)]
     root = Path(walk.__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280)
