@@ -15,12 +15,12 @@ from benchmarks import machine, report
 from benchmarks.contender import num_cores
 from benchmarks.contest import Contest, Outcome, hold, pin
 from benchmarks.options import Options
-from benchmarks.rows import data, end_to_end, growth, sample, train
+from benchmarks.rows import data, end_to_end, growth, memory, sample, train
 from benchmarks.songs import dataset_name
 from drumjax.system.console import set_up_output
 from drumjax.system.files import user_path
 
-ROWS = {"train": train, "end_to_end": end_to_end, "sample": sample, "data": data, "growth": growth}
+ROWS = {"train": train, "end_to_end": end_to_end, "sample": sample, "data": data, "growth": growth, "memory": memory}
 
 _ONLY = flags.DEFINE_list("only", list(ROWS), "Which rows.")
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Rounds of each contest.", lower_bound=1)

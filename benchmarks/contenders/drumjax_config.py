@@ -2,7 +2,7 @@
 
 from typing import Any
 
-PARTS = ("skip", "position", "lookback", "copy", "features")
+PARTS = ("skip", "position", "lookback", "copy", "pointer", "features")
 # Hits only, the previous step and nothing else, Adam at a constant rate.
 PLAIN: dict[str, Any] = {
     "codec.expressive": False,
@@ -10,6 +10,7 @@ PLAIN: dict[str, Any] = {
     "model.residual": False,
     **{f"model.{part}": False for part in PARTS},
     "model.conditions": (),
+    "train.memory_beats": 0,
     "train.optimizer": "adam",
     "train.schedule": "constant",
     "train.learning_rate": 1e-3,
@@ -19,6 +20,9 @@ PLAIN: dict[str, Any] = {
     "train.clip_norm": 0.0,
     "sample.style": "",
 }
+
+# rock.py's model without a memory of the whole song.
+FORGETFUL: dict[str, Any] = {"model.pointer": False, "train.memory_beats": 0}
 
 # What a data loader can do as well, all at once: stronger than one would train with, so that nothing is left out.
 AUGMENTED: dict[str, Any] = {
