@@ -21,7 +21,7 @@ from flax import nnx
 from drumjax.codecs.base import ABSENT, Field, field_slices
 from drumjax.models.interface import History
 from drumjax.models.layers import INPUT_INIT, multiply
-from drumjax.models.matching import DECAYS, NORMALIZER, NUM_MATCHES, advance
+from drumjax.models.matching import DECAYS, MISSING, NORMALIZER, NUM_MATCHES, advance, match_all
 from drumjax.music.notes import Array
 
 # Features of each head: see Pointer._attend.
@@ -78,20 +78,17 @@ class Pointer(nnx.Module):
 
     def match_memory(self, memory: Array) -> Array:
         """Matches [B, NUM_MATCHES, L] after the first field's values memory [B, M], which nothing came before."""
-        values = jnp.pad(memory, ((0, 0), (self.unit * self.lags, 0)), constant_values=ABSENT)
-        blocks, num_steps = self._in_phases(values, memory.shape[1]), memory.shape[1]
-        start = jnp.zeros((memory.shape[0], NUM_MATCHES, self.lags))
-        return jax.lax.fori_loop(0, num_steps, lambda t, match: self._advance(match, blocks, t), start)
+        return match_all(self._as_sets(memory), self.unit * np.arange(self.lags, 0, -1))
 
     def _read_many(self, history: History, previous: Array, match: Array, bar_steps: Array) -> tuple[Votes, Array]:
         num_steps = previous.shape[1]
         ring = jnp.roll(history.tokens, -history.oldest, axis=1)
         tokens = jnp.concatenate([ring[:, ring.shape[1] - self.unit * self.lags :], previous], axis=1)
-        values = self._in_phases(tokens[..., 0], num_steps)
+        sets = self._in_phases(self._as_sets(tokens[..., 0]), num_steps)
         after = self._in_phases(tokens[:, 1:, 0], num_steps)  # what came after each of them
 
         def scan(match, t):
-            match = self._advance(match, values, t)
+            match = self._advance(match, sets, t)
             return match, (match, self._window(after, t))
 
         last, (matches, found) = jax.lax.scan(scan, match, jnp.arange(num_steps))
@@ -108,7 +105,7 @@ class Pointer(nnx.Module):
         tokens = jax.lax.dynamic_update_slice(history.tokens, previous, (0, history.oldest, 0))
         at = (history.oldest - self.unit * jnp.arange(self.lags, 0, -1)) % size
         found = tokens[:, (at + 1) % size]
-        match = advance(match, previous[:, 0, 0], tokens[:, at, 0], self._bits())
+        match = advance(match, self._as_sets(previous[:, 0, 0]), self._as_sets(tokens[:, at, 0]))
         attention, features, known = self._attend(match[None], found[None, ..., 0], bar_steps)
         rows = jnp.arange(len(previous))[:, None]
         value = jnp.where(found[..., 0] == ABSENT, self.fields[0].size, found[..., 0])
@@ -155,10 +152,10 @@ class Pointer(nnx.Module):
         rows = [lag % bar != 0, jnp.log1p(lag / bar), *(lag % (bars * bar) == 0 for bars in (2, 4, 8))]
         return jnp.einsum("rbl,rh->bhl", jnp.stack([row.astype(jnp.float32) for row in rows]), self.lag[...])
 
-    def _advance(self, match: Array, phases: Array, t: Array) -> Array:
-        """Matches after step t, the values of all steps lying in phases."""
-        now = jax.lax.dynamic_index_in_dim(phases[t % self.unit], t // self.unit + self.lags, axis=1, keepdims=False)
-        return advance(match, now, self._window(phases, t), self._bits())
+    def _advance(self, match: Array, sets: Array, t: Array) -> Array:
+        """Matches after step t, the sets of all steps lying in phases."""
+        now = jax.lax.dynamic_index_in_dim(sets[t % self.unit], t // self.unit + self.lags, axis=1, keepdims=False)
+        return advance(match, now, self._window(sets, t))
 
     def _window(self, phases: Array, t: Array) -> Array:
         """[B, L]: the values some beats before step t."""
@@ -185,10 +182,11 @@ class Pointer(nnx.Module):
             columns += [is_there.astype(jnp.float32), size]
         return jnp.concatenate(columns, axis=-1)
 
-    def _bits(self) -> Array:
-        """[size] int32: the features of each value of the first field, a bit each."""
+    def _as_sets(self, values: Array) -> Array:
+        """Values of the first field as sets of their features: what is matched. No two values have the same."""
         has = self.fields[0].features > 0
-        return jnp.asarray((has * (1 << np.arange(has.shape[1]))).sum(axis=1).astype(np.int32))
+        sets = (has * (1 << np.arange(has.shape[1]))).sum(axis=1).astype(np.int32)
+        return jnp.where(values == ABSENT, MISSING, jnp.asarray(sets)[jnp.maximum(values, 0)])
 
 
 def _repeat(x: Array, heads: int) -> Array:

@@ -12,7 +12,7 @@ from tiny import CODEC, make_context, make_model, make_weights, random_tokens, s
 from drumjax.codecs.base import ABSENT
 from drumjax.models.gate import Gate
 from drumjax.models.lookback import empty_history, recall
-from drumjax.models.matching import DECAYS, NUM_MATCHES
+from drumjax.models.matching import DECAYS, HORIZON, MISSING, NUM_MATCHES, advance, match_all
 from drumjax.models.pointer import NUM_FEATURES, Pointer, Votes, first_match
 from drumjax.models.scoring import place_of
 
@@ -183,7 +183,20 @@ def test_the_gate_mixes_distributions():
     known = jnp.asarray([[True, False, True]] * 2)
     odds = jnp.asarray(rng.dirichlet(np.ones(8), (2, BATCH, HEADS)), jnp.float32) * known[..., None, None]
     votes = Votes(odds, jnp.zeros((2, BATCH, HEADS, 1)), jnp.zeros((2, BATCH, HEADS, NUM_FEATURES)), known)
-    mixed = jax.nn.softmax(jax.nn.log_softmax(logits)), np.exp(gate(jnp.zeros((2, BATCH, 4)), logits, votes))
+    mixed = jax.nn.softmax(logits), np.exp(jax.jit(gate)(jnp.zeros((2, BATCH, 4)), logits, votes))
     np.testing.assert_allclose(mixed[1].sum(axis=-1), 1, atol=1e-6)
     np.testing.assert_allclose(mixed[0][:, 1], mixed[1][:, 1], atol=1e-6)  # without a past all is the model's own
     assert np.abs(mixed[0][:, 0] - mixed[1][:, 0]).max() > 0.01
+
+
+def test_matches_of_a_long_memory_are_those_of_its_steps():
+    """Also of more steps than count any more."""
+    sets = np.random.default_rng(0).integers(-1, 3, (BATCH, HORIZON + 70))
+    lags = UNIT * np.arange(BEATS, 0, -1)
+    match = first_match(BATCH, BEATS)
+    step = jax.jit(advance)
+    for t in range(sets.shape[1]):
+        lagged = np.where(t >= lags, sets[:, np.maximum(t - lags, 0)], MISSING)
+        match = step(match, sets[:, t], lagged)
+    np.testing.assert_allclose(match_all(sets, lags), match, atol=1e-5)
+    assert match.max() > 3
