@@ -1,7 +1,8 @@
 """What a song's own past says of its next value: counting with a memory, and no network.
 
-An earlier step at the same place of its beat votes for the value that it has, by how well the values before it match
-those before now (S, a suffix match with a decay), less if it is at another place of the bar or long ago:
+An earlier step at the same place of its beat (of notes one by one: every earlier note) votes for the value that it has,
+by how well the values before it match those before now (S, a suffix match with a decay), less if it is at another place
+of the bar or long ago:
 
     S[t, l] = DECAY S[t - 1, l] + [value[t - 1] = value[t - 1 - l]]
     weight  = exp(SHARPNESS S - OTHER_PLACE [l is no whole number of bars] - FORGETTING log(1 + l in bars))
@@ -28,11 +29,15 @@ class Votes(NamedTuple):
     best: np.ndarray
 
 
-def vote(values: np.ndarray, size: int, beat_steps: int, bar_steps: int) -> Votes:
-    """How the past of a song votes for each of its values [T], 0 <= value < size."""
+def vote(values: np.ndarray, size: int, beat_steps: int, bar: float, when: np.ndarray | None = None) -> Votes:
+    """How the past of a song votes for each of its values [T], 0 <= value < size.
+
+    Steps a multiple of beat_steps ago vote. `when` [T] is the time of each step (none: its number), and `bar` how long
+    a bar is in such time.
+    """
     num_steps = len(values)
+    when = np.arange(num_steps) if when is None else when
     lags = np.arange(beat_steps, max(num_steps, beat_steps + 1), beat_steps)
-    bias = -OTHER_PLACE * (lags % bar_steps != 0) - FORGETTING * np.log1p(lags / bar_steps)
     odds, best = np.zeros((num_steps, size), np.float32), np.full(num_steps, -1.0)
     match = np.zeros(len(lags))
     for t in range(beat_steps, num_steps):
@@ -40,9 +45,11 @@ def vote(values: np.ndarray, size: int, beat_steps: int, bar_steps: int) -> Vote
         match *= DECAY
         earlier = lags[lags < t]  # those whose step before is there to be compared
         match[: len(earlier)] += values[t - 1 - earlier] == values[t - 1]
-        votes = SHARPNESS * match[:known] + bias[:known]
+        then = t - lags[:known]
+        ago = when[t] - when[then]
+        votes = SHARPNESS * match[:known] - OTHER_PLACE * (ago % bar != 0) - FORGETTING * np.log1p(ago / bar)
         weights = np.exp(votes - votes.max())
-        odds[t] = np.bincount(values[t - lags[:known]], weights / weights.sum(), size)
+        odds[t] = np.bincount(values[then], weights / weights.sum(), size)
         best[t] = match[:known].max()
     return Votes(odds, best)
 
