@@ -22,4 +22,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.sample.steadiness = 0.67
     config.sample.timekeeper = "hi-hat"
     config.sample.guidance = 4.0
+    config.sample.opening_temperature = 1.0  # asked for all this, it begins well by itself, and less alike than at 0.8
     return config

@@ -23,8 +23,10 @@ class Condition(NamedTuple):
               or the vocabulary of the run that has the names, "styles" or "players". 0: it is a number
     scale     how a number is embedded: "octaves" above or below `usual`, or a "share" in 0..1 from `usual`
     usual     of a number: what counts as nothing special
-    placed    of a number: whether it speaks of certain places in the bar, and so is also embedded for each. A small
-              model of 700 steps did nothing of a backbeat asked for; so it followed (rank correlation 0.0, then 0.7)
+    placed    whether it speaks of certain places in the bar, and so is also embedded for each: a number in all bars (a
+              small model of 700 steps did nothing of a backbeat asked for; so it followed: rank correlation 0.0, then
+              0.7), a category in the first bar, where there is little else to go by (of pieces asked for with a hi-hat
+              half had one, now 95 of 100)
     withheld  whether it is not given where performances are scored: what is measured from them, and who plays. It is
               hidden from an example with the odds train.measured_dropout, the others with train.context_dropout
     drums     the drums that a kit must have for it
@@ -56,10 +58,10 @@ CONDITIONS = {
         control="backbeat",
     ),
     "timekeeper": Condition(
-        "timekeeper", rows=("", *TIMEKEEPERS, "none"), withheld=True,
+        "timekeeper", rows=("", *TIMEKEEPERS, "none"), placed=True, withheld=True,
         drums=tuple(drum for drums in TIMEKEEPERS.values() for drum in drums), control="timekeeper",
     ),
-    "player": Condition("player", rows="players", withheld=True, control="player"),
+    "player": Condition("player", rows="players", placed=True, withheld=True, control="player"),
 }  # fmt: skip
 # The names that a control can ask for, of the conditions that have the same in all runs.
 NAMES = {row.control: row.rows[1:] for row in CONDITIONS.values() if isinstance(row.rows, tuple)}

@@ -120,10 +120,7 @@ class ContextInput(nnx.Module):
         self.categories = tuple(name for name, row in on.items() if row.rows)
         self.numbers = tuple(name for name, row in on.items() if not row.rows)
         for name in self.categories:
-            rows = on[name].rows
-            if not isinstance(rows, int):
-                rows = getattr(shape, f"num_{rows}") if isinstance(rows, str) else len(rows)
-            setattr(self, name, nnx.Embed(rows, size, embedding_init=INPUT_INIT, rngs=rngs))
+            setattr(self, name, nnx.Embed(num_rows(name, shape), size, embedding_init=INPUT_INIT, rngs=rngs))
         for name in self.numbers:
             setattr(self, name, nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs))
 
@@ -144,6 +141,14 @@ def how_far(name: str, context: Context) -> tuple[Array, Array]:
     known = getattr(context, row.field) > 0
     value = jnp.where(known, getattr(context, row.field), row.usual)
     return known, jnp.log2(value / row.usual) if row.scale == "octaves" else (value - row.usual) / row.usual
+
+
+def num_rows(name: str, shape: Shape) -> int:
+    """How many values a category has, unknown included."""
+    rows = CONDITIONS[name].rows
+    if isinstance(rows, int):
+        return rows
+    return int(getattr(shape, f"num_{rows}")) if isinstance(rows, str) else len(rows)
 
 
 class Norm(nnx.Module):

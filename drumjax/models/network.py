@@ -32,6 +32,7 @@ from drumjax.models.layers import (
     dropout,
     how_far,
     identity,
+    num_rows,
     repeat,
 )
 from drumjax.models.lookback import recall
@@ -39,8 +40,8 @@ from drumjax.models.pointer import Pointer, Votes
 from drumjax.models.recurrence import LAYERS, choose_backend
 from drumjax.music.notes import Array, Context
 
-# The table of beginnings stands for all that is not there to look back to. At a gain of 1 it grows too slowly for the
-# few steps that use it: after 400 steps a snare on 2 in the first bar was given 0.47 (0.58 at 4) where it is 0.67.
+# Tables of beginnings stand for all that is not there to look back to. At a gain of 1 they grow too slowly for the few
+# steps that use them: after 400 steps a snare on 2 in the first bar was given 0.47 (0.58 at 4) where it is 0.67.
 BEGINNING_GAIN = 4.0
 # Bars are counted modulo this: phrases of drum music are 2, 4 or 8 bars long.
 PHRASE_BARS = 8
@@ -61,13 +62,18 @@ class MusicLSTM(nnx.Module):
         if s.position:
             self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
             self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
-        self.placed = tuple(name for name in s.conditions if CONDITIONS[name].placed and s.position)
+        placed = [name for name in s.conditions if CONDITIONS[name].placed and s.position]
+        self.placed = tuple(name for name in placed if not CONDITIONS[name].rows)
         for name in self.placed:
             by_place = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
             setattr(self, f"{name}_places", by_place)
         if s.position and self.num_lookbacks:
             places = shape.num_styles if "style" in s.conditions else 1, shape.num_positions, size
             self.beginning = nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32))
+        self.beginnings = tuple(name for name in placed if CONDITIONS[name].rows and self.num_lookbacks)
+        for name in self.beginnings:
+            places = num_rows(name, shape), shape.num_positions, size
+            setattr(self, f"{name}_beginning", nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32)))
         self.context = ContextInput(s.conditions, shape, size, rngs)
         width = size
         for i in range(s.num_layers):
@@ -148,11 +154,19 @@ class MusicLSTM(nnx.Module):
             for name in self.placed:
                 _, far = how_far(name, context)
                 x = x + far[None, :, None] * project(getattr(self, f"{name}_places").embedding[...])[place.position]
-            if self.num_lookbacks:  # in the first bar there are only place and style to go by
+            if self.num_lookbacks:
                 is_first = lookback[:, :, :1, 0] == ABSENT
-                style = context.style if "style" in self.settings.conditions else jnp.zeros_like(context.style)
-                x = x + BEGINNING_GAIN * jnp.where(is_first, self.beginning[...][style[None], place.position], 0.0)
+                x = x + BEGINNING_GAIN * jnp.where(is_first, self._begin(place.position, context), 0.0)
         return x
+
+    def _begin(self, position: Array, context: Context) -> Array:
+        """What there is to go by in a first bar [T, B, E]: the place, the style, and what else is known."""
+        style = context.style if "style" in self.settings.conditions else jnp.zeros_like(context.style)
+        total = self.beginning[...][style[None], position]
+        for name in self.beginnings:
+            value = getattr(context, CONDITIONS[name].field)
+            total = total + getattr(self, f"{name}_beginning")[...][value[None], position]
+        return total
 
 
 def _split_rows(keys: Array, num: int) -> Array:

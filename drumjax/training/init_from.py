@@ -39,8 +39,9 @@ def load_initial(
             continue
         rows = [known.index(one) if one in known else 0 for one in names]
         params["context"][name]["embedding"] = params["context"][name]["embedding"][rows]
-        if name == "style" and "beginning" in params:
-            params["beginning"] = params["beginning"][rows]
+        beginning = "beginning" if name == "style" else f"{name}_beginning"
+        if beginning in params:
+            params[beginning] = params[beginning][rows]
         if new := [one for one in names if one not in known]:
             logger.info("%s does not know %s: they start as its unknown %s", source, ", ".join(new), name)
     logger.info("starting from %s, step %d", source, run.step)

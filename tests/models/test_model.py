@@ -261,6 +261,9 @@ def without(part) -> dict:
     return {part: False}
 
 
+BEGINNINGS = {"beginning", "timekeeper_beginning", "player_beginning"}
+
+
 @functools.cache
 def parameter_names(**changes) -> set[str]:
     params, _ = jax.eval_shape(make_model(num_layers=1, **changes).init, jax.random.key(0))
@@ -270,11 +273,11 @@ def parameter_names(**changes) -> set[str]:
 @pytest.mark.parametrize(
     ("off", "gone"),
     [
-        ("position", {"position/embedding", "phrase/embedding", "backbeat_places/embedding", "beginning"}),
+        ("position", {"position/embedding", "phrase/embedding", "backbeat_places/embedding", *BEGINNINGS}),
         (
             "lookback",
             {f"lookback_{name}" for name in ("hits/table", "hits/weight", "velocity/weight", "offset/weight")}
-            | {"beginning"},
+            | BEGINNINGS,
         ),
         ("copy", {"head_hits/gates/kernel", "head_hits/gates/bias"}),
         ("style", {"context/style/embedding"}),
@@ -284,8 +287,8 @@ def parameter_names(**changes) -> set[str]:
         ("density", {"context/density/kernel", "context/density/bias"}),
         ("dynamics", {"context/dynamics/kernel", "context/dynamics/bias"}),
         ("backbeat", {"context/backbeat/kernel", "context/backbeat/bias", "backbeat_places/embedding"}),
-        ("timekeeper", {"context/timekeeper/embedding"}),
-        ("player", {"context/player/embedding"}),
+        ("timekeeper", {"context/timekeeper/embedding", "timekeeper_beginning"}),
+        ("player", {"context/player/embedding", "player_beginning"}),
         ("skip", set()),
     ],
 )
@@ -296,13 +299,13 @@ def test_a_part_that_is_off_takes_its_own_parameters_with_it_and_no_others(off, 
     assert parameter_names(**without(off)) <= parameter_names()
 
 
-def test_the_table_of_beginnings_counts_until_there_is_a_bar_to_look_back_to():
-    """The same steps with other numbers in that table: the first bar changes, and what follows only by its memory."""
+def test_the_tables_of_beginnings_count_until_there_is_a_bar_to_look_back_to():
+    """The same steps with other numbers in those tables: the first bar changes, and what follows only by its memory."""
     model = make_model(num_layers=1)
     params, stats = make_weights(model)
     # Without weights from step to step nothing is remembered.
     params = {**params, "lstm_0": {**params["lstm_0"], "w_h": jnp.zeros_like(params["lstm_0"]["w_h"])}}
-    other = {**params, "beginning": params["beginning"] + 1}
+    other = {**params, **{name: params[name] + 1 for name in BEGINNINGS}}
     tokens, context = random_tokens(0, 2, NUM_STEPS), stack([make_context()] * 2)
     previous = np.concatenate([np.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
     place = place_of(CODEC, context, steps(2))

@@ -40,6 +40,16 @@ def test_styles_are_matched_by_name(run, caplog):
     assert "starting from there, step 7" in caplog.text
 
 
+def test_players_are_matched_by_name(run, caplog):
+    caplog.set_level(logging.INFO, logger="drumjax")
+    weights = load_initial("there", run.settings, STYLES, ("", "somebody", PLAYERS[-1]))
+    for name in ("context", "player_beginning"):
+        new, old = weights.params[name], run.weights.params[name]
+        new, old = (x["player"]["embedding"] if name == "context" else x for x in (new, old))
+        np.testing.assert_array_equal(new, np.asarray(old)[[0, 0, len(PLAYERS) - 1]])
+    assert "there does not know somebody" in caplog.text
+
+
 def test_everything_else_is_as_it_was(run):
     weights = load_initial("there", run.settings, STYLES, PLAYERS)
     jax.tree.map(np.testing.assert_array_equal, weights, run.weights)
