@@ -65,8 +65,9 @@ def get_config() -> ml_collections.ConfigDict:
     model.position = True  # place in the bar, bar in the phrase
     model.lookback = True  # what was played at the places of codec.lookback_bars and lookback_beats
     model.copy = True  # let the head raise the lookback's chords directly
-    model.pointer = True  # grid: hear and copy what followed similar moments of the song
-    model.pointer_beats = 256  # how far back
+    model.pointer = True  # hear and copy what followed similar moments of the song
+    model.pointer_beats = 256  # grid: how far back
+    model.pointer_notes = 1024  # events: how far back
     model.pointer_heads = 2
     model.features = True  # chords that share drums share weights
     model.conditions = tuple(CONDITIONS)  # what it knows of the music: the table in drumjax/config/conditions.py
@@ -87,6 +88,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.batch_size = 32  # windows
     train.window_beats = 64  # 16 bars of 4/4
     train.memory_beats = 192  # grid: before the window, remembered by lookback and pointer but not scored
+    train.memory_notes = 1024  # events: the same in notes, in as many beats at most
     train.window_notes = 0  # a window ends where it has more notes; 0: it never does
     train.optimizer = "adamw"  # adamw, adam, rmsprop
     train.schedule = "cosine"  # cosine (down to 1%) or constant, after the warm-up
@@ -120,5 +122,5 @@ def leave_out_parts(config: ml_collections.ConfigDict) -> None:
     """Leaves of the model only what older projects have: embeddings of the previous step, the recurrence, the heads."""
     for part in ("skip", "position", "lookback", "copy", "features", "pointer"):
         config.model[part] = False
-    config.train.memory_beats = 0
+    config.train.memory_beats = config.train.memory_notes = 0
     config.model.conditions = ()

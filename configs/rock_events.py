@@ -1,6 +1,7 @@
 """Drums note by note instead of on a grid: rolls and flams that 16ths would merge stay.
 
-It loses 0.4% of all hits, where a grid of 16ths loses 7%.
+It loses 0.4% of all hits, where a grid of 16ths loses 7%. It has no pointer, which would make its 320 notes a window
+take three times as long.
 
 Trained on all styles and judged by held-out rock beats, as rock.py is.
 
@@ -25,6 +26,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.validation.fill = "beat"
     config.sample.style = "rock"
     config.sample.temperature = {"pitch": 0.9, "shift": 0.9}
+    config.model.pointer = False
+    config.train.memory_notes = 0
     config.train.window_notes = 320
     config.train.history_dropout = {}
     config.sample.humanize.spread = 1.0

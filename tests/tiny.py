@@ -85,7 +85,8 @@ def make_model_settings(**changes) -> ModelSettings:
 
 @functools.cache
 def make_model(codec: GridCodec = CODEC, **changes) -> Model:
-    settings = make_model_settings(**({} if codec.grid else {"pointer": False}), **changes)
+    settings = make_model_settings(**changes)
+    settings = dataclasses.replace(settings, pointer=settings.lags(codec.grid) > 0)
     num_lookbacks = codec.num_lookbacks if settings.lookback else 0
     shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, NUM_STYLES, codec.grid, len(PLAYERS))
     return Model(settings, codec.fields, shape)

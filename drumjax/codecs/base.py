@@ -27,9 +27,11 @@ class Field:
     """`count` categorical variables of `size` values each, predicted together.
 
     features [size, D] float32 says what values have in common (which drums a chord holds, how loud a bin is), so
-    that a model can share what it learns about one value with its relatives. `rest` is the value that means that
-    nothing happens, None if there is none. `is_expression` says that it is how a given note is played (how loud, how
-    far from its place), in values from least to most; `is_guided`, whether what is asked for may be exaggerated in it.
+    that a model can share what it learns about one value with its relatives. sets [size] int32, of the first field,
+    says by the bits of a number what values can have alike (drums; octave and pitch class); no two have the same set.
+    `rest` is the value that means that nothing happens, None if there is none. `is_expression` says that it is how a
+    given note is played (how loud, how far from its place), in values from least to most; `is_guided`, whether what is
+    asked for may be exaggerated in it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Field:
     rest: int | None = None
     is_expression: bool = False
     is_guided: bool = True
+    sets: np.ndarray | None = None
 
 
 class Place(NamedTuple):
@@ -92,6 +95,10 @@ class Codec(Protocol):
     @property
     def grid(self) -> int:
         """How many steps a beat always has, 0 where a step is a note."""
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether tokens say when notes are."""
 
     @property
     def notes_per_step(self) -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from drumjax.codecs.base import ABSENT, FREE, Field, Place
-from drumjax.codecs.features import length_features, pitch_features, scale_features
+from drumjax.codecs.features import length_features, pitch_features, pitch_sets, scale_features
 from drumjax.codecs.vocabulary import Vocabulary, nearest_length
 from drumjax.music.kits import Kit
 from drumjax.music.metre import MAX_BEATS_PER_BAR
@@ -102,6 +102,10 @@ class EventCodec:
     @property
     def grid(self) -> int:
         return 0
+
+    @property
+    def is_timed(self) -> bool:
+        return self.timed
 
     @property
     def notes_per_step(self) -> int:
@@ -289,7 +293,8 @@ class EventCodec:
 @functools.lru_cache(maxsize=64)  # so that models of equal codecs are equal, and what is compiled for one serves all
 def _make_fields(codec: EventCodec) -> tuple[Field, ...]:
     lengths = np.asarray(codec.vocabulary.durations)
-    fields = [Field("pitch", 1 + len(codec.pitches), pitch_features(codec.pitches), rest=REST)]
+    pitches = codec.pitches
+    fields = [Field("pitch", 1 + len(pitches), pitch_features(pitches), rest=REST, sets=pitch_sets(pitches))]
     if len(lengths):
         fields.append(Field("duration", len(lengths), length_features(lengths, codec._usual_beat)))
     if codec.velocity_bins:

@@ -23,6 +23,12 @@ def pitch_features(pitches: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows])
 
 
+def pitch_sets(pitches: tuple[int, ...]) -> np.ndarray:
+    """[1 + pitches] int32: octave and pitch class of each as a set, a bit each; empty for the rest."""
+    pitch = np.asarray(pitches, np.int32)
+    return np.append(0, 1 << (pitch % 12) | 1 << (12 + pitch // 12)).astype(np.int32)
+
+
 def length_features(lengths: np.ndarray, ticks_per_beat: float) -> np.ndarray:
     """[size, 9] float32 of lengths [size] in ticks: presence, whether it is zero, its logarithm and the square of that,
     and whether it is a whole number of beats, 8ths, 16ths, triplet 8ths and triplet 16ths."""

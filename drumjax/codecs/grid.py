@@ -71,6 +71,10 @@ class GridCodec:
         return self.steps_per_beat
 
     @property
+    def is_timed(self) -> bool:
+        return True
+
+    @property
     def notes_per_step(self) -> int:
         return self.kit.num_classes
 
@@ -192,7 +196,7 @@ class GridCodec:
 @functools.lru_cache(maxsize=64)  # so that models of equal codecs are equal, and what is compiled for one serves all
 def _make_fields(codec: GridCodec) -> tuple[Field, ...]:
     num = codec.kit.num_classes
-    hits = Field("hits", 2**num, chord_features(num), rest=0)
+    hits = Field("hits", 2**num, chord_features(num), rest=0, sets=np.arange(2**num, dtype=np.int32))
     if not codec.expressive:
         return (hits,)
     loud, late = codec.velocity_bins, codec.offset_bins

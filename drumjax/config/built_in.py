@@ -17,13 +17,14 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_size": 256, "num_layers": 2, "embed_size": 128, "backend": "auto", "norm": "none", "residual": False,
         "skip": True, "position": True, "lookback": True, "copy": True, "features": True, "pointer": True,
+        "pointer_notes": 1024,
         "conditions": tuple(CONDITIONS),
     },
     "augment": {"schedule": "constant"},
     "train": {
         "seed": 0, "init_from": "", "num_epochs": 0.0, "num_steps": 1200, "batch_size": 32, "window_beats": 64,
-        "memory_beats": 192, "window_notes": 0, "optimizer": "adamw", "schedule": "cosine", "learning_rate": 2e-3,
-        "warmup_steps": 100,
+        "memory_beats": 192, "memory_notes": 1024, "window_notes": 0, "optimizer": "adamw", "schedule": "cosine",
+        "learning_rate": 2e-3, "warmup_steps": 100,
         "weight_decay": 1e-2, "clip_norm": 1.0, "dropout": 0.3, "context_dropout": 0.1, "measured_dropout": 0.5,
         "history_dropout": {}, "average_decay": 0.99,
         "field_weights": {"hits": 1.0, "velocity": 0.1, "offset": 0.1}, "matmul_precision": "default",

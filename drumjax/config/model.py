@@ -32,9 +32,10 @@ class ModelSettings:
     features: bool  # share between related values (drums of a chord) in inputs and outputs
     conditions: tuple[str, ...]  # of conditions.CONDITIONS, what the model is conditioned on
     cell: str = "lstm"  # of CELLS
-    pointer: bool = False  # point at, hear and copy what followed similar moments of the whole song; on a grid
-    pointer_beats: int = 256  # how far back
+    pointer: bool = False  # point at, hear and copy what followed similar moments of the whole song
+    pointer_beats: int = 256  # grid: how far back
     pointer_heads: int = 2  # rows of attention
+    pointer_notes: int = 0  # events: how far back; 0 does without
 
     def __post_init__(self):
         require_choice("model.norm", self.norm, NORMS)
@@ -42,5 +43,12 @@ class ModelSettings:
         require_choice("model.cell", self.cell, CELLS)
         require_each(self, "model", ("hidden_size", "num_layers", "embed_size", "pointer_heads"), 1)
         require_each(self, "model", ("pointer_beats",), 1, 4096)
+        require_each(self, "model", ("pointer_notes",), 0, 4096)
         known = set(self.conditions) <= set(CONDITIONS) and len(set(self.conditions)) == len(self.conditions)
         require(known, "model.conditions", self.conditions, f"a tuple of some of {', '.join(CONDITIONS)}")
+
+    def lags(self, grid: int) -> int:
+        """How many earlier places the pointer sees on a grid of so many steps a beat, or (0) of notes; 0 without it."""
+        if not self.pointer:
+            return 0
+        return self.pointer_beats if grid else self.pointer_notes

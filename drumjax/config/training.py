@@ -41,12 +41,13 @@ class TrainSettings:
     eval_every_epochs: float
     patience_evals: int
     memory_beats: int = 0
+    memory_notes: int = 0
 
     def __post_init__(self):
         counts = ("num_steps", "batch_size", "window_beats", "steps_per_call", "log_every_steps", "eval_every_steps")
         require_each(self, "train", counts, 1)
         amounts = ("window_notes", "warmup_steps", "patience_evals", "weight_decay", "clip_norm", "num_epochs")
-        require_each(self, "train", (*amounts, "eval_every_epochs", "memory_beats"), 0)
+        require_each(self, "train", (*amounts, "eval_every_epochs", "memory_beats", "memory_notes"), 0)
         for name in ("dropout", "context_dropout", "average_decay"):
             require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
         require_each(self, "train", ("measured_dropout",), 0, 1)

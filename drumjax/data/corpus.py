@@ -86,7 +86,9 @@ def max_notes(corpus: Corpus, num_beats: int) -> int:
     return max(1, int(np.max(end - corpus.beat_note[:-1])))
 
 
-def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int, memory_beats: int = 0) -> Window:
+def take_window(
+    corpus: Corpus, key: Array, num_beats: int, num_notes: int, memory_beats: int = 0, memory_notes: int | None = None
+) -> Window:
     """A random window: a song chosen with odds by its length, and a uniform start on one of its beats.
 
     num_notes is max_notes(corpus, num_beats + memory_beats), or less: see window_at. A song shorter than the window is
@@ -97,19 +99,29 @@ def take_window(corpus: Corpus, key: Array, num_beats: int, num_notes: int, memo
     song = corpus.beat_song[beat]
     room = jnp.maximum(corpus.song_beat[song + 1] - corpus.song_beat[song] - num_beats, 0)
     start = jax.random.randint(key_start, (), 0, room + 1)
-    return window_at(corpus, song, start, num_beats, num_notes, memory_beats)
+    return window_at(corpus, song, start, num_beats, num_notes, memory_beats, memory_notes)
 
 
 def window_at(
-    corpus: Corpus, song: Array, start_beat: Array, num_beats: int, num_notes: int, memory_beats: int = 0
+    corpus: Corpus,
+    song: Array,
+    start_beat: Array,
+    num_beats: int,
+    num_notes: int,
+    memory_beats: int = 0,
+    memory_notes: int | None = None,
 ) -> Window:
-    """The window of `song` (index) that starts `start_beat` whole beats into it, and the notes of up to memory_beats
-    before it.
+    """The window of `song` (index) that starts `start_beat` whole beats into it, and what notes there are up to
+    memory_beats before it, of them the last memory_notes (None: all).
 
-    Where there are more than num_notes notes, it ends with the last beat of which all are there.
+    Where there are more than num_notes notes in all, it ends with the last beat of which all are there.
     """
     begin = jnp.maximum(start_beat - memory_beats, 0)
     first = corpus.beat_note[corpus.song_beat[song] + begin]
+    if memory_notes is not None:
+        first = jnp.maximum(first, corpus.beat_note[corpus.song_beat[song] + start_beat] - memory_notes)
+        # From the beat of the first of them on; notes are fewer than this only where the song has no more.
+        begin = jnp.clip(jnp.floor(jnp.asarray(corpus.notes.onset_beat)[first]).astype(jnp.int32), begin, start_beat)
     index = first + jnp.arange(num_notes, dtype=jnp.int32)
     # beat_note of the beat after a song is the next song's; nothing is taken beyond this song's last note.
     inside = index < corpus.song_note[song + 1]

@@ -53,6 +53,14 @@ class History(NamedTuple):
     now: Array
 
 
+class Memory(NamedTuple):
+    """What came before the first step of sequences: tokens [B, M, F], ABSENT before the song, and the tick at which
+    each began [B, M], counted as those of the steps."""
+
+    tokens: Array
+    tick: Array
+
+
 class Carry(NamedTuple):
     """All that a model remembers of a sequence.
 

@@ -10,7 +10,7 @@ from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place
 from drumjax.config.model import ModelSettings
-from drumjax.models.interface import Carry, Hidden, Noise, Params, Shape, Weights
+from drumjax.models.interface import Carry, Hidden, Memory, Noise, Params, Shape, Weights
 from drumjax.models.layers import FieldHead, FieldInput
 from drumjax.models.lookback import NEVER, empty_history
 from drumjax.models.network import MusicLSTM
@@ -89,27 +89,29 @@ class Model:
         size = self.shape.memory_steps if s.lookback else 1
         if not s.pointer:
             return Carry(layers, empty_history(batch, size, num_variables), ())
-        size = max(size, self.shape.grid * s.pointer_beats + 1)
-        return Carry(layers, empty_history(batch, size, num_variables), first_match(batch, s.pointer_beats))
+        lags = s.lags(self.shape.grid)
+        size = max(size, max(self.shape.grid, 1) * lags + 1)
+        return Carry(layers, empty_history(batch, size, num_variables), first_match(batch, lags))
 
-    def remember(self, weights: Weights, memory: Array) -> tuple[Carry, Array]:
-        """The carry of sequences whose step 0 comes after memory [B, M, F], and the token before that step [B, F].
+    def remember(self, weights: Weights, memory: Memory) -> tuple[Carry, Array]:
+        """The carry of sequences that come after a memory, and the token before their first step [B, F].
 
-        On a grid. What is looked back to and pointed at is all there; the recurrence has heard nothing of it.
+        What is looked back to and pointed at is all there; the recurrence has heard nothing of it.
         """
-        carry = self.initial_carry(len(memory))
+        tokens = memory.tokens
+        carry = self.initial_carry(len(tokens))
         size = carry.history.tick.shape[1]
-        past = memory[:, :-1][:, -size:]  # the last token is the input of step 0, and remembered by it
+        past = tokens[:, :-1][:, -size:]  # the last token is the input of step 0, and remembered by it
         fresh = size - past.shape[1]
-        tick = jnp.where(past[..., 0] == ABSENT, NEVER, jnp.arange(-1 - past.shape[1], -1, dtype=jnp.int32)[None])
+        tick = jnp.where(tokens[..., 0] == ABSENT, NEVER, memory.tick)
         history = carry.history._replace(
             tokens=jnp.asarray(carry.history.tokens).at[:, fresh:].set(past),
-            tick=jnp.asarray(carry.history.tick).at[:, fresh:].set(tick),
-            now=jnp.where(memory[:, -1, 0] == ABSENT, NEVER, -1),
+            tick=jnp.asarray(carry.history.tick).at[:, fresh:].set(tick[:, :-1][:, -size:]),
+            now=tick[:, -1],
         )
         if self.settings.pointer:
-            carry = carry._replace(match=self._module(weights).pointer.match_memory(memory[:, :-1, 0]))
-        return carry._replace(history=history), memory[:, -1]
+            carry = carry._replace(match=self._module(weights).pointer.match_memory(tokens[:, :-1, 0]))
+        return carry._replace(history=history), tokens[:, -1]
 
 
 @functools.lru_cache(maxsize=32)  # a tenth of a second each time, and every program that is traced asks several times

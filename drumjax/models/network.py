@@ -82,7 +82,7 @@ class MusicLSTM(nnx.Module):
             width = s.hidden_size
         width += size if s.skip else 0
         if s.pointer:
-            self.pointer = Pointer(fields, shape.grid, s.pointer_beats, s.pointer_heads, size, rngs)
+            self.pointer = Pointer(fields, shape.grid, s.lags(shape.grid), s.pointer_heads, size, rngs)
             self.gate = Gate(width, s.pointer_heads, rngs)
         for i, field in enumerate(fields):
             slots = self.num_lookbacks if s.copy and i == 0 else 0
@@ -135,9 +135,10 @@ class MusicLSTM(nnx.Module):
 
     def _look_back(self, previous: Array, place: Place, history: History) -> tuple[Array, History]:
         """Tokens of the lookback places [B, T, L, F], and what is remembered after these steps."""
-        if not self.num_lookbacks:
+        if not self.num_lookbacks and not self.settings.pointer:
             return previous[:, :, None][:, :, :0], history
-        return recall(history, previous, place)
+        found, history = recall(history, previous, place)
+        return found[:, :, : self.num_lookbacks], history
 
     def _embed(
         self, previous: Array, lookback: Array, place: Place, context: Context, project: Callable[[Array], Array]

@@ -1,13 +1,14 @@
 """The pointer: what followed those moments of the song's past that are most like the present one.
 
-Every step of the past a whole number of beats ago, up to `beats` of them, is a candidate for what comes now. Attention
-goes to the candidates by how well the steps before them match those before this one (see matching.py), by whether they
-are at the same place of the bar, by how many bars ago they are, and by whether that is a multiple of 2, 4 or 8 bars. Of
-what the attention finds, the model hears the average in its input, and can copy: the distribution of the first field
-(`Votes.odds`) is mixed with the model's own (gate.py). Pointer sentinel mixtures: Merity et al. 2017; continuous cache:
-Grave et al. 2017; here nothing is compared but the values themselves, so that matches cost no matrix product.
+On a grid every step of the past a whole number of beats ago is a candidate for what comes now, and where a step is a
+note every earlier one, up to `lags` of them. Attention goes to the candidates by how well the steps before them match
+those before this one (see matching.py), by how long ago they are, and on a grid by whether they are at the same place
+of the bar, and a multiple of 2, 4 or 8 bars ago. Of what the attention finds, the model hears the average in its input,
+and can copy: the distribution of the first field (`Votes.odds`) is mixed with the model's own (gate.py). Pointer
+sentinel mixtures: Merity et al. 2017; continuous cache: Grave et al. 2017; here nothing is compared but the values
+themselves, so that matches cost no matrix product.
 
-There is a row of attention per head. Lags are in order of time: index i of L is L - i beats ago.
+There is a row of attention per head. Lags are in order of time: index i of L is L - i beats, or notes, ago.
 """
 
 import functools
@@ -29,7 +30,9 @@ NUM_FEATURES = 4 + NUM_MATCHES
 # What the search of the parameters starts from, by hand: the best match of decay 0.8 (exact in the first head, by
 # drums in common in the others), less for another place of the bar, a little less for what is long ago.
 FIRST_MATCH = 2.5
-FIRST_LAG = (-2.0, -0.5, 0.0, 0.0, 0.0)
+FIRST_LAG = {"other place": -2.0, "bars": -0.5, "2 bars": 0.0, "4 bars": 0.0, "8 bars": 0.0}
+# Where a step is a note, as many are taken for a bar.
+NOTES_PER_BAR = 32
 NOTHING = -1e30
 
 
@@ -49,21 +52,27 @@ class Votes(NamedTuple):
 
 
 class Pointer(nnx.Module):
-    """Reads the past of a song of the given fields, on a grid of `unit` steps a beat, `beats` back, with `heads`."""
+    """Reads the past of a song of the given fields with so many `heads`; `grid` steps are a beat, 0 where a step is a
+    note."""
 
-    def __init__(self, fields: tuple[Field, ...], unit: int, beats: int, heads: int, size: int, rngs: nnx.Rngs):
-        self.fields, self.unit, self.lags, self.heads = fields, unit, beats, heads
+    def __init__(self, fields: tuple[Field, ...], grid: int, lags: int, heads: int, size: int, rngs: nnx.Rngs):
+        self.fields, self.grid, self.unit, self.lags, self.heads = fields, grid, grid or 1, lags, heads
         match = np.zeros((NUM_MATCHES, heads), np.float32)
         for head in range(heads):
             match[(0 if head == 0 else len(DECAYS)) + 1, head] = FIRST_MATCH
         self.match = nnx.Param(jnp.asarray(match))
-        self.lag = nnx.Param(jnp.tile(jnp.asarray(FIRST_LAG)[:, None], (1, heads)))
+        first = np.asarray(list(FIRST_LAG.values()) if grid else [FIRST_LAG["bars"]], np.float32)
+        self.lag = nnx.Param(jnp.tile(jnp.asarray(first)[:, None], (1, heads)))
         width = heads * (self._num_reads + NUM_FEATURES)
         self.kernel = nnx.Param(INPUT_INIT(rngs.params(), (width, size), jnp.float32))
 
     @property
     def _num_reads(self) -> int:
-        return self.fields[0].features.shape[1] + 2 * sum(field.count for field in self.fields[1:])
+        return self.fields[0].features.shape[1] + sum(field.count * self._width(field) for field in self.fields[1:])
+
+    def _width(self, field: Field) -> int:
+        """Numbers that a variable is described by: features, or of many variables together presence and size."""
+        return int(field.features.shape[1]) if field.count == 1 else 2
 
     def __call__(self, history: History, previous: Array, match: Array, bar_steps: Array) -> tuple[Votes, Array]:
         """previous [B, T, F] is the token before each step, history what came before those; match [B, NUM_MATCHES, L]
@@ -146,10 +155,12 @@ class Pointer(nnx.Module):
         return attention, jnp.concatenate([jnp.stack(columns, axis=-1), best], axis=-1), known
 
     def _lag_bias(self, bar_steps: Array) -> Array:
-        """[B, H, L]: what the distance of a candidate says for it."""
+        """[B, H, L]: what the distance of a candidate says for it, in the order of FIRST_LAG."""
         lag = (self.unit * jnp.arange(self.lags, 0, -1))[None]
-        bar = bar_steps[:, None]
-        rows = [lag % bar != 0, jnp.log1p(lag / bar), *(lag % (bars * bar) == 0 for bars in (2, 4, 8))]
+        bar = bar_steps[:, None] if self.grid else jnp.full_like(bar_steps[:, None], NOTES_PER_BAR)
+        rows = [jnp.log1p(lag / bar)]
+        if self.grid:
+            rows = [lag % bar != 0, *rows, *(lag % (bars * bar) == 0 for bars in (2, 4, 8))]
         return jnp.einsum("rbl,rh->bhl", jnp.stack([row.astype(jnp.float32) for row in rows]), self.lag[...])
 
     def _advance(self, match: Array, sets: Array, t: Array) -> Array:
@@ -173,20 +184,22 @@ class Pointer(nnx.Module):
         return jnp.moveaxis(x, 2, 0)
 
     def _describe(self, tokens: Array) -> Array:
-        """Tokens [..., F] as numbers to be averaged [..., D]: features, and of the other fields presence and size."""
-        rows = jnp.where(tokens[..., 0] == ABSENT, self.fields[0].size, tokens[..., 0])
-        columns = [jnp.asarray(self.fields[0].features).at[rows].get(mode="fill", fill_value=0)]
-        for field, where in list(zip(self.fields, field_slices(self.fields), strict=True))[1:]:
-            is_there = tokens[..., where] != ABSENT
-            size = jnp.where(is_there, (tokens[..., where] + 0.5) / field.size, 0.0)
-            columns += [is_there.astype(jnp.float32), size]
+        """Tokens [..., F] as numbers to be averaged [..., D]."""
+        columns = []
+        for field, where in zip(self.fields, field_slices(self.fields), strict=True):
+            values = tokens[..., where]
+            is_there = values != ABSENT
+            if field.count == 1:
+                rows = jnp.where(is_there, values, field.size)[..., 0]
+                columns.append(jnp.asarray(field.features).at[rows].get(mode="fill", fill_value=0))
+            else:
+                columns += [is_there.astype(jnp.float32), jnp.where(is_there, (values + 0.5) / field.size, 0.0)]
         return jnp.concatenate(columns, axis=-1)
 
     def _as_sets(self, values: Array) -> Array:
-        """Values of the first field as sets of their features: what is matched. No two values have the same."""
-        has = self.fields[0].features > 0
-        sets = (has * (1 << np.arange(has.shape[1]))).sum(axis=1).astype(np.int32)
-        return jnp.where(values == ABSENT, MISSING, jnp.asarray(sets)[jnp.maximum(values, 0)])
+        """Values of the first field as what is matched."""
+        sets = jnp.asarray(self.fields[0].sets)
+        return jnp.where(values == ABSENT, MISSING, sets[jnp.maximum(values, 0)])
 
 
 def _repeat(x: Array, heads: int) -> Array:
@@ -237,6 +250,6 @@ def _copy_backward(size: int, found: Array, gradient: Array) -> tuple[Array, Non
 _copy.defvjp(lambda attention, found, phases, size: (_copy(attention, found, phases, size), found), _copy_backward)
 
 
-def first_match(batch: int, beats: int) -> Array:
+def first_match(batch: int, lags: int) -> Array:
     """Matches [B, NUM_MATCHES, L] of sequences that have not begun."""
-    return jnp.zeros((batch, NUM_MATCHES, beats))
+    return jnp.zeros((batch, NUM_MATCHES, lags))

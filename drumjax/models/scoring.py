@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.codecs.base import ABSENT, Codec, Place, field_slices
-from drumjax.models.interface import Carry, Noise, Params, Weights
+from drumjax.models.interface import Carry, Memory, Noise, Params, Weights
 from drumjax.models.model import Model
 from drumjax.music.notes import Array, Context
 
@@ -18,14 +18,14 @@ class Example(NamedTuple):
     inputs   [B, T, F] int32, what later steps see of them: the same, but for what is hidden from the example
     place    [B, T, ...] of the steps
     context  [B]
-    memory   [B, M, F] int32, what came before step 0, ABSENT before the song; None where nothing did
+    memory   what came before step 0; None where nothing did
     """
 
     tokens: Array
     inputs: Array
     place: Place
     context: Context
-    memory: Array | None = None
+    memory: Memory | None = None
 
 
 class Score(NamedTuple):

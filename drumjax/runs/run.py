@@ -56,8 +56,8 @@ class Run:
 
 
 def make_model(settings: Settings, codec: Codec, num_styles: int, num_players: int = 1) -> Model:
-    """The model that the settings describe; only on a grid has it a pointer."""
-    model = dataclasses.replace(settings.model, pointer=settings.model.pointer and codec.grid > 0)
+    """The model that the settings describe; without a pointer where that could see nothing."""
+    model = dataclasses.replace(settings.model, pointer=settings.model.lags(codec.grid) > 0)
     num_lookbacks = codec.num_lookbacks if settings.model.lookback else 0
     shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles, codec.grid, num_players)
     return Model(model, codec.fields, shape)

@@ -12,40 +12,60 @@ from drumjax.codecs.base import ABSENT, Codec, clock
 from drumjax.config.settings import Settings
 from drumjax.data.corpus import Corpus, max_notes, take_window
 from drumjax.models.conditioning import hide, hide_history, measure
+from drumjax.models.interface import Memory
 from drumjax.models.scoring import Example
 from drumjax.music.notes import Array, Window
 from drumjax.training.hyper import Hyper
 
 
 class WindowShape(NamedTuple):
-    """Static sizes of a batch of windows: windows; beats, tokens, notes (padded) of each, and beats remembered before
-    it."""
+    """Static sizes of a batch of windows: windows; beats, tokens, notes (padded, the remembered ones included) of each;
+    beats remembered before it, and the most notes of them (None: all)."""
 
     batch: int
     num_beats: int
     num_steps: int
     num_notes: int
     memory_beats: int = 0
+    memory_notes: int | None = None
+
+
+class Encoded(NamedTuple):
+    """A window as tokens [T, F], the first of them at tick `start`, and what was just before it."""
+
+    tokens: Array
+    start: Array | int = 0
+    memory: Memory | None = None
 
 
 def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> WindowShape:
     """The sizes of a batch of the corpus's windows."""
     t = settings.train
-    memory_beats = t.memory_beats if codec.grid else 0
-    num_notes = max_notes(corpus, t.window_beats + memory_beats)
-    if t.window_notes:
-        memory_notes = max_notes(corpus, memory_beats) if memory_beats else 0
-        num_notes = min(num_notes, memory_notes + t.window_notes)
-    return WindowShape(
-        t.batch_size, t.window_beats, codec.num_steps(t.window_beats, num_notes), num_notes, memory_beats
-    )
+    if codec.grid or not codec.is_timed:
+        memory_beats, memory_notes = t.memory_beats if codec.grid else 0, None
+    else:  # a note a beat at least: music of fewer is remembered no further back
+        memory_beats = memory_notes = t.memory_notes
+    num_notes = _most_notes(settings, corpus)
+    num_steps = codec.num_steps(t.window_beats, num_notes)
+    if memory_beats:
+        most = max_notes(corpus, t.window_beats + memory_beats)
+        num_notes = min(most, num_notes + (max_notes(corpus, memory_beats) if memory_notes is None else memory_notes))
+    return WindowShape(t.batch_size, t.window_beats, num_steps, num_notes, memory_beats, memory_notes)
+
+
+def _most_notes(settings: Settings, corpus: Corpus) -> int:
+    """Of a window itself."""
+    t = settings.train
+    num_notes = max_notes(corpus, t.window_beats)
+    return min(num_notes, t.window_notes) if t.window_notes else num_notes
 
 
 def count_steps(settings: Settings, shape: WindowShape, corpus: Corpus) -> Settings:
     """The settings with their epochs turned into steps: one is as many windows as hold the corpus once, by beats or by
     notes, whichever takes more."""
     t = settings.train
-    windows = max(len(corpus.beat_song) / shape.num_beats, len(corpus.notes.pitch) / shape.num_notes)
+    own_notes = _most_notes(settings, corpus)
+    windows = max(len(corpus.beat_song) / shape.num_beats, len(corpus.notes.pitch) / own_notes)
     steps = windows / shape.batch
     changes: dict[str, Any] = {}
     if t.num_epochs:
@@ -66,27 +86,56 @@ def take_example(
     """One random example: its tokens [T, F], places and context, and what came before it [M, F]. `change` (key, window)
     augments the window."""
     key_window, key_change, key_context, key_history = jax.random.split(key, 4)
-    window = take_window(corpus, key_window, shape.num_beats, shape.num_notes, shape.memory_beats)
+    sizes = shape.num_beats, shape.num_notes, shape.memory_beats, shape.memory_notes
+    window = take_window(corpus, key_window, *sizes)
     if change is not None:
         window = change(key_change, window)
-    past, tokens = encode_memory(codec, window, shape)
+    encoded = encode(codec, window, shape)
     # Places are where the music is, whether or not the model is conditioned on its tempo.
-    place = codec.place(window.context, clock(codec, tokens[None], 0)[0, :-1])
+    place = codec.place(window.context, clock(codec, encoded.tokens[None], encoded.start)[0, :-1])
     measured = measure(window, codec.kit, shape.num_beats).context
     context = hide(key_context, measured, hyper.context_dropout, hyper.measured_dropout)
     hidden = functools.partial(hide_history, key_history, codec.fields, rates=hyper.history_dropout)
-    memory = None if past is None else hidden(past)
-    return Example(tokens, hidden(tokens), place, context, memory)
+    memory = encoded.memory and encoded.memory._replace(tokens=hidden(encoded.memory.tokens))
+    return Example(encoded.tokens, hidden(encoded.tokens), place, context, memory)
 
 
-def encode_memory(codec: Codec, window: Window, shape: WindowShape) -> tuple[Array | None, Array]:
-    """Tokens [M, F] of the beats before the window, ABSENT where there is no song, and [T, F] of the window itself."""
+def encode(codec: Codec, window: Window, shape: WindowShape) -> Encoded:
+    """The window as tokens, and what is remembered of before it."""
     if not shape.memory_beats:
-        return None, codec.encode(window, shape.num_steps)
-    notes = window.notes._replace(onset_beat=window.notes.onset_beat + shape.memory_beats)
-    whole = window._replace(notes=notes, num_beats=window.num_beats + shape.memory_beats)
-    num_steps = codec.num_steps(shape.memory_beats, 0)
-    tokens = codec.encode(whole, num_steps + shape.num_steps)
-    ago = jnp.arange(num_steps, 0, -1)
-    is_there = ago <= codec.to_ticks(window.context, window.memory_beats)
-    return jnp.where(is_there[:, None], tokens[:num_steps], ABSENT), tokens[num_steps:]
+        return Encoded(codec.encode(window, shape.num_steps))
+    return (_encode_grid if codec.grid else _encode_notes)(codec, window, shape)
+
+
+def _encode_grid(codec: Codec, window: Window, shape: WindowShape) -> Encoded:
+    tokens = codec.encode(_later(window, shape.memory_beats), shape.memory_beats * codec.grid + shape.num_steps)
+    when = jnp.arange(-shape.memory_beats * codec.grid, 0)
+    is_there = -when <= codec.to_ticks(window.context, window.memory_beats)
+    memory = jnp.where(is_there[:, None], tokens[: len(when)], ABSENT)
+    return Encoded(tokens[len(when) :], 0, Memory(memory, when))
+
+
+def _encode_notes(codec: Codec, window: Window, shape: WindowShape) -> Encoded:
+    """Steps that begin before the window are its memory. How many these are differs."""
+    num_before = codec.num_steps(shape.memory_beats, shape.memory_notes or 0)
+    beats = jnp.ceil(window.memory_beats)
+    tokens = codec.encode(_later(window, beats), num_before + shape.num_steps)
+    when = clock(codec, tokens[None], -codec.to_ticks(window.context, beats))[0, :-1]
+    cut = jnp.sum((when < 0) & (tokens[:, 0] != ABSENT))
+    # From the beat of the first note remembered to that note, where the song was not silent, is no rest of it.
+    is_lead = (jnp.cumsum(tokens[:, 0] != codec.fields[0].rest) == 0) & (when < 0)
+    tokens = jnp.where((is_lead & (window.context.start_beat > window.memory_beats))[:, None], ABSENT, tokens)
+    tokens = jnp.pad(tokens, ((num_before, shape.num_steps), (0, 0)), constant_values=ABSENT)
+    when = jnp.pad(when, (num_before, shape.num_steps))
+    memory, own = (
+        jax.lax.dynamic_slice_in_dim(tokens, begin, size)
+        for begin, size in ((cut, num_before), (cut + num_before, shape.num_steps))
+    )
+    start = jnp.maximum(when[cut + num_before], 0)
+    return Encoded(own, start, Memory(memory, jax.lax.dynamic_slice_in_dim(when, cut, num_before)))
+
+
+def _later(window: Window, beats: Array | float) -> Window:
+    """The window, and what is remembered before it, as one that begins so many beats earlier."""
+    notes = window.notes._replace(onset_beat=window.notes.onset_beat + beats)
+    return window._replace(notes=notes, num_beats=window.num_beats + beats)

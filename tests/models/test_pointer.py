@@ -9,14 +9,18 @@ import pytest
 from flax import nnx
 from tiny import CODEC, make_context, make_model, make_weights, random_tokens, stack
 
-from drumjax.codecs.base import ABSENT
+from drumjax.codecs.base import ABSENT, clock
+from drumjax.codecs.events import EventCodec
+from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.models.gate import Gate
+from drumjax.models.interface import Memory
 from drumjax.models.lookback import empty_history, recall
 from drumjax.models.matching import DECAYS, HORIZON, MISSING, NUM_MATCHES, advance, match_all
 from drumjax.models.pointer import NUM_FEATURES, Pointer, Votes, first_match
 from drumjax.models.scoring import place_of
 
 UNIT, BEATS, HEADS, BATCH, STEPS = 2, 6, 2, 3, 23
+NOTES = EventCodec(None, Vocabulary(tuple(range(60, 68)), 8, (3, 6, 12), 0), ticks_per_beat=4, velocity_bins=4)
 BAR_STEPS = np.asarray([8, 6, 4])
 RING = 20
 
@@ -132,6 +136,36 @@ def test_a_bar_that_was_played_before_is_copied():
     assert votes.odds[-1, 0, 0].max() > 0.9
 
 
+def test_notes_are_found_one_by_one():
+    """A melody of five notes that comes again after a rest, with the tokens of all its fields."""
+    tokens = np.full((1, 14, 4), ABSENT, np.int32)
+    melody = np.asarray([3, 5, 1, 6, 2])
+    tokens[0, :5, 0], tokens[0, 5:7, 0], tokens[0, 7:12, 0] = melody, 0, melody
+    tokens[..., 1:] = np.where(tokens[..., :1] > 0, (tokens[..., :1] + np.asarray([0, 1, 2])) % 3, ABSENT)
+    pointer = Pointer(NOTES.fields, 0, 9, 1, 5, nnx.Rngs(0))
+    place = place_of(NOTES, stack([make_context()]), clock(NOTES, tokens, 0)[:, :-1])
+
+    @jax.jit
+    def read(history, previous, match, place):
+        votes, match = pointer(history, previous, match, place.bar_ticks[:, 0])
+        return votes, recall(history, previous, place)[1], match
+
+    history, match = empty_history(1, 12, 4), first_match(1, 9)
+    whole, *_ = read(history, shift(tokens), match, place)
+    for step in range(tokens.shape[1]):
+        here = jax.tree.map(lambda x, t=step: x[:, t : t + 1], place)
+        votes, history, match = read(history, shift(tokens)[:, step : step + 1], match, here)
+        for name, a, b in zip(Votes._fields, whole, votes, strict=True):
+            np.testing.assert_allclose(a[step : step + 1], b, atol=1e-5, err_msg=name)
+    for step in (9, 10, 11):
+        assert whole.odds[step, 0, 0].argmax() == melody[step - 7]
+        assert whole.odds[step, 0, 0].max() > 0.8
+    width = [field.features.shape[1] for field in NOTES.fields]
+    read = np.split(np.asarray(whole.reads[11, 0, 0]), np.cumsum(width)[:-1])
+    for field, found, value in zip(NOTES.fields, read, tokens[0, 11], strict=True):
+        np.testing.assert_allclose(found, field.features[value], atol=0.2)
+
+
 def test_the_gradient_of_copying_is_that_of_the_plain_sum():
     tokens = make_tokens(2)
     history = empty_history(BATCH, RING, 7)
@@ -166,7 +200,8 @@ def test_a_song_that_is_remembered_is_found_as_one_that_was_heard():
         hidden, *_ = model.apply(weights, previous, place, context, carry)
         return hidden.votes, hidden.lookback
 
-    carry, first = model.remember(weights, jnp.asarray(tokens[:, :25]))
+    when = jnp.broadcast_to(jnp.arange(-25, 0), (BATCH, 25))
+    carry, first = model.remember(weights, Memory(jnp.asarray(tokens[:, :25]), when))
     np.testing.assert_array_equal(first, tokens[:, 24])
     later = jax.tree.map(lambda x: x[:, 25:], place)._replace(tick=place.tick[:, 25:] - 25)
     votes, lookback = run(carry, shift(tokens)[:, 25:], later)

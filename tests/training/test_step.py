@@ -9,14 +9,16 @@ import pytest
 from tiny import CODEC, STYLES, make_model, make_song, make_weights
 
 from configs import default
-from drumjax.codecs.base import ABSENT, field_slices
+from drumjax.codecs.base import ABSENT, clock, field_slices
+from drumjax.codecs.events import EventCodec
+from drumjax.codecs.vocabulary import Vocabulary
 from drumjax.config.augmentation import AUGMENTATIONS, AugmentSettings
 from drumjax.config.checks import SettingsError
 from drumjax.config.settings import make_settings
 from drumjax.config.training import OPTIMIZERS
 from drumjax.data.corpus import max_notes, pack, window_at
 from drumjax.system.devices import make_data_mesh, replicate
-from drumjax.training.example import WindowShape, encode_memory, take_example
+from drumjax.training.example import WindowShape, encode, take_example
 from drumjax.training.hyper import Hyper
 from drumjax.training.optimizer import clip, descend, make_tx
 from drumjax.training.schedule import make_learning_rate, make_strength
@@ -317,8 +319,10 @@ def test_a_window_remembers_the_song_before_it():
         whole = CODEC.encode(window_at(corpus, song, jnp.int32(0), length, max_notes(CORPUS, length)), 2 * length)
         for start in range(0, length, 3):
             window = window_at(corpus, song, jnp.int32(start), beats, shape.num_notes, memory)
-            past, tokens = encode_memory(CODEC, window, shape)
-            known = min(start, memory)
+            tokens, first_tick, past = encode(CODEC, window, shape)
+            assert first_tick == 0
+            np.testing.assert_array_equal(past.tick, np.arange(-2 * memory, 0))
+            past, known = past.tokens, min(start, memory)
             np.testing.assert_array_equal(past[: 2 * (memory - known)], ABSENT)
             both = np.concatenate([past, tokens])[2 * (memory - known) :]
             expected = whole[2 * (start - known) : 2 * (start + beats)]
@@ -331,6 +335,43 @@ def test_what_is_remembered_is_hidden_as_what_is_heard():
     shape = WindowShape(8, 8, 16, max_notes(CORPUS, 12), 4)
     hyper = HYPER._replace(history_dropout=np.asarray([0, 1, 0], np.float32))
     example = jax.jit(lambda key: take_example(jax.device_put(CORPUS), CODEC, shape, key, hyper))(jax.random.key(0))
-    for array in (example.inputs, example.memory):
+    for array in (example.inputs, example.memory.tokens):
         assert (array[:, field_slices(CODEC.fields)[1]] == ABSENT).all()
-    assert example.memory.shape == (8, example.tokens.shape[1])
+    assert example.memory.tokens.shape == (8, example.tokens.shape[1])
+
+
+def test_a_window_of_notes_remembers_the_notes_before_it():
+    """Memory and window together are steps of the whole song, at the same ticks, as many as there is room for."""
+    codec = EventCodec(None, Vocabulary(tuple(range(36, 45)), 12, (3, 6, 12), 0), ticks_per_beat=12, velocity_bins=4)
+    songs = [make_song(seed, 12, notes_per_beat=per_beat) for seed, per_beat in ((0, 2.0), (1, 0.4), (2, 5.0))]
+    packed = pack(songs)
+    corpus, beats, remembered = jax.device_put(packed), 8, 16
+    num_notes = max_notes(packed, beats)
+    shape = WindowShape(8, beats, codec.num_steps(beats, num_notes), num_notes + remembered, remembered, remembered)
+    at = jax.jit(lambda song, start: window_at(corpus, song, start, beats, shape.num_notes, remembered, remembered))
+    take = jax.jit(lambda window: encode(codec, window, shape))
+    filled = []
+    for song in range(len(songs)):
+        window = window_at(corpus, song, jnp.int32(0), 48, max_notes(packed, 48))
+        whole = codec.encode(window, codec.num_steps(48, max_notes(packed, 48)))
+        when = np.asarray(clock(codec, whole[None], 0)[0, :-1])
+        whole = np.asarray(whole)
+        for start in (0, 1, 5, 17, 30, 40):
+            tokens, first_tick, past = take(at(jnp.int32(song), jnp.int32(start)))
+            here = (when >= start * 12) & (when < (start + beats) * 12) & (whole[:, 0] != ABSENT)
+            own = np.asarray(tokens)[np.asarray(tokens)[:, 0] != ABSENT]
+            # A rest that begins in the window may be longer than it, and the last shift is known to the song alone.
+            np.testing.assert_array_equal(own[:-1], whole[here][: len(own) - 1])
+            assert first_tick == when[here][0] - start * 12
+            is_there = np.asarray(past.tokens)[:, 0] != ABSENT
+            num = is_there.sum()
+            assert is_there[len(is_there) - num :].all()  # next to the window
+            before = np.flatnonzero((when < start * 12) & (whole[:, 0] != ABSENT))[-num:] if num else []
+            # Of the notes that are struck with the first one remembered, some may be missing.
+            old, tick = np.asarray(past.tokens)[is_there], np.asarray(past.tick)[is_there]
+            some = tick > tick.min(initial=0)
+            np.testing.assert_array_equal(old[some], whole[before].reshape(-1, whole.shape[1])[some])
+            np.testing.assert_array_equal(tick[some], when[before][some] - start * 12 if num else [])
+            filled.append(num)
+    assert 0 in filled
+    assert max(filled) >= remembered
