@@ -89,6 +89,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.window_beats = 64  # 16 bars of 4/4
     train.memory_beats = 192  # grid: before the window, remembered by lookback and pointer but not scored
     train.memory_notes = 1024  # events: the same in notes, in as many beats at most
+    train.memory_dropout = 0.3  # odds that this is hidden, so that enough examples are of beginnings
     train.window_notes = 0  # a window ends where it has more notes; 0: it never does
     train.optimizer = "adamw"  # adamw, adam, rmsprop
     train.schedule = "cosine"  # cosine (down to 1%) or constant, after the warm-up

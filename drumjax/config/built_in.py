@@ -23,8 +23,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "augment": {"schedule": "constant"},
     "train": {
         "seed": 0, "init_from": "", "num_epochs": 0.0, "num_steps": 1200, "batch_size": 32, "window_beats": 64,
-        "memory_beats": 192, "memory_notes": 1024, "window_notes": 0, "optimizer": "adamw", "schedule": "cosine",
-        "learning_rate": 2e-3, "warmup_steps": 100,
+        "memory_beats": 192, "memory_notes": 1024, "memory_dropout": 0.3, "window_notes": 0,
+        "optimizer": "adamw", "schedule": "cosine", "learning_rate": 2e-3, "warmup_steps": 100,
         "weight_decay": 1e-2, "clip_norm": 1.0, "dropout": 0.3, "context_dropout": 0.1, "measured_dropout": 0.5,
         "history_dropout": {}, "average_decay": 0.99,
         "field_weights": {"hits": 1.0, "velocity": 0.1, "offset": 0.1}, "matmul_precision": "default",

@@ -96,7 +96,12 @@ def take_example(
     measured = measure(window, codec.kit, shape.num_beats).context
     context = hide(key_context, measured, hyper.context_dropout, hyper.measured_dropout)
     hidden = functools.partial(hide_history, key_history, codec.fields, rates=hyper.history_dropout)
-    memory = encoded.memory and encoded.memory._replace(tokens=hidden(encoded.memory.tokens))
+    memory = encoded.memory
+    if memory is not None:
+        # Few songs begin within a window, and of those most are fills: without more beginnings than that a model
+        # begins badly. (Of 14 styles asked for 16% were recognized in 8 bars, and 45% without any memory.)
+        is_hidden = jax.random.bernoulli(jax.random.fold_in(key, 4), hyper.memory_dropout)
+        memory = memory._replace(tokens=jnp.where(is_hidden, ABSENT, hidden(memory.tokens)))
     return Example(encoded.tokens, hidden(encoded.tokens), place, context, memory)
 
 

@@ -20,6 +20,7 @@ class Hyper(NamedTuple):
     dropout            rate, 0..1
     context_dropout    odds that a part of the context is hidden from an example, 0..1
     measured_dropout   odds that all that is measured, and who plays, is hidden, 0..1
+    memory_dropout     odds that what came before the window is hidden, as if the song began with it, 0..1
     history_dropout    [fields], odds that the earlier values of a field are hidden from an example, 0..1
     average_decay      decay of the weight average per step; 0 keeps no average
     field_weights      [fields], weight of each field's nats per step in the loss
@@ -32,6 +33,7 @@ class Hyper(NamedTuple):
     dropout: Array
     context_dropout: Array
     measured_dropout: Array
+    memory_dropout: Array
     history_dropout: Array
     average_decay: Array
     field_weights: Array
@@ -49,6 +51,7 @@ def make_hyper(settings: Settings, fields: Sequence[Field]) -> Hyper:
         dropout=np.asarray(t.dropout, np.float32),
         context_dropout=np.asarray(t.context_dropout, np.float32),
         measured_dropout=np.asarray(t.measured_dropout, np.float32),
+        memory_dropout=np.asarray(t.memory_dropout, np.float32),
         history_dropout=np.asarray([odds.get(name, 0) for name in names], np.float32),
         average_decay=np.asarray(t.average_decay, np.float32),
         field_weights=np.asarray(t.weights_of(names), np.float32),

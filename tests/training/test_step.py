@@ -35,6 +35,7 @@ HYPER = Hyper(
     dropout=np.float32(0.2),
     context_dropout=np.float32(0.1),
     measured_dropout=np.float32(0.5),
+    memory_dropout=np.float32(0.0),
     history_dropout=np.zeros(3, np.float32),
     average_decay=np.float32(0.9),
     field_weights=np.asarray([1.0, 0.5, 0.25], np.float32),
@@ -338,6 +339,20 @@ def test_what_is_remembered_is_hidden_as_what_is_heard():
     for array in (example.inputs, example.memory.tokens):
         assert (array[:, field_slices(CODEC.fields)[1]] == ABSENT).all()
     assert example.memory.tokens.shape == (8, example.tokens.shape[1])
+
+
+def test_a_memory_can_be_hidden_and_nothing_else_with_it():
+    take = jax.jit(lambda key, hyper: take_example(jax.device_put(CORPUS), CODEC, SHAPE, key, hyper))
+    rows = []
+    for seed in range(20):
+        key = jax.random.key(seed)
+        seen, hidden, some = (take(key, HYPER._replace(memory_dropout=np.float32(odds))) for odds in (0, 1, 0.5))
+        assert (hidden.memory.tokens == ABSENT).all()
+        for a, b in zip(seen[:-1], hidden[:-1], strict=True):
+            jax.tree.map(np.testing.assert_array_equal, a, b)
+        if (seen.memory.tokens != ABSENT).any():
+            rows.append(bool((some.memory.tokens != ABSENT).any()))
+    assert {True, False} == set(rows)
 
 
 def test_a_window_of_notes_remembers_the_notes_before_it():
