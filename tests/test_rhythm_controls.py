@@ -39,6 +39,9 @@ def test_a_trained_model_takes_the_controls(starter_run, tmp_path):
     model.write(tmp_path, 1, **CONTROLS)
     context = json.loads((tmp_path / "manifest.jsonl").read_text())["context"]
     assert {name: context[name] for name in CONTROLS} == {**CONTROLS, "player": "synthetic"}
+    model.write(tmp_path / "mix", 9, timekeeper="hi-hat=2,ride=1")
+    rows = [json.loads(line) for line in (tmp_path / "mix" / "manifest.jsonl").read_text().splitlines()]
+    assert sorted(row["context"]["timekeeper"] for row in rows) == ["hi-hat"] * 6 + ["ride"] * 3
     with pytest.raises(RequestError, match="does not know the player 'drummer1'; it knows: synthetic"):
         model.sample(1, player="drummer1")
 

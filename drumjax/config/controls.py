@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from drumjax.config.conditions import CONDITIONS, NAMES
+from drumjax.config.mix import is_mix
 from drumjax.music.metre import MAX_BEATS_PER_BAR, beats_per_bar, parse_metre
 from drumjax.system.errors import UserError
 
@@ -135,9 +136,10 @@ class Controls:
         _is_share, "backbeat {:g}".format, must="in 0..1", neutral=None,
     )  # fmt: skip
     timekeeper: str = _control(
-        "", f"What keeps time: {', '.join(NAMES['timekeeper'])}; '' leaves it open.",
-        lambda text: text in ("", *NAMES["timekeeper"]), "time on the {}".format,
-        must=f"one of {', '.join(NAMES['timekeeper'])}, or '' to leave it open", neutral="",
+        "", f"What keeps time: {', '.join(NAMES['timekeeper'])}, or some of each, hi-hat=2,ride=1; '' leaves it open.",
+        lambda text: is_mix(text, ("", *NAMES["timekeeper"])), "time on the {}".format,
+        must=f"one of {', '.join(NAMES['timekeeper'])}, a mix such as hi-hat=2,ride=1, or '' to leave it open",
+        neutral="",
     )  # fmt: skip
     player: str = _control(
         "", "Like whom to play: a drummer of the training data, such as drummer1; '' leaves it open.",

@@ -114,7 +114,7 @@ def job_identity(job: Job) -> str:
 
 def make_row(plan: Plan, identity: str, sample: Sample) -> dict[str, Any]:
     """The manifest's row of a sample: what music was asked for under "context", and how its values were drawn."""
-    values = {name: getattr(plan.controls, name) for name in CONTROLS}
+    values = {name: getattr(sample.controls, name) for name in CONTROLS}
     return {
         "file": name_sample(sample.number),
         "index": sample.number,

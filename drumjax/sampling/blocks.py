@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from drumjax.config.controls import Controls
 from drumjax.music.notes import Array, Notes, Song
 from drumjax.runs.run import Run
 from drumjax.sampling.decode import collect_songs, decode_tokens, drop_given
@@ -30,13 +31,14 @@ BLOCKS_AHEAD = 1
 
 class Sample(NamedTuple):
     """One sample: its number in its job, the song, and the nats by field of what the model chose; how often it was
-    drawn again, and what it lacks all the same (see redraw)."""
+    drawn again, and what it lacks all the same (see redraw); what was asked for, of a mix its own part."""
 
     number: int
     song: Song
     nll: dict[str, float]
     redrawn: int = 0
     lacks: tuple[str, ...] = ()
+    controls: Controls = Controls()
 
 
 class Block(NamedTuple):
@@ -59,6 +61,7 @@ def begin(
 
     number is that of each piece; where draws are ranked, theirs are `number * draws` and on. urge is a Request's.
     """
+    pieces = [piece.settle(i) for piece, i in zip(pieces, number, strict=True)]
     ranking = ranking_of(run.codec, pieces[0], edit)
     repeated = [piece for piece in pieces for _ in range(ranking.draws)]
     numbers = [(i * ranking.draws + draw) % 2**31 for i in number for draw in range(ranking.draws)]
@@ -125,7 +128,8 @@ def _finish(copy: tuple[Run, Array], block: Block, start: int, rows: range, edit
         for i, row in enumerate(wanted.tolist()):
             song = dataclasses.replace(songs[at[i]], name=f"{start + row:06d}")
             lacks = tuple(name for name, missing in zip(lack.names, lack.lacks[i], strict=True) if missing)
-            found[row] = Sample(start + row, song, dict(zip(names, nll[at[i]], strict=True)), draw, lacks)
+            nats, controls = dict(zip(names, nll[at[i]], strict=True)), block.pieces[at[i]].controls
+            found[row] = Sample(start + row, song, nats, draw, lacks, controls)
         again = lack.lacks.any(axis=1)
         wanted = wanted[again]
         if not len(wanted) or draw == MAX_REDRAWS:

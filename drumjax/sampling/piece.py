@@ -1,13 +1,15 @@
 """Pieces to play: how long they are, and what the model is conditioned on."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from drumjax.codecs.base import Codec
-from drumjax.config.conditions import CONDITIONS, LEAST_SHARE, Condition, missing_drums
+from drumjax.config.conditions import CONDITIONS, LEAST_SHARE, NAMES, Condition, missing_drums
 from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls
+from drumjax.config.mix import pick
 from drumjax.music.metre import Metre, beats_per_bar, metre_id, parse_metre
 from drumjax.music.notes import FILL_NO, Context
 from drumjax.runs.run import Run
@@ -26,6 +28,11 @@ class Piece(NamedTuple):
 
     controls: Controls
     fill: int = FILL_NO
+
+    def settle(self, number: int) -> "Piece":
+        """The piece of a sample of this number, of what is a mix its own."""
+        chosen: dict[str, Any] = {name: pick(getattr(self.controls, name), number) for name in NAMES}
+        return self._replace(controls=dataclasses.replace(self.controls, **chosen))
 
     @property
     def metre(self) -> Metre:
@@ -92,7 +99,7 @@ def check_known(controls: Controls, run: Run) -> None:
         metre = CONDITIONS[condition].metre
         if metre and controls.time_signature != metre:
             raise RequestError(f"{condition} is for {metre}: in {controls.time_signature} it cannot be asked for")
-    Piece(controls).context(run.styles, run.players)
+    Piece(controls).settle(0).context(run.styles, run.players)
     known = run.time_signatures
     if known and controls.time_signature not in known:
         raise RequestError(f"the model was not trained on {controls.time_signature}; it knows: {', '.join(known)}")
