@@ -235,3 +235,18 @@ def test_matches_of_a_long_memory_are_those_of_its_steps():
         match = step(match, sets[:, t], lagged)
     np.testing.assert_allclose(match_all(sets, lags), match, atol=1e-5)
     assert match.max() > 3
+
+
+def test_without_lookback_the_past_is_remembered_all_the_same():
+    model, tokens = make_model(lookback=False), make_tokens(4, 24)
+    weights, context = make_weights(model), stack([make_context()] * BATCH)
+    place = place_of(CODEC, context, jnp.broadcast_to(jnp.arange(24), (BATCH, 24)))
+    apply = jax.jit(lambda carry, previous, place: model.apply(weights, previous, place, context, carry)[:2])
+    whole, _ = apply(model.initial_carry(BATCH), shift(tokens), place)
+    carry = model.initial_carry(BATCH)
+    for part in (slice(0, 12), slice(12, 24)):
+        here = jax.tree.map(lambda x, part=part: x[:, part], place)
+        hidden, carry = apply(carry, shift(tokens)[:, part], here)
+        np.testing.assert_allclose(hidden.output, whole.output[part], atol=1e-5)
+        np.testing.assert_allclose(hidden.votes.odds, whole.votes.odds[part], atol=1e-5)
+    assert hidden.votes.known.all()
