@@ -7,6 +7,7 @@ which of them, and says of what was played which it is; beside it, how well it k
 what share of the hits in bars that were asked to be fills, and in the others, are on toms and crash.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -193,7 +194,10 @@ def _only(excerpt: Excerpt, bars: np.ndarray) -> Excerpt:
 
 
 def check(run: Run, num_samples: int) -> dict[str, list[dict[str, Any]]]:
-    """All of it, without guidance and with some."""
+    """All of it, without guidance and with some. Nothing else is asked for: what the run's settings ask of a performance
+    by default (steady bars, say) would speak against it."""
+    sample = run.settings.sample.for_other_music()
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.settings, sample=sample))
     songs = load_dataset(run.settings.data).songs
     strengths = (1.0, 2.0)
     return {
