@@ -194,8 +194,10 @@ def _only(excerpt: Excerpt, bars: np.ndarray) -> Excerpt:
 
 
 def check(run: Run, num_samples: int) -> dict[str, list[dict[str, Any]]]:
-    """All of it, without guidance and with some. Nothing else is asked for: what the run's settings ask of a performance
-    by default (steady bars, say) would speak against it."""
+    """All of it, without guidance and with some.
+
+    Nothing else is asked for: what the run's settings ask of a performance (steady bars, say) would speak against it.
+    """
     sample = run.settings.sample.for_other_music()
     run = dataclasses.replace(run, settings=dataclasses.replace(run.settings, sample=sample))
     songs = load_dataset(run.settings.data).songs
