@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.validation.styles = ("rock",)
     config.validation.fill = "beat"
     config.sample.style = "rock"
-    # What a band can play to, and yet no loop, in the rhythms of held-out beats (python -m drumjax.evaluate).
+    # What a band can play to, and yet no loop (python -m drumjax.evaluate: playable share, different bars).
     config.sample.backbeat = 1.0
     config.sample.steadiness = 0.72
     config.sample.timekeeper = "hi-hat"

@@ -26,7 +26,7 @@ class Condition(NamedTuple):
     placed    whether it speaks of certain places in the bar, and so is also embedded for each: a number in all bars (a
               small model of 700 steps did nothing of a backbeat asked for; so it followed: rank correlation 0.0, then
               0.7), a category in the first bar, where there is little else to go by (of pieces asked for with a hi-hat
-              half had one, now 95 of 100)
+              half had one, now 9 of 10)
     withheld  whether it is not given where performances are scored: what is measured from them, and who plays. It is
               hidden from an example with the odds train.measured_dropout, the others with train.context_dropout
     drums     the drums that a kit must have for it
