@@ -58,7 +58,6 @@ def get_config() -> ml_collections.ConfigDict:
     model.hidden_size = 256
     model.num_layers = 2
     model.embed_size = 128
-    model.backend = "auto"  # of the recurrence: cudnn on NVIDIA GPUs, scan elsewhere; or either by name
     model.norm = "none"  # after each layer: none, layer, batch
     model.residual = False  # add a layer's input to its output, from the second layer on
     model.skip = True  # show the heads the input of the stack too

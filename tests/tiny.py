@@ -78,7 +78,7 @@ def random_tokens(seed: int, *shape: int, codec: GridCodec = CODEC) -> np.ndarra
 
 def make_model_settings(**changes) -> ModelSettings:
     parts = {field.name: True for field in dataclasses.fields(ModelSettings) if field.type is bool}
-    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "backend": "auto", "pointer_beats": 6}
+    sizes = {"hidden_size": 8, "num_layers": 2, "embed_size": 6, "pointer_beats": 6}
     conditions = tuple(CONDITIONS)
     return ModelSettings(**{**parts, **sizes, "norm": "none", "residual": False, "conditions": conditions, **changes})
 

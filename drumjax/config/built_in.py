@@ -15,7 +15,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "lookback_bars": 4, "lookback_beats": (2.0, 1.0, 0.5),
     },
     "model": {
-        "hidden_size": 256, "num_layers": 2, "embed_size": 128, "backend": "auto", "norm": "none", "residual": False,
+        "hidden_size": 256, "num_layers": 2, "embed_size": 128, "norm": "none", "residual": False,
         "skip": True, "position": True, "lookback": True, "copy": True, "features": True, "pointer": True,
         "pointer_notes": 1024,
         "conditions": tuple(CONDITIONS),

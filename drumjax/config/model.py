@@ -7,8 +7,6 @@ from drumjax.config.conditions import CONDITIONS
 
 # The recurrence of a layer; see models/recurrence.py.
 CELLS = ("lstm",)
-# How it is computed. scan: ours, on any platform; cudnn: NVIDIA's; auto: cudnn where it is, else scan.
-BACKENDS = ("auto", "scan", "cudnn")
 NORMS = ("none", "layer", "batch")
 
 
@@ -22,7 +20,6 @@ class ModelSettings:
     hidden_size: int
     num_layers: int
     embed_size: int
-    backend: str  # of the recurrence: auto, scan or cudnn
     norm: str  # after each layer: none, layer or batch
     residual: bool  # add a layer's input to its output, from the second layer on
     skip: bool  # show the heads the input of the stack beside its output
@@ -39,7 +36,6 @@ class ModelSettings:
 
     def __post_init__(self):
         require_choice("model.norm", self.norm, NORMS)
-        require_choice("model.backend", self.backend, BACKENDS)
         require_choice("model.cell", self.cell, CELLS)
         require_each(self, "model", ("hidden_size", "num_layers", "embed_size", "pointer_heads"), 1)
         require_each(self, "model", ("pointer_beats",), 1, 4096)

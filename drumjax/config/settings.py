@@ -21,6 +21,9 @@ from drumjax.config.sampling import SampleSettings
 from drumjax.config.training import TrainSettings
 from drumjax.system.errors import UserError
 
+# What older runs say, and what nothing depends on any more.
+_FORGOTTEN = ("config.model.backend",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -64,6 +67,7 @@ def _make(cls: type, values: Any, path: str) -> Any:
         raise SettingsError(f"{path} is {values!r}; it must be a group of fields")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
+    values = {name: value for name, value in values.items() if f"{path}.{name}" not in _FORGOTTEN}
     for name in values:
         if name not in fields:
             close = difflib.get_close_matches(name, fields, 1)

@@ -37,7 +37,7 @@ from drumjax.models.layers import (
 )
 from drumjax.models.lookback import recall
 from drumjax.models.pointer import Pointer, Votes
-from drumjax.models.recurrence import LAYERS, choose_backend
+from drumjax.models.recurrence import LAYERS
 from drumjax.music.notes import Array, Context
 
 # Tables of beginnings stand for all that is not there to look back to. At a gain of 1 they grow too slowly for the few
@@ -77,7 +77,7 @@ class MusicLSTM(nnx.Module):
         self.context = ContextInput(s.conditions, shape, size, rngs)
         width = size
         for i in range(s.num_layers):
-            setattr(self, f"lstm_{i}", LAYERS[s.cell](width, s.hidden_size, s.backend, rngs))
+            setattr(self, f"lstm_{i}", LAYERS[s.cell](width, s.hidden_size, rngs))
             setattr(self, f"norm_{i}", Norm(s.norm, s.hidden_size))
             width = s.hidden_size
         width += size if s.skip else 0
@@ -95,7 +95,7 @@ class MusicLSTM(nnx.Module):
     def __call__(self, previous, place, context, carry, noise, axis) -> tuple[Hidden, Carry]:
         votes, match = self._point(previous, place, carry)
         lookback, history = self._look_back(previous, place, carry.history)
-        folded = noise is None and self._can_fold(previous.shape[1])
+        folded = noise is None and self._can_fold
         project = self._layer(0).project if folded else identity
         previous, lookback, place = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (previous, lookback, place))
         x = self._embed(previous, lookback, place, context, project)
@@ -117,15 +117,15 @@ class MusicLSTM(nnx.Module):
     def _layer(self, i: int) -> Any:
         return getattr(self, f"lstm_{i}")
 
-    def _can_fold(self, steps: int) -> bool:
+    @property
+    def _can_fold(self) -> bool:
         """Whether to gather the first layer's projected input from projected tables.
 
         Their rows are far fewer than the steps of a batch (a fifth of a training step's arithmetic at 2 layers is
         saved), but wider than the embeddings, so it pays only where few rows are added up.
         """
         s = self.settings
-        plain = not s.lookback and not s.pointer and not s.skip and all(field.count == 1 for field in self.fields)
-        return plain and choose_backend(s.backend, steps) == "scan"
+        return not s.lookback and not s.pointer and not s.skip and all(field.count == 1 for field in self.fields)
 
     def _point(self, previous: Array, place: Place, carry: Carry) -> tuple[Votes | None, Any]:
         """What the pointers find, and the matches after these steps."""

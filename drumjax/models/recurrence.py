@@ -1,4 +1,4 @@
-"""The recurrence: a fast LSTM layer over time-major sequences, per platform, and the plain one it is held to.
+"""The recurrence: a fast LSTM layer over time-major sequences, and the plain one it is held to.
 
 Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; gates are ordered i, f, g, o:
 
@@ -6,40 +6,30 @@ Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; gates ar
     c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
     h_t = sigmoid(o) * tanh(c_t)
 
-Axes are [T, B, H]: time outermost, so that each step of the scan reads one contiguous slab.
+Axes are [T, B, H]: time outermost, so that each step of the scan reads one contiguous slab. The same scan runs on every
+platform. NVIDIA's cuDNN, as JAX 0.11 calls it, took longer on an H200 (11 ms in place of 8, forward and backward over
+256 steps of 32 sequences, 256 wide, in float32), and some of its gradients were wrong there by half and more.
 """
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.experimental import rnn
 
 from drumjax.models.interface import LSTMState
 from drumjax.music.notes import Array
 
+# How many steps of a scan are compiled as one, by platform. To start a step takes a GPU longer than to compute it: two
+# layers as above, in TensorFloat-32, took an H200 11 ms, and 6 with 8 steps as one. A CPU only takes longer.
+UNROLL = {"gpu": 8}
 
-def lstm_layer(
-    x: Array, w_x: Array, w_h: Array, bias: Array, state: LSTMState, backend: str = "scan"
-) -> tuple[Array, LSTMState]:
-    """Runs one layer: x [T, B, D], w_x [D, 4H], w_h [H, 4H], bias [4H] -> outputs [T, B, H] and the last state.
 
-    backend "scan" or "cudnn"; the latter needs an NVIDIA GPU and cannot be vmapped.
-    """
-    if backend == "cudnn":
-        return _cudnn_layer(x, w_x, w_h, bias, state)
+def lstm_layer(x: Array, w_x: Array, w_h: Array, bias: Array, state: LSTMState) -> tuple[Array, LSTMState]:
+    """Runs one layer: x [T, B, D], w_x [D, 4H], w_h [H, 4H], bias [4H] -> outputs [T, B, H] and the last state."""
     # The input projection of all steps is one matmul before the scan. (Inside it, a CPU at hidden 256 gained 3% and
     # at 512 lost 7%.)
     steps, batch, _ = x.shape
     projected = jnp.dot(x.reshape(steps * batch, -1), w_x).reshape(steps, batch, -1)
     return recur(projected, w_h, bias, state)
-
-
-def choose_backend(backend: str, steps: int) -> str:
-    """What "auto" means here: cudnn on NVIDIA GPUs, but not for the single steps of sampling."""
-    if backend != "auto":
-        return backend
-    has_cudnn = jax.default_backend() == "gpu" and hasattr(rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes")
-    return "cudnn" if has_cudnn and steps > 1 else "scan"
 
 
 @jax.custom_vjp
@@ -62,7 +52,7 @@ def _forward(projected, w_h, bias, state):
         # Gates stay apart: to join them for the backward pass is a copy per step (8% of a layer at hidden 128).
         return LSTMState(hidden, cell), (hidden, cell, tanh_cell, i, f, g, o)
 
-    last, (hiddens, cells, *gates) = jax.lax.scan(step, state, projected)
+    last, (hiddens, cells, *gates) = _scan(step, state, projected)
     return (hiddens, last), (w_h, state, hiddens, cells, gates)
 
 
@@ -90,7 +80,7 @@ def _backward(saved, cotangents):
         )
         return LSTMState(d_gate @ w_h_t, d_cell * f), d_gate
 
-    d_state, d_gates = jax.lax.scan(step, d_last, (d_hiddens, previous_cells, *gates), reverse=True)
+    d_state, d_gates = _scan(step, d_last, (d_hiddens, previous_cells, *gates), reverse=True)
     size, width = w_h.shape
     # The gradient of w_h is the sum over steps of h'^T d_gate: one product [H, T B] @ [T B, 4H].
     previous_hiddens = jnp.concatenate([state.hidden[None], hiddens[:-1]])
@@ -101,16 +91,8 @@ def _backward(saved, cotangents):
 recur.defvjp(_forward, _backward)
 
 
-def _cudnn_layer(x, w_x, w_h, bias, state):
-    """The layer by cuDNN, whose gates are ordered as ours, whose weights are transposed, and which has two biases."""
-    steps, batch, size = x.shape
-    hidden = w_h.shape[0]
-    weights = jnp.concatenate([w_x.T.ravel(), w_h.T.ravel(), bias, jnp.zeros_like(bias)])
-    lengths = jnp.full(batch, steps, jnp.int32)
-    outputs, last_hidden, last_cell = rnn.lstm(
-        jnp.swapaxes(x, 0, 1), state.hidden[None], state.cell[None], weights, lengths, size, hidden, 1, 0.0, False
-    )
-    return jnp.swapaxes(outputs, 0, 1), LSTMState(last_hidden[0], last_cell[0])
+def _scan(step, state, inputs, reverse=False):
+    return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=UNROLL.get(jax.default_backend(), 1))
 
 
 def lstm_layer_reference(x: Array, w_x: Array, w_h: Array, bias: Array, state: LSTMState) -> tuple[Array, LSTMState]:
@@ -129,8 +111,7 @@ def lstm_layer_reference(x: Array, w_x: Array, w_h: Array, bias: Array, state: L
 class LSTMLayer(nnx.Module):
     """The parameters of one layer, D -> H: Glorot input weights, orthogonal recurrent ones, forget bias 1."""
 
-    def __init__(self, size_in: int, hidden: int, backend: str, rngs: nnx.Rngs):
-        self.backend = backend
+    def __init__(self, size_in: int, hidden: int, rngs: nnx.Rngs):
         glorot, orthogonal = jax.nn.initializers.glorot_uniform(), jax.nn.initializers.orthogonal()
         self.w_x = nnx.Param(glorot(rngs.params(), (size_in, 4 * hidden), jnp.float32))
         gates = [orthogonal(rngs.params(), (hidden, hidden), jnp.float32) for _ in range(4)]
@@ -144,8 +125,7 @@ class LSTMLayer(nnx.Module):
 
     def __call__(self, x: Array, state: LSTMState) -> tuple[Array, LSTMState]:
         """x [T, B, D] -> outputs [T, B, H] and the last state."""
-        backend = choose_backend(self.backend, x.shape[0])
-        return lstm_layer(x, self.w_x[...], self.w_h[...], self.bias[...], state, backend)
+        return lstm_layer(x, self.w_x[...], self.w_h[...], self.bias[...], state)
 
     def project(self, rows: Array) -> Array:
         """rows [..., D] -> [..., 4H], the linear part of the input projection, for inputs that are rows of a table."""

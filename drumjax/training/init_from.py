@@ -19,9 +19,6 @@ from drumjax.runs.workdir import RunError
 
 logger = logging.getLogger(__name__)
 
-# What does not change a parameter: how the recurrence is computed.
-_SAME_WEIGHTS = ("backend",)
-
 
 def load_initial(
     source: str | Path, settings: Settings, styles: tuple[str, ...], players: tuple[str, ...] = ("",)
@@ -65,8 +62,7 @@ def _check_same(run: Run, settings: Settings, source: str | Path) -> None:
     """RunError, showing the difference, unless model and codec are the same."""
 
     def kept(some: Settings) -> dict[str, Any]:
-        model = {name: value for name, value in dataclasses.asdict(some.model).items() if name not in _SAME_WEIGHTS}
-        return {"model": model, "codec": dataclasses.asdict(some.codec)}
+        return {"model": dataclasses.asdict(some.model), "codec": dataclasses.asdict(some.codec)}
 
     try:
         check_compatible(kept(run.settings), kept(settings), where=f"config.train.init_from={source}")

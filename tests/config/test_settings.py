@@ -67,6 +67,10 @@ def test_numbers_by_name_become_floats():
     assert all(type(weight) is float for weight in settings.train.field_weights.values())
 
 
+def test_what_nothing_depends_on_any_more_is_read_over():
+    assert make_settings(config_with(model__backend="cudnn")) == make_settings(config_with())
+
+
 def test_a_whole_number_will_do_for_a_float():
     settings = make_settings(config_with(train__learning_rate=1, sample__bpm=90))
     assert type(settings.train.learning_rate) is float

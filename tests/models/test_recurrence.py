@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from jax.experimental import rnn
 from jax.test_util import check_grads
 
+from drumjax.models import recurrence
 from drumjax.models.interface import LSTMState
-from drumjax.models.recurrence import LSTMLayer, choose_backend, lstm_layer, lstm_layer_reference
+from drumjax.models.recurrence import LSTMLayer, lstm_layer, lstm_layer_reference
 
 # A backward pass of its own, as users have it compiled.
 pytestmark = [pytest.mark.optimized, pytest.mark.slow]
@@ -61,6 +61,17 @@ def test_values_and_gradients_are_those_of_the_formulas(steps, batch, size, hidd
     assert_close(actual, expected, 1e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 7, 8, 19])
+def test_steps_compiled_as_one_are_the_same(monkeypatch, steps):
+    """As on a GPU, whatever the number of steps."""
+    inputs, cotangents = make_inputs(steps, 2, 3, 4), make_cotangents(steps, 2, 4)
+    monkeypatch.setattr(recurrence, "UNROLL", {"cpu": recurrence.UNROLL["gpu"]})
+    with jax.enable_x64(True):
+        expected = values_and_gradients(lstm_layer_reference, inputs, cotangents)
+        actual = values_and_gradients(lambda *inputs: lstm_layer(*inputs), inputs, cotangents)
+        assert_close(actual, expected, 1e-12)
+
+
 def test_two_halves_with_carried_state_are_the_whole():
     x, *weights, state = as_float32(make_inputs(10, 2, 3, 5))
     layer = jax.jit(lstm_layer)
@@ -90,7 +101,7 @@ def test_the_sequences_of_a_batch_do_not_mix():
 
 
 def test_initial_parameters():
-    layer = LSTMLayer(3, 5, "auto", nnx.Rngs(0))
+    layer = LSTMLayer(3, 5, nnx.Rngs(0))
     assert layer.w_x[...].shape == (3, 20)
     for gate in np.split(np.asarray(layer.w_h[...]), 4, axis=1):
         np.testing.assert_allclose(gate @ gate.T, np.eye(5), atol=1e-5)
@@ -104,32 +115,6 @@ def test_slopes_are_those_of_finite_differences():
     inputs = make_inputs(4, 2, 3, 5)
     with jax.enable_x64(True):
         check_grads(lstm_layer, inputs, order=1, modes=["rev"], eps=1e-5, atol=1e-7, rtol=1e-7)
-
-
-def test_cudnn_is_given_what_it_expects(monkeypatch):
-    """Weights, biases, axes and states, in values and slopes, held to the reference that JAX holds cuDNN to."""
-
-    def lstm(x, h_0, c_0, weights, lengths, size, hidden, layers, dropout, both_ways):
-        parts = rnn.unpack_lstm_weights(weights, size, hidden, layers, both_ways)
-        return rnn.lstm_ref(x, h_0, c_0, *parts, lengths, size, hidden, layers, dropout, both_ways)
-
-    monkeypatch.setattr(rnn, "lstm", lstm)
-    inputs, cotangents = make_inputs(7, 3, 5, 6), make_cotangents(7, 3, 6)
-    with jax.enable_x64(True):
-        expected = values_and_gradients(lstm_layer_reference, inputs, cotangents)
-        by_cudnn = functools.partial(lstm_layer, backend="cudnn")
-        assert_close(values_and_gradients(by_cudnn, inputs, cotangents), expected, 1e-12)
-
-
-def test_the_backend_is_chosen_by_platform(monkeypatch):
-    assert choose_backend("auto", 16) == "scan"
-    assert choose_backend("cudnn", 16) == "cudnn"
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_backend("auto", 16) == "scan"  # a GPU, but not NVIDIA's
-    monkeypatch.setattr(rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes", None, raising=False)
-    assert choose_backend("auto", 16) == "cudnn"
-    assert choose_backend("auto", 1) == "scan"
-    assert choose_backend("scan", 16) == "scan"
 
 
 def test_the_recurrence_compiles_for_gpus():

@@ -62,8 +62,3 @@ def test_another_architecture_is_explained(run, group, name, value):
     changed = dataclasses.replace(getattr(run.settings, group), **{name: value})
     with pytest.raises(RunError, match=rf"init_from=there .*{group}\.{name}"):
         load_initial("there", dataclasses.replace(run.settings, **{group: changed}), STYLES)
-
-
-def test_how_the_recurrence_is_computed_does_not_matter(run):
-    model = dataclasses.replace(run.settings.model, backend="scan")
-    load_initial("there", dataclasses.replace(run.settings, model=model), STYLES)
