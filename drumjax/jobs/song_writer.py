@@ -51,6 +51,7 @@ class SongWriter:
         self._is_over = self.has_ended = False
         self._entries: collections.deque[_Entry] = collections.deque()  # not yet accounted for
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         # Daemons: a Ctrl-C before they are told to end must not keep the program alive.
         self._threads = [
             threading.Thread(target=self._run, name=f"song_writer_{i}", daemon=True) for i in range(NUM_THREADS)
@@ -97,11 +98,15 @@ class SongWriter:
 
     def _run(self) -> None:
         """What each thread does until it is told to end."""
-        for song, entry in iter(self._work.get, None):
+        while True:
+            with self._turn:  # in order, so that what never begins comes after all that does
+                work, is_late = self._work.get(), self._is_over
+            if work is None:
+                return
             error: BaseException | None = None
             try:
-                if not self._is_over:
-                    self._write(song, entry)
+                if not is_late:
+                    self._write(*work)
             except BaseException as caught:
                 error = caught
             self._results.put(error)
