@@ -1,6 +1,11 @@
-"""rock.py's task with a model twice as wide, trained for longer on examples that are changed more: the best there is.
+"""rock.py's task with a model twice as wide (5.7 million parameters), trained for longer on examples that are changed
+more: what foresees drummers best.
 
-For a GPU: `python run_train.py --config rock_large --require_accelerator`.
+Command:  python run_train.py --config configs/rock_large.py --require_accelerator
+Hardware: one GPU; a training step takes 2 CPU cores four times as long as rock.py's
+Time:     1 to 2 minutes of an H200, a minute of compiling included
+Score:    hits 0.905 ± 0.000 nats/step, velocity 2.019 ± 0.011 and offset 2.727 ± 0.001 nats/hit, on the 16 rock beats
+          in 4/4 held out; hits 0.889 ± 0.001 on all 122 files in 4/4 (three seeds)
 """
 
 import ml_collections
@@ -12,6 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = rock.get_config()
     config.model.hidden_size = 512
     config.model.embed_size = 192
+    # Chosen among twelve by the hits of every other validation song; 768 wide, with dropout 0.6, is no better.
     config.augment.drop_ghosts = 0.1
     config.augment.drop_voice = 0.05
     config.augment.tempo = 0.1
