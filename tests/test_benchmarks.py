@@ -8,6 +8,7 @@ import pytest
 from benchmarks import report
 from benchmarks.contender import Contender, warm_up
 from benchmarks.contest import Contest, Entry, Outcome, Target, hold, ratio
+from benchmarks.rows.memory import QUICK
 
 
 def outcome(name, *seconds, work=1.0, flops=0.0, problem=""):
@@ -107,3 +108,16 @@ def test_the_fastest_mode_competes_and_a_failing_one_does_not():
     assert warm_up(contender).mode == "fast"
     with pytest.raises(ImportError):
         warm_up(Contender({"broken": fail}, lambda: ""))
+
+
+@pytest.mark.slow
+def test_our_own_contenders_train_and_play():
+    """Built as the rows build them; no time is judged."""
+    from benchmarks.contenders import drumjax_sample, drumjax_train
+
+    sizes = {**QUICK, "model.pointer_beats": 8, "train.memory_beats": 8}
+    trains = drumjax_train.train("rock", sizes, "starter", calls=1)
+    plays = drumjax_sample.sample("rock", sizes, batch=2, bars=1)
+    for contender in (trains, plays):
+        (make,) = contender.modes.values()
+        assert make()()["seconds"] > 0

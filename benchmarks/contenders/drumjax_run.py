@@ -35,6 +35,6 @@ def make_corpus(
 def make_training(settings: Settings, corpus: Corpus, styles: tuple[str, ...]) -> tuple[TrainState, Step]:
     """A fresh train state and the compiled training call, built as train() builds them."""
     use_cores(settings.train.batch_size)  # as run_train.py does
-    data, mesh = TrainingData(corpus, [], styles, None, {}), make_data_mesh()
+    data, mesh = TrainingData(corpus, [], styles, None, {"time_signatures": ["4/4"]}), make_data_mesh()
     run, recipe = describe(settings, data)
     return init(recipe, settings.train.seed, mesh), make_step(recipe, run.settings, data, mesh)

@@ -18,6 +18,9 @@ from drumjax.models.pointer import first_match
 from drumjax.models.recurrence import LAYERS
 from drumjax.music.notes import Array, Context
 
+# Sums over the places a pointer sees are the same to the last bit for any multiple of this, but for zeros.
+LAGS_AT_ONCE = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class Model:
@@ -52,6 +55,14 @@ class Model:
         folded = {name: getattr(module, name).fold() if name in has_features else params[name] for name in params}
         plain = dataclasses.replace(self, settings=dataclasses.replace(self.settings, features=False))
         return plain, weights._replace(params=folded)
+
+    def within(self, num_steps: int) -> "Model":
+        """The same model, for use on sequences of at most so many steps: no pointer sees further than they are long."""
+        unit = max(self.shape.grid, 1)
+        most = -(-num_steps // (unit * LAGS_AT_ONCE)) * LAGS_AT_ONCE
+        name = "pointer_beats" if self.shape.grid else "pointer_notes"
+        lags = min(getattr(self.settings, name), most)
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **{name: lags}))
 
     def apply(
         self,

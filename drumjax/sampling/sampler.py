@@ -100,13 +100,13 @@ def make_sampler(model: Model, codec: Codec, *, guided: bool = False) -> Sampler
     @jax.jit
     def sample(weights: Weights, key: Array, request: Request) -> Samples:
         batch, num_steps, num_variables = request.clamp.shape
-        folded, weights = model.fold(weights)
+        folded, weights = model.within(num_steps).fold(weights)
         setup = _Setup(folded, codec, weights, request, guided)
         body = functools.partial(_step, setup, _give(key, request))
         first = _Loop(
             step=jnp.int32(0),
             tick=jnp.zeros(batch, jnp.int32),
-            carry=model.initial_carry(2 * batch if guided else batch),
+            carry=folded.initial_carry(2 * batch if guided else batch),
             samples=Samples(jnp.full((num_steps, batch, num_variables), ABSENT), jnp.zeros((batch, len(model.fields)))),
         )
 

@@ -21,6 +21,7 @@ from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.config.controls import ControlError, Controls
 from drumjax.models.conditioning import drop_controls
 from drumjax.models.interface import Weights
+from drumjax.models.model import Model
 from drumjax.music.notes import FILL_YES
 from drumjax.sampling.decode import drop_given
 from drumjax.sampling.piece import Piece
@@ -81,6 +82,20 @@ def test_a_sample_is_the_same_on_one_device_and_on_four():
     samples = spread(spread_weights, key, split)
     assert len(samples.tokens.sharding.device_set) == 4
     np.testing.assert_array_equal(samples.tokens, base.tokens)
+
+
+@pytest.mark.slow
+def test_a_pointer_that_sees_no_further_than_the_piece_is_long_plays_the_same(monkeypatch):
+    model = make_model(num_layers=1, pointer_beats=96)
+    _, request = sample()
+    args = weights(), jax.random.key(0), request
+    assert model.within(NUM_STEPS).settings.pointer_beats == 32
+    assert model.within(10**6) == model
+    short = make_sampler(model, CODEC)(*args)
+    monkeypatch.setattr(Model, "within", lambda self, num_steps: self)
+    make_sampler.cache_clear()
+    jax.tree.map(np.testing.assert_array_equal, make_sampler(model, CODEC)(*args), short)
+    make_sampler.cache_clear()
 
 
 def test_keys_decide():
