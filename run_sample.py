@@ -1,7 +1,8 @@
-"""Plays a trained model: `python run_sample.py --workdir runs/rock [--num_samples 16] [--out_dir samples] [--bpm 120]`.
+"""Plays a trained model: `python run_sample.py [--workdir runs/rock] [--num_samples 16] [--out_dir takes] [--bpm 96]`.
 
 Only flags are parsed here; everything else is in drumjax, importable from a notebook. The workdir's checkpoint is all
-it needs. Exit status: 0 finished, 75 stopped by a signal and to be resumed, 1 refused or failed.
+it needs, and without one a model that comes with drumjax plays. Exit status: 0 finished, 75 stopped by a signal and to
+be resumed, 1 refused or failed.
 """
 
 import dataclasses
@@ -15,11 +16,12 @@ from typing import Any
 from absl import flags
 
 from drumjax.config.flags import define_controls, given_controls
+from drumjax.runs.pretrained import DEFAULT, choose_model, model_name, pretrained_names
 from drumjax.system.command_line import CommandLine
 
 NUM_SAMPLES = 16
 SAMPLES = Path("samples")  # where the folders of calls without --out_dir are made
-USAGE = "python run_sample.py --workdir runs/rock [--style funk] [--bpm 96] [--gallery] [--humanize mine.mid]"
+USAGE = "python run_sample.py [--workdir runs/rock] [--style funk] [--bpm 96] [--gallery] [--humanize mine.mid]"
 # What other programs call it.
 ALIASES = {
     "tempo": "bpm", "qpm": "bpm", "metre": "time_signature", "meter": "time_signature", "temp": "temperature",
@@ -35,8 +37,13 @@ ALIASES = {
 def make_command_line() -> CommandLine:
     """The flags of this program."""
     line = CommandLine(USAGE, ALIASES)
+    known = ", ".join(pretrained_names())
     with line.section("What plays") as values:
         flags.DEFINE_string("workdir", None, "The run to play, such as runs/rock.", flag_values=values)
+        flags.DEFINE_string(
+            "model", None, f"Or a model file, or one that comes with drumjax: {known} ({DEFAULT} if neither is given).",
+            flag_values=values,
+        )  # fmt: skip
         flags.DEFINE_enum("checkpoint", "best", ["best", "latest"], "Which checkpoint of the run.", flag_values=values)
         flags.DEFINE_integer("seed", 0, "Another seed gives other pieces.", flag_values=values)
     with line.section("What is written") as values:
@@ -117,7 +124,6 @@ def play(given: flags.FlagValues) -> None:
     from drumjax.music.notes import Song
     from drumjax.music.text import write_text
     from drumjax.runs.run import load_run
-    from drumjax.runs.workdir import need_workdir
     from drumjax.sampling.edits import need_kit
     from drumjax.sampling.plan import EditRequest, make_plan
     from drumjax.system.devices import find_devices, use_compile_cache
@@ -129,14 +135,14 @@ def play(given: flags.FlagValues) -> None:
         amount=given.amount, draws=given.draws, kit=given.kit, instrument=given.instrument,
         keep_pitches=not given.out_kit,
     )  # fmt: skip
-    workdir = need_workdir(given.workdir)
+    model = choose_model(given.workdir, given.model)
     find_devices(require_accelerator=given.require_accelerator)
     use_compile_cache()
-    run = load_run(workdir, "best" if given.checkpoint == "best" else "latest")
+    run = load_run(model, "best" if given.checkpoint == "best" else "latest")
     kit, steps_per_beat = run.codec.kit, run.settings.codec.steps_per_beat
     plan = make_plan(run, request, seed=given.seed, **given_controls(given))
     out_map = read_map(given.out_kit, need_kit(run.codec).names) if given.out_kit else None
-    job, name = Job(plan, count_samples(given), out_map), workdir.resolve().name
+    job, name = Job(plan, count_samples(given), out_map), model_name(model)
 
     def show(song: Song, row: dict[str, Any]) -> None:
         if given.tab:

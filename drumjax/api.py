@@ -231,9 +231,11 @@ def _take(plan: Plan, n: int) -> list[Song]:
 
 
 def load(workdir: str | Path, checkpoint: Literal["best", "latest"] = "best") -> TrainedModel:
-    """The trained model of a run directory such as "runs/rock"; nothing in it is changed.
+    """The trained model of a run directory such as "runs/rock", of a model file such as "mine.safetensors", or of one
+    that comes with drumjax, "rock" or "piano"; nothing there is changed.
 
-    checkpoint is "best" by validation, or "latest". Raises UserError if there is none, or it cannot be read.
+    checkpoint is that of a run: "best" by validation, or "latest". Raises UserError if there is none, or it cannot be
+    read.
     """
     return TrainedModel(load_run(workdir, checkpoint))
 

@@ -309,7 +309,7 @@ def test_a_mistake_is_one_line_and_no_traceback(programs, songs, finished, small
         (train_flags(songs, full / "run"), f"No space left on device: '{full}/run/config.json"),
         ([*train_flags(songs, tmp_path / "run"), "--num_devices=64"], r"num_devices is 64; there are \d+"),
         ([*train_flags(songs, tmp_path / "run"), "--distributed"], "cluster: .*JAX_COORDINATOR_ADDRESS"),
-        (["run_sample.py", f"--workdir={tmp_path / 'missing'}"], "missing is not a directory; train first"),
+        (["run_sample.py", f"--workdir={tmp_path / 'missing'}"], "there is no run or model .*missing; train one"),
         ([*sample, "--style=polka"], "'polka'; it knows: none"),
         ([*sample, f"--prompt={tmp_path / 'none.mid'}"], r"none\.mid: No such file"),
         ([*sample, "--out_kit=none.json"], r"none\.json: No such file"),

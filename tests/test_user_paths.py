@@ -207,7 +207,7 @@ def test_songs(home):
 
 def test_runs_and_configs(home):
     for read in (drumjax.load, load_run):
-        with pytest.raises(RunError, match=f"^{home}/none is not a directory"):
+        with pytest.raises(RunError, match=f"^there is no run or model {home}/none; train one"):
             read("~/none")
     (home / "mine.py").write_bytes((ROOT / "configs" / "tiny.py").read_bytes())
     assert drumjax.load_config("~/mine.py")["data"]["dataset"] == "starter"

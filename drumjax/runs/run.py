@@ -14,9 +14,10 @@ from drumjax.config.settings import Settings, make_settings
 from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
 from drumjax.runs.checkpoint import Checkpoints, Which
+from drumjax.runs.model_file import read_model_file
+from drumjax.runs.pretrained import find_model, pretrained_names
 from drumjax.runs.workdir import RunError, check_name
 from drumjax.system.devices import find_devices
-from drumjax.system.files import user_path
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
 FORMAT = 10
@@ -84,25 +85,38 @@ def with_known_defaults(
     return dataclasses.replace(settings, sample=sample)
 
 
-def load_run(workdir: str | Path, which: Which = "best") -> Run:
-    """The best (by validation) or "latest" model of a workdir. Changes nothing in it.
+def load_run(where: str | Path, which: Which = "best") -> Run:
+    """The best (by validation) or "latest" model of a run's folder, that of a model file, or one that comes with
+    drumjax, by its name. Changes nothing there.
 
     Raises RunError or CheckpointError with what is wrong and what to do.
     """
-    workdir = user_path(workdir)
-    if not workdir.is_dir():
+    tree, metadata = read_model(where, which)
+    return _make_run(find_model(where), tree, metadata)
+
+
+def read_model(where: str | Path, which: Which = "best") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its params and stats, numpy arrays, and what its checkpoint or file says of itself."""
+    path = find_model(where)
+    if path.is_file():
+        find_devices()
+        return read_model_file(path)
+    if not path.is_dir():
         raise RunError(
-            f"{workdir} is not a directory; train first: python run_train.py --config rock --workdir "
-            f"{shlex.quote(str(workdir))}"
+            f"there is no run or model {path}; train one: python run_train.py --config rock --workdir "
+            f"{shlex.quote(str(path))}; drumjax comes with {', '.join(pretrained_names()) or 'none'}"
         )
-    check_name(workdir)
+    check_name(path)
     find_devices()
-    with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        tree, metadata = checkpoints.restore_params(which)
+    with Checkpoints(path / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.restore_params(which)
+
+
+def _make_run(path: Path, tree: dict[str, Any], metadata: dict[str, Any]) -> Run:
     if metadata.get("format") != FORMAT:
         found = metadata.get("format")
         raise RunError(
-            f"{workdir} has checkpoints of format {found!r}, and this drumjax reads {FORMAT}: train again, or play it "
+            f"{path} has checkpoints of format {found!r}, and this drumjax reads {FORMAT}: train again, or play it "
             "with the version that trained it"
         )
     try:
@@ -113,7 +127,7 @@ def load_run(workdir: str | Path, which: Which = "best") -> Run:
         vocabulary = Vocabulary.from_json(metadata["vocabulary"]) if metadata["vocabulary"] else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
-            f"{workdir}: what its checkpoint says of itself is not what drumjax writes ({error!r}); train again"
+            f"{path}: what its checkpoint says of itself is not what drumjax writes ({error!r}); train again"
         ) from error
     codec = make_codec(settings.codec, vocabulary)
     return Run(

@@ -1,7 +1,6 @@
 """A run's folder: what its config.json says, and whether a config is that of the run in it."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from drumjax.config.settings import Settings, make_settings, write_settings
 from drumjax.runs.checkpoint import CheckpointError
 from drumjax.runs.compatibility import check_compatible
 from drumjax.system.errors import UserError
-from drumjax.system.files import user_path, write_atomically
+from drumjax.system.files import write_atomically
 from drumjax.system.strict_json import read_json, to_strict_json
 
 # What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
@@ -27,15 +26,6 @@ _FREE_FIELDS = {
 
 class RunError(UserError):
     """A workdir that cannot be used; one line says what, where, and what to do."""
-
-
-def need_workdir(name: str | None) -> Path:
-    """The folder of the run of that name. Raises RunError, naming the runs there are, if none is given."""
-    if name:
-        return user_path(name)
-    runs = [shlex.quote(str(path.parent)) for path in sorted(Path("runs").glob("*/checkpoints"))]
-    known = f"there are: {', '.join(runs)}" if runs else "train one first: python run_train.py --config rock"
-    raise RunError(f"--workdir is missing: the run to play; {known}")
 
 
 def make_workdir(workdir: Path) -> None:

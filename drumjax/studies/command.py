@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from drumjax.report.figures import write_json
+from drumjax.runs.pretrained import find_model
 from drumjax.runs.run import load_run
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import use_compile_cache
@@ -38,7 +39,7 @@ def ask(
     """
     set_up_logging()
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description.partition("\n")[0])
-    parser.add_argument("--workdir", type=user_path, required=True, help="the run")
+    parser.add_argument("--workdir", "--model", type=find_model, required=True, help="the run, or a model file or name")
     parser.add_argument(f"--{amount.flag}", type=int, default=amount.default, help=amount.help)
     for name, text in paths.items():
         parser.add_argument(f"--{name}", type=user_path, help=text)

@@ -9,7 +9,7 @@ from tiny_run import make_config, save_untrained, write_songs
 
 from drumjax.runs.checkpoint_folder import seal
 from drumjax.runs.run import load_run
-from drumjax.runs.workdir import RunError, describe_fallback, make_workdir, need_workdir
+from drumjax.runs.workdir import RunError, describe_fallback, make_workdir
 from drumjax.system.errors import UserError
 
 
@@ -28,19 +28,6 @@ def test_a_config_whose_data_are_no_group_is_a_line(tmp_path, data):
     (tmp_path / "config.json").write_text(json.dumps({"config": {}, "data": data}))
     with pytest.raises(RunError, match=r"config\.json: data is not a group"):
         describe_fallback(tmp_path)
-
-
-def test_the_runs_there_are_are_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert str(need_workdir("runs/rock")) == "runs/rock"
-    with pytest.raises(RunError, match=r"--workdir.*run_train\.py"):
-        need_workdir(None)
-    (tmp_path / "runs" / "rock" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "runs" / "my run" / "checkpoints").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"--workdir.*'runs/my run', runs/rock"):
-        need_workdir("")
-    with pytest.raises(RunError, match=r"train first: python run_train\.py --config rock --workdir 'no run'"):
-        load_run("no run")
 
 
 def test_metrics_of_something_else_are_not_written_over(tmp_path):

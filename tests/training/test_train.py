@@ -447,7 +447,7 @@ def test_numbers_of_devices_that_cannot_be(songs, tmp_path, num_devices, error, 
     [
         ({"model.hidden_size": 9}, r"init_from=.*model\.hidden_size"),
         ({"codec.steps_per_beat": 4}, r"init_from=.*codec\.steps_per_beat"),
-        ({"train.init_from": "nowhere"}, "nowhere is not a directory"),
+        ({"train.init_from": "nowhere"}, "there is no run or model nowhere"),
     ],
 )
 def test_a_run_that_cannot_be_started_from(songs, undisturbed, tmp_path, changes, reason, pretended):
