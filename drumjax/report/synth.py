@@ -9,7 +9,6 @@ import io
 import wave
 
 import numpy as np
-import scipy.signal
 
 SAMPLE_RATE = 32_000  # Hz
 # Of the metal of hi-hats and cymbals: no two in a simple ratio.
@@ -120,8 +119,10 @@ def _falling(t: np.ndarray, hz: float, above_hz: float, seconds: float) -> np.nd
 
 
 def _noise(generator: np.random.Generator, t: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
-    band = scipy.signal.butter(2, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
-    noise = scipy.signal.sosfilt(band, generator.standard_normal(len(t)))
+    from scipy import signal  # takes a second to import, and not every job has a page
+
+    band = signal.butter(2, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
+    noise = signal.sosfilt(band, generator.standard_normal(len(t)))
     return noise / np.abs(noise).max()
 
 
@@ -130,7 +131,9 @@ def _metal(t: np.ndarray, pitch: float) -> np.ndarray:
 
 
 def _high(sound: np.ndarray, hz: float) -> np.ndarray:
-    return scipy.signal.sosfilt(scipy.signal.butter(4, hz, "highpass", fs=SAMPLE_RATE, output="sos"), sound)
+    from scipy import signal
+
+    return signal.sosfilt(signal.butter(4, hz, "highpass", fs=SAMPLE_RATE, output="sos"), sound)
 
 
 def _finish(sound: np.ndarray) -> np.ndarray:
