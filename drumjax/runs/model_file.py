@@ -17,11 +17,13 @@ import safetensors.numpy
 from drumjax.models.interface import Weights
 from drumjax.runs.leaves import find_not_finite, flatten, nest
 from drumjax.runs.workdir import RunError
-from drumjax.system.files import write_atomically
+from drumjax.system.files import replace_own
 from drumjax.system.strict_json import parse_json, to_strict_json
 
 # Raise it when a file can no longer be read as before.
 FILE_FORMAT = 1
+# In the header of each, and of no other file.
+MARK = b'"drumjax":"'
 # What is too large for half precision is as if it were not finite.
 HALF = np.float16
 
@@ -31,7 +33,8 @@ Tree = dict[str, Any]
 def write_model_file(path: Path, weights: Weights, about: Mapping[str, Any]) -> int:
     """Writes the file, whole or not at all, and returns its bytes. `about` is what a checkpoint says of itself.
 
-    Raises RunError for weights that half precision cannot hold, OSError naming the path.
+    Raises RunError for weights that half precision cannot hold, ForeignFileError for a file of somebody else's in its
+    place, OSError naming the path.
     """
     tree = {"params": weights.params, **({"stats": weights.stats} if weights.stats else {})}
     with np.errstate(over="ignore"):
@@ -41,7 +44,7 @@ def write_model_file(path: Path, weights: Weights, about: Mapping[str, Any]) -> 
     text = to_strict_json(about)
     metadata = {"drumjax": str(FILE_FORMAT), "about": text, "sha256": _digest(text, arrays)}
     data = safetensors.numpy.save(arrays, metadata)
-    write_atomically(path, data)
+    replace_own(path, data, MARK)
     return len(data)
 
 

@@ -19,6 +19,7 @@ from drumjax.runs.model_file import read_model_file, write_model_file
 from drumjax.runs.pretrained import ModelChoiceError, choose_model, find_model, model_name
 from drumjax.runs.run import load_run
 from drumjax.runs.workdir import RunError
+from drumjax.system.files import ForeignFileError
 from drumjax.training.init_from import load_initial
 
 MOST_BYTES = 4_900_000
@@ -80,6 +81,16 @@ def test_weights_beyond_half_precision_are_refused(tmp_path):
     with pytest.raises(RunError, match=r"is not written: params/a is not finite \(1 of 2\) in half precision"):
         write_model_file(tmp_path / "x.safetensors", weights, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_somebody_else_is_not_replaced(workdir, file, tmp_path):
+    export(workdir, file)
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(safetensors.numpy.save({"a": np.zeros(3, np.float32)}))
+    before = other.read_bytes()
+    with pytest.raises(ForeignFileError, match="is a file that drumjax did not write"):
+        export(workdir, other)
+    assert other.read_bytes() == before
 
 
 def rewrite(file: Path, **changes: str) -> None:
