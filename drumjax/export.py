@@ -55,7 +55,7 @@ def export(
 
 def _last_name(path: str) -> str:
     """Of a folder anywhere on this machine its name; a relative one as it is."""
-    return Path(path).name if Path(path).expanduser().is_absolute() else path
+    return user_path(path).name if user_path(path).is_absolute() else path
 
 
 def _held_out(workdir: Path, step: int) -> dict[str, float]:

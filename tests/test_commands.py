@@ -242,7 +242,7 @@ def test_runs_that_cannot_be_loaded(untrained, tmp_path):
     damaged = shutil.copytree(untrained, tmp_path / "damaged")
     for path in (damaged / "checkpoints").glob("*/metadata/metadata"):
         path.write_bytes(path.read_bytes()[:100])
-    cases = {"missing": "not a directory; train first", "empty": "train first", "half": "no good checkpoint",
+    cases = {"missing": "there is no run or model", "empty": "train first", "half": "no good checkpoint",
              "damaged": "no good checkpoint"}  # fmt: skip
     for name, words in cases.items():
         with pytest.raises(UserError, match=words) as caught:
