@@ -136,6 +136,9 @@ def play(given: flags.FlagValues) -> None:
         keep_pitches=not given.out_kit,
     )  # fmt: skip
     model = choose_model(given.workdir, given.model)
+    if not given.workdir and not given.model:
+        known = "%s plays, which comes with drumjax; --workdir plays a run of yours"
+        logging.getLogger("drumjax").info(known, model_name(model))
     find_devices(require_accelerator=given.require_accelerator)
     use_compile_cache()
     run = load_run(model, "best" if given.checkpoint == "best" else "latest")

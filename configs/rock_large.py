@@ -2,8 +2,8 @@
 more: what foresees drummers best.
 
 Command:  python run_train.py --config configs/rock_large.py --require_accelerator
-Hardware: one GPU; a training step takes 2 CPU cores four times as long as rock.py's
-Time:     1 to 2 minutes of an H200, a minute of compiling included
+Hardware: one GPU (measured on an H200)
+Time:     3 minutes for three seeds side by side, compiling included
 Score:    hits 0.905 ± 0.000 nats/step, velocity 2.019 ± 0.011 and offset 2.727 ± 0.001 nats/hit, on the 16 rock beats
           in 4/4 held out; hits 0.889 ± 0.001 on all 122 files in 4/4 (three seeds)
 """

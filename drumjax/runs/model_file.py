@@ -15,6 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from drumjax.models.interface import Weights
+from drumjax.runs.checkpoint_folder import first_line
 from drumjax.runs.leaves import find_not_finite, flatten, nest
 from drumjax.runs.workdir import RunError
 from drumjax.system.files import replace_own
@@ -60,7 +61,7 @@ def read_model_file(path: Path) -> tuple[Tree, dict[str, Any]]:
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # safetensors' own, and what numpy says of a type it does not know
-        raise RunError(f"{path} is no model file of drumjax, or a damaged one ({_first_line(error)})") from error
+        raise RunError(f"{path} is no model file of drumjax, or a damaged one ({first_line(error)})") from error
     if "drumjax" not in metadata:
         raise RunError(f"{path} is no model of drumjax; python -m drumjax.export writes one")
     if metadata["drumjax"] != str(FILE_FORMAT):
@@ -93,7 +94,3 @@ def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0] or type(error).__name__

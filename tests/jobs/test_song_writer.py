@@ -130,6 +130,31 @@ def test_an_interruption_loses_no_row_wherever_it_falls(tmp_path, monkeypatch):
     assert threading.main_thread() not in threads
 
 
+def test_a_song_that_is_taken_slowly_is_not_passed(tmp_path, monkeypatch):
+    """Ctrl-C while a thread has taken the first song and not begun it: no later one is there without its row."""
+
+    class Work(queue.SimpleQueue):
+        def get(self):
+            item = super().get()
+            if item and item[1].row["file"] == "000000.mid":
+                time.sleep(0.3)
+            return item
+
+    monkeypatch.setattr(song_writer.queue, "SimpleQueue", Work)
+    done = []
+
+    def interrupted():
+        with SongWriter(tmp_path, done.append) as writer:
+            for row in rows(3):
+                writer.write(SONG, row)
+            time.sleep(0.1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [row["file"] for row in done] == sorted(path.name for path in tmp_path.iterdir())
+
+
 def test_an_account_that_cannot_be_kept_is_an_error_not_a_hang(tmp_path):
     def done(row):
         raise NO_SPACE
