@@ -14,6 +14,7 @@ from typing import Any
 from drumjax.report.tables import Table, write_text
 from drumjax.runs.metrics import read_metrics
 from drumjax.runs.workdir import RunError, read_config
+from drumjax.system.command_name import command_name
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.files import user_path, write_atomically
 
@@ -118,7 +119,7 @@ def draw_chart(records: Sequence[Record], width: int = CHART_WIDTH, height: int 
 
 def main() -> int:
     set_up_logging()
-    parser = argparse.ArgumentParser(prog="python -m drumjax.compare", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog=command_name("compare"), description=__doc__.split("\n", 1)[0])
     parser.add_argument("workdirs", nargs="+", type=user_path, metavar="runs/a", help="the runs, two or more")
     parser.add_argument("--plot", type=user_path, help="draw the curves to this PNG file")
     flags = parser.parse_args()

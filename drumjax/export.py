@@ -8,6 +8,7 @@ of folders of this machine, and its held-out scores. `run_sample.py --model mine
 import argparse
 import datetime
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from drumjax.runs.model_file import write_model_file
 from drumjax.runs.pretrained import SUFFIX
 from drumjax.runs.run import load_run, read_model
 from drumjax.runs.workdir import RunError
+from drumjax.system.command_name import command_name
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.files import user_path
 
@@ -80,7 +82,7 @@ def _commit() -> str:
 
 def main() -> int:
     set_up_logging()
-    parser = argparse.ArgumentParser(prog="python -m drumjax.export", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog=command_name("export"), description=__doc__.split("\n", 1)[0])
     parser.add_argument("--workdir", required=True, type=user_path, help="the run")
     parser.add_argument("--output", required=True, type=user_path, help=f"the file to write, *{SUFFIX}")
     parser.add_argument("--checkpoint", choices=("best", "latest"), default="best", help="which one of the run")
@@ -95,7 +97,7 @@ def main() -> int:
         scores = "".join(f", {name} {value:.3f}" for name, value in about["card"]["held_out"].items())
         size = flags.output.stat().st_size / 1e6
         print(f"{flags.output}: {size:.1f} MB, step {about['step']}{scores}")
-        print(f"play it: python run_sample.py --model {flags.output}")
+        print(f"play it: {command_name('sample')} --model {shlex.quote(str(flags.output))}")
 
     return run_or_explain(run)
 

@@ -5,10 +5,13 @@ import shutil
 import pytest
 from tiny_run import ROOT
 
-import run_sample
-import run_train
+import drumjax
+from drumjax import __main__ as drumjax_main
+from drumjax.commands import sample as run_sample
+from drumjax.commands import train as run_train
 from drumjax.config.controls import CONTROLS
 from drumjax.config.flags import given_controls
+from drumjax.system.command_name import command_name
 
 
 def says(parse, *argv):
@@ -161,8 +164,52 @@ def test_what_other_programs_call_it_exists_here(program):
 
 
 @pytest.mark.parametrize("program", [run_sample, run_train])
-def test_help_ends_well(program, capsys):
+def test_help_ends_well(program, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["program.py", "--help"])
     with pytest.raises(SystemExit) as caught:
-        program.main(["program.py", "--help"])
+        program.main()
     assert caught.value.code == 0
     assert "--workdir=WORKDIR" in capsys.readouterr().out
+
+
+# ---- drumjax, which has them all by name
+
+
+def run_drumjax(monkeypatch, *argv):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/drumjax", *argv])
+    return drumjax_main.main()
+
+
+def test_drumjax_lists_its_commands(monkeypatch, capsys):
+    for argv in ([], ["--help"]):
+        assert run_drumjax(monkeypatch, *argv) == 0
+        out = capsys.readouterr().out
+        assert all(f"  {name} " in out for name in ("sample", "train", "evaluate", "explore", "export"))
+    assert run_drumjax(monkeypatch, "--version") == 0
+    assert drumjax.__version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", drumjax_main.COMMANDS)
+def test_a_command_of_drumjax_has_its_parser_and_its_own_name(name, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_drumjax(monkeypatch, name, "--help")
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert f"drumjax {name} " in out.splitlines()[0]
+    assert "python " not in out.splitlines()[0]
+
+
+@pytest.mark.parametrize(("command", "hint"), [("sampel", "did you mean sample?"), ("xyz", "there are sample, train")])
+def test_a_command_that_is_none(command, hint, monkeypatch, capsys):
+    assert run_drumjax(monkeypatch, command) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert hint in said
+
+
+def test_commands_have_the_name_that_they_were_started_by(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", ["run_train.py"])
+    assert command_name("sample") == "python run_sample.py"
+    assert command_name("explore") == "python -m drumjax.explore"
+    monkeypatch.setattr("drumjax.system.command_name._CHECKOUT", tmp_path)  # installed: there are no scripts
+    assert command_name("sample") == "drumjax sample"

@@ -14,10 +14,10 @@ from tiny import CODEC, make_model, make_run
 from tiny_run import ROOT
 
 import drumjax
-import run_sample
-import run_train
 from benchmarks import songs as benchmark_songs
 from drumjax import compare
+from drumjax.commands import sample as run_sample
+from drumjax.commands import train as run_train
 from drumjax.config.data import DataSettings
 from drumjax.data.datasets import load_dataset
 from drumjax.evaluate import __main__ as evaluate
@@ -146,7 +146,8 @@ def test_flags_of_run_train(monkeypatch, home):
     monkeypatch.setattr("drumjax.system.devices.use_cores", lambda number: None)
     monkeypatch.setattr("drumjax.training.train.train", given_to)
     with pytest.raises(GivenError) as caught:
-        run_train.main(["run_train.py", "--config=~/mine.py", "--workdir=~/x"])
+        monkeypatch.setattr("sys.argv", ["run_train.py", "--config=~/mine.py", "--workdir=~/x"])
+        run_train.main()
     assert caught.value.args[0][1] == home / "x"
 
 
@@ -157,7 +158,8 @@ def test_a_command_to_copy_quotes_the_path(monkeypatch, home, caplog):
     result = SimpleNamespace(step=1, stopped_by="", best_step=0)
     monkeypatch.setattr("drumjax.training.train.train", lambda *args, **kwargs: result)
     caplog.set_level("INFO", "drumjax")
-    assert run_train.main(["run_train.py", "--config=tiny", "--workdir=~/Jo's run"]) == 0
+    monkeypatch.setattr("sys.argv", ["run_train.py", "--config=tiny", "--workdir=~/Jo's run"])
+    assert run_train.main() == 0
     (line,) = [line for line in caplog.messages if line.startswith("play it: ")]
     flags = shlex.split(line)[2:]
     assert flags == ["python", "run_sample.py", "--workdir", f"{home}/Jo's run", "--gallery"]

@@ -6,9 +6,11 @@ IN is in OUT, or a line says how many are not, and why.
 
 import argparse
 
+from drumjax.system.command_name import command_name
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m drumjax.convert", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog=command_name("convert"), description=__doc__.split("\n", 1)[0])
     parser.add_argument("source", metavar="IN", help="a MIDI file, or a drum tab (.tab or .txt)")
     parser.add_argument("target", metavar="OUT", help="what to write; its suffix says which; - shows the tab")
     parser.add_argument(

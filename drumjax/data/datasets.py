@@ -14,6 +14,7 @@ from drumjax.data.selection import select
 from drumjax.data.song_reader import SongFile, Take, read_songs
 from drumjax.data.starter import starter_songs
 from drumjax.music.notes import Song
+from drumjax.system.command_name import command_name
 from drumjax.system.download import DownloadError
 from drumjax.system.errors import UserError
 from drumjax.system.files import file_name, user_path
@@ -52,7 +53,7 @@ class Dataset:
         if self.notices:
             files = len(set().union(*self.notices.values()))
             lines.append(
-                f"  {files} files were read otherwise than they are written: python -m drumjax.explore lists it"
+                f"  {files} files were read otherwise than they are written: {command_name('explore')} lists it"
             )
         return "\n".join(lines)
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from drumjax.runs.pretrained import find_model
+from drumjax.system.command_name import command_name
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.files import check_own, user_path
 
@@ -24,7 +25,7 @@ def check_folders(*paths: Path | None) -> None:
 
 def main() -> int:
     set_up_logging()
-    parser = argparse.ArgumentParser(prog="python -m drumjax.evaluate", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog=command_name("evaluate"), description=__doc__.split("\n", 1)[0])
     parser.add_argument("--workdir", "--model", type=find_model, required=True, help="the run, or a model file or name")
     parser.add_argument("--checkpoint", choices=("best", "latest"), default="best", help="which of its checkpoints")
     parser.add_argument("--split", choices=("validation", "test", "train"), default="validation", help="held out")

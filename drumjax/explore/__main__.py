@@ -7,13 +7,14 @@ and settings that suit: on the screen and, with pictures and pieces to listen to
 import argparse
 from pathlib import Path
 
+from drumjax.system.command_name import command_name
 from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.files import user_path
 
 
 def main() -> int:
     set_up_logging()
-    parser = argparse.ArgumentParser(prog="python -m drumjax.explore", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog=command_name("explore"), description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--config", default="", help="whose data, and whose kit: a path, or a name in configs/; built-in unless given"
     )

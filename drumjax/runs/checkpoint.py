@@ -45,6 +45,7 @@ from drumjax.runs.leaves import (
     to_host,
 )
 from drumjax.system.cluster import agree
+from drumjax.system.command_name import command_name
 
 # Orbax logs some twenty lines for each save through absl at INFO; its warnings, and the INFO lines of others, pass.
 logging.getLogger("absl").addFilter(lambda record: record.levelno >= logging.WARNING or "orbax" not in record.pathname)
@@ -262,7 +263,7 @@ class Checkpoints:
             reasons = "; ".join(f"{step}: {first_line(cause)}" for step, cause in damaged.items())
             raise CheckpointError(f"no good checkpoint in {self.directory} ({reasons}); move it away to start afresh")
         self._folder.refuse_only_damaged()
-        there = f"it has steps {self.steps()}" if self.steps() else "train first with run_train.py"
+        there = f"it has steps {self.steps()}" if self.steps() else f"train first with {command_name('train')}"
         what = f"no checkpoint of step {which}" if isinstance(which, int) else "no checkpoint"
         raise CheckpointError(f"{what} in {self.directory}; {there}")
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import jax
 
+from drumjax.system.command_name import command_name
 from drumjax.system.errors import UserError
 from drumjax.system.strict_json import read_json, with_null
 
@@ -42,7 +43,7 @@ class CheckpointFolder:
         self.read_only = read_only
         if read_only:
             if not self.directory.is_dir():
-                raise CheckpointError(f"no checkpoint in {self.directory}; train first with run_train.py")
+                raise CheckpointError(f"no checkpoint in {self.directory}; train first with {command_name('train')}")
             return
         try:
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint_folder import first_line
 from drumjax.runs.leaves import find_not_finite, flatten, nest
 from drumjax.runs.workdir import RunError
+from drumjax.system.command_name import command_name
 from drumjax.system.files import replace_own
 from drumjax.system.strict_json import parse_json, to_strict_json
 
@@ -63,7 +64,7 @@ def read_model_file(path: Path) -> tuple[Tree, dict[str, Any]]:
     except Exception as error:  # safetensors' own, and what numpy says of a type it does not know
         raise RunError(f"{path} is no model file of drumjax, or a damaged one ({first_line(error)})") from error
     if "drumjax" not in metadata:
-        raise RunError(f"{path} is no model of drumjax; python -m drumjax.export writes one")
+        raise RunError(f"{path} is no model of drumjax; {command_name('export')} writes one")
     if metadata["drumjax"] != str(FILE_FORMAT):
         raise RunError(
             f"{path} is a model file of format {metadata['drumjax']}, and this drumjax reads {FILE_FORMAT}: play it "

@@ -17,6 +17,7 @@ from drumjax.runs.checkpoint import Checkpoints, Which
 from drumjax.runs.model_file import read_model_file
 from drumjax.runs.pretrained import find_model, pretrained_names
 from drumjax.runs.workdir import RunError, check_name
+from drumjax.system.command_name import command_name
 from drumjax.system.devices import find_devices
 
 # Of the metadata in a checkpoint; raise it when an older checkpoint can no longer be read rightly.
@@ -103,7 +104,7 @@ def read_model(where: str | Path, which: Which = "best") -> tuple[dict[str, Any]
         return read_model_file(path)
     if not path.is_dir():
         raise RunError(
-            f"there is no run or model {path}; train one: python run_train.py --config rock --workdir "
+            f"there is no run or model {path}; train one: {command_name('train')} --config rock --workdir "
             f"{shlex.quote(str(path))}; drumjax comes with {', '.join(pretrained_names()) or 'none'}"
         )
     check_name(path)

@@ -1,0 +1,121 @@
+"""Trains a model: `run_train.py`, or `drumjax train`.
+
+Only flags are parsed here; everything else is importable from a notebook. Starting again with the same workdir
+resumes. Exit status: 0 finished, 75 stopped by a signal and to be resumed, 1 refused or failed.
+"""
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from drumjax.config.flags import resolve_config
+from drumjax.config.load import override
+from drumjax.system.command_line import CommandLine, asks_for_help
+from drumjax.system.command_name import command_name
+from drumjax.system.errors import UserError
+from drumjax.system.files import user_path
+
+FLAGS = "--config rock [--workdir runs/rock] [--config.train.num_steps=500]"
+# What other programs call it.
+ALIASES = {
+    "lr": "config.train.learning_rate", "learning_rate": "config.train.learning_rate", "seed": "config.train.seed",
+    "steps": "config.train.num_steps", "num_steps": "config.train.num_steps", "epochs": "config.train.num_epochs",
+    "batch_size": "config.train.batch_size", "hidden_size": "config.model.hidden_size", "data": "config.data.dir",
+    "data_dir": "config.data.dir", "dir": "config.data.dir", "out_dir": "workdir", "output_dir": "workdir",
+    "log_dir": "workdir", "run_dir": "workdir", "gpus": "num_devices", "devices": "num_devices",
+}  # fmt: skip
+
+
+def make_command_line(argv: Sequence[str]) -> CommandLine:
+    """The flags of this program; ml_collections looks through all arguments for settings."""
+    line = CommandLine(f"{command_name('train')} {FLAGS}", ALIASES)
+    note = "Any setting can follow, as --config.train.num_steps=500; configs/default.py lists them all."
+    with line.section("What is trained", note) as values:
+        config_flags.DEFINE_config_file(
+            "config", None, "The settings: a Python file, or its name in configs/.",
+            flag_values=values, sys_argv=list(argv),
+        )  # fmt: skip
+        flags.DEFINE_string(
+            "workdir", "", "Where the run is kept; runs/<name of the config> unless given. One that is there resumes.",
+            flag_values=values,
+        )  # fmt: skip
+    with line.section("On what") as values:
+        flags.DEFINE_integer(
+            "num_devices", 0, "How many devices share a batch; 0 takes all.", lower_bound=0, flag_values=values
+        )
+        flags.DEFINE_boolean(
+            "require_accelerator", False, "Refuse to train on the CPU where no GPU or TPU is found.", flag_values=values
+        )
+        flags.DEFINE_boolean("distributed", False, "This is one of several processes of a cluster.", flag_values=values)
+    return line
+
+
+def parse(argv: Sequence[str]) -> tuple[dict[str, Any], flags.FlagValues]:
+    """The config, and the other flags. Ends the program for --help, and with one line for a mistake."""
+    if asks_for_help(argv):  # before a config is looked for
+        make_command_line(argv).parse(argv)
+    try:
+        argv, by_name = resolve_config(argv)
+        line = make_command_line(argv)
+        line.parse(argv)
+        config = json.loads(line.values.config.to_json())
+        override(config, by_name)
+        return config, line.values
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except Exception as error:  # KeyError, TypeError and others: what ml_collections raises over a value
+        while error.args and isinstance(error.args[0], Exception):
+            error = error.args[0]
+        sys.exit(f"error: --config: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def main() -> int:
+    config, given = parse(sys.argv)
+    name = Path(config_flags.get_config_filename(given["config"])).stem
+    workdir, num_devices = user_path(given.workdir or Path("runs") / name), given.num_devices
+    # Imported here, so that a mistake in the flags is answered at once.
+    from drumjax.system.console import run_or_explain, set_up_logging
+    from drumjax.system.stop_signals import STOPPED
+
+    set_up_logging()
+    log = logging.getLogger("drumjax")
+
+    def run() -> int:
+        from drumjax.config.settings import make_settings
+        from drumjax.runs.metrics import read_metrics
+        from drumjax.runs.workdir import describe_fallback
+        from drumjax.system.devices import count_shares, find_devices, use_compile_cache, use_cores
+        from drumjax.training.overfitting import describe_fit
+        from drumjax.training.train import train
+
+        if not given.distributed:
+            use_cores(num_devices or count_shares(make_settings(config).train.batch_size))
+            find_devices(require_accelerator=given.require_accelerator)
+        use_compile_cache()
+        result = train(config, workdir, num_devices=num_devices)
+        why = f", stopped by {result.stopped_by}" if result.stopped_by else ""
+        log.info("%s: step %d%s", workdir, result.step, why)
+        if result.best_step:
+            log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
+            if fit := describe_fit(read_metrics(workdir)):
+                log.info("%s", fit)
+        was_stopped = result.stopped_by.startswith("SIG")
+        if was_stopped:
+            log.info("the same command goes on from here")
+        log.info("play it: %s --workdir %s --gallery", command_name("sample"), shlex.quote(str(workdir)))
+        if fallback := describe_fallback(workdir):
+            log.warning("%s", fallback)
+        return STOPPED if was_stopped else 0
+
+    if given.distributed:
+        from drumjax.system.cluster import run_in_cluster
+
+        return run_in_cluster(run, require_accelerator=given.require_accelerator)
+    return run_or_explain(run)
