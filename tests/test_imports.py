@@ -96,9 +96,8 @@ def test_help_waits_for_no_library(name):
     assert not {"numpy", "jax", "flax", "orbax", "matplotlib"} & loaded
     light = {"drumjax", f"drumjax.{name}", "drumjax.system"}
     mine = {found for found in loaded if found.startswith("drumjax")}
-    assert mine <= light | {
-        f"drumjax.system.{part}" for part in ("command_name", "console", "errors", "files", "stop_signals")
-    }
+    parts = ("command_name", "console", "errors", "files", "stop_signals")
+    assert mine <= light | {f"drumjax.system.{part}" for part in parts}
 
 
 def test_files_are_converted_without_jax():

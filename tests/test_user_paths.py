@@ -145,8 +145,8 @@ def test_flags_of_run_train(monkeypatch, home):
     monkeypatch.setattr("drumjax.system.devices.use_compile_cache", lambda: None)
     monkeypatch.setattr("drumjax.system.devices.use_cores", lambda number: None)
     monkeypatch.setattr("drumjax.training.train.train", given_to)
+    monkeypatch.setattr("sys.argv", ["run_train.py", "--config=~/mine.py", "--workdir=~/x"])
     with pytest.raises(GivenError) as caught:
-        monkeypatch.setattr("sys.argv", ["run_train.py", "--config=~/mine.py", "--workdir=~/x"])
         run_train.main()
     assert caught.value.args[0][1] == home / "x"
 
