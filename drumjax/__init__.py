@@ -23,6 +23,7 @@ _PUBLIC = {
     "load_dataset": "drumjax.api",
     "train": "drumjax.training.train",
     "load_config": "drumjax.config.load",
+    "find_devices": "drumjax.system.devices",
     "read_midi": "drumjax.midi.reader",
     "write_midi": "drumjax.midi.reader",
     "read_tab": "drumjax.music.tab",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers and editors
     from drumjax.music.tab import read_tab as read_tab
     from drumjax.music.tab import read_tab_file as read_tab_file
     from drumjax.music.tab import write_tab as write_tab
+    from drumjax.system.devices import find_devices as find_devices
     from drumjax.system.errors import UserError as UserError
     from drumjax.training.train import train as train
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")  # a file is drawn, never a window
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from drumjax.music.kits import Kit
 from drumjax.music.notes import Notes
@@ -26,15 +24,11 @@ STYLE: Any = {
 @contextlib.contextmanager
 def _figure(file: io.BytesIO, rows: int, columns: int, width: float, height: float) -> Iterator[np.ndarray]:
     """Axes [rows, columns], each `width` by `height` inches; what is drawn on them is written to the file."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(columns * width, rows * height), squeeze=False, constrained_layout=True
-        )
-        try:
-            yield axes
-            figure.savefig(file, format="png")
-        finally:
-            plt.close(figure)
+    # Without pyplot, which would choose how a notebook shows its user's own plots.
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+        yield figure.subplots(rows, columns, squeeze=False)
+        figure.savefig(file, format="png")
 
 
 def draw_changes(before: Notes, after: dict[str, Notes], tempos: dict[str, float], kit: Kit, num_beats: float) -> bytes:

@@ -2,13 +2,31 @@
 
 import logging
 import sys
+from pathlib import Path
+from typing import Protocol
 
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
 
-class Progress:
+class Progress(Protocol):
+    """What a run tells of itself; a context manager."""
+
+    def __enter__(self) -> "Progress": ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def advance(self, step: int, loss: float) -> None: ...
+
+    def report(self, step: int, loss: float, steps_per_second: float) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def preview(self, path: Path, text: str) -> None: ...
+
+
+class TextProgress:
     """A progress bar on a terminal, a log line now and then elsewhere."""
 
     def __init__(self, first_step: int, num_steps: int, enabled: bool = True):
@@ -18,7 +36,7 @@ class Progress:
         self.enabled = enabled
         self.log = logger.info if enabled and not terminal else logger.debug
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "TextProgress":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -41,3 +59,7 @@ class Progress:
         """Text for the log that leaves the bar whole."""
         with tqdm.external_write_mode():
             (logger.info if self.enabled else logger.debug)("%s", text)
+
+    def preview(self, path: Path, text: str) -> None:
+        """What the run has played, as text; `path` is its file."""
+        self.say(text)

@@ -1,27 +1,34 @@
 """The devices a run uses: the mesh of all of them, and the cache of what was compiled for them."""
 
+import functools
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 import jax
 import platformdirs
 
+from drumjax.system.accelerators import find_accelerators
 from drumjax.system.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-
 MIN_SHARE = 8  # examples per CPU device
+# What makes JAX use an accelerator.
+_EXTRAS = {"GPU": "jax[cuda12]", "TPU": "jax[tpu]"}
 
 
 class DeviceError(UserError):
     """Devices or processes that were asked for cannot be had; one line says which, and what to do."""
 
 
-def find_devices(*, require_accelerator: bool = False) -> None:
-    """Has JAX look at its devices. Raises DeviceError if it finds none of the kind that JAX_PLATFORMS asks for, or no
-    GPU or TPU although one is required."""
+def find_devices(*, require_accelerator: bool = False) -> str:
+    """Has JAX look at its devices, and says which it found, such as "1 TPU v5 lite" or "the CPU, 2 cores".
+
+    Warns where the machine has a GPU or TPU that JAX does not use, though nobody asked for the CPU. Raises DeviceError
+    if there is no device of the kind that JAX_PLATFORMS asks for, or no GPU or TPU although one is required.
+    """
     platforms = os.environ.get("JAX_PLATFORMS") or jax.config.jax_platforms or ""  # type: ignore[attr-defined]
     try:
         kind = jax.default_backend()
@@ -37,6 +44,19 @@ def find_devices(*, require_accelerator: bool = False) -> None:
             f"--require_accelerator: JAX finds no GPU or TPU, only the CPU{asked}; install JAX for your device, such "
             "as jax[cuda12] or jax[tpu], see whether nvidia-smi shows it, or leave the flag out"
         )
+    if kind != "cpu":
+        return ", ".join(f"{count} {name}" for name, count in Counter(d.device_kind for d in jax.devices()).items())
+    if "cpu" not in platforms and (there := find_accelerators()):
+        _warn_once(
+            f"THIS MACHINE HAS A {' AND A '.join(there)}, AND JAX RUNS ON THE CPU, many times slower: "
+            f"install {' or '.join(_EXTRAS[name] for name in there)}, and restart"
+        )
+    return f"the CPU, {count_cores()} core{'s' if count_cores() > 1 else ''}"
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 def count_shares(batch_size: int) -> int:

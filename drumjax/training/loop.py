@@ -189,7 +189,7 @@ class Trainer:
         if jax.process_index() == 0:
             path = self.sinks.workdir / "samples" / f"step_{self.step:06d}.mid"
             key = jax.random.fold_in(self.key_play, self.step)
-            self.sinks.progress.say(self.validator.play(weights, key, path))
+            self.sinks.progress.preview(path, self.validator.play(weights, key, path))
         self._save(metric=loss)
         self.window_start += time.perf_counter() - start  # so that steps/s speaks of training
 

@@ -20,7 +20,8 @@ from drumjax.config.settings import Settings, make_settings
 from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.metrics import MetricsLog
-from drumjax.runs.progress import Progress
+from drumjax.runs.notebook_progress import NotebookProgress, in_notebook
+from drumjax.runs.progress import Progress, TextProgress
 from drumjax.runs.run import Run, make_metadata, make_model, with_known_defaults
 from drumjax.runs.workdir import check_same_run, make_workdir, write_config
 from drumjax.system.devices import find_devices, make_data_mesh, replicate, replicated
@@ -81,7 +82,7 @@ def train(
         if is_main:
             write_config(workdir, config, data.description)
         log = stack.enter_context(MetricsLog(workdir, start.step, enabled=is_main))
-        progress = stack.enter_context(Progress(start.step, run.settings.train.num_steps, enabled=is_main))
+        progress = stack.enter_context(_make_progress(workdir, start.step, run, enabled=is_main))
         trainer = Trainer(
             run.settings.train,
             [field.name for field in run.codec.fields],
@@ -91,6 +92,13 @@ def train(
             Sinks(workdir, checkpoints, log, progress, metadata),
         )
         return trainer.run()
+
+
+def _make_progress(workdir: Path, first_step: int, run: Run, enabled: bool) -> Progress:
+    num_steps = run.settings.train.num_steps
+    if enabled and in_notebook():
+        return NotebookProgress(workdir, first_step, num_steps, run.codec.kit)
+    return TextProgress(first_step, num_steps, enabled)
 
 
 def _keep_vocabulary(data: TrainingData, checkpoints: Checkpoints, source: str) -> TrainingData:

@@ -602,13 +602,13 @@ def test_directories_that_cannot_be_used(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match=r"cannot make .*file"):
         Checkpoints(tmp_path / "file")
-    with pytest.raises(CheckpointError, match=r"no checkpoint in .*missing; train first with run_train.py"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .*missing; train first with .*run_train.py"):
         Checkpoints(tmp_path / "missing", read_only=True)
     (tmp_path / "empty").mkdir()
     with Checkpoints(tmp_path / "empty", read_only=True) as checkpoints:
         assert restore(checkpoints) is None
         for read in (checkpoints.restore_params, checkpoints.read_metadata):
-            with pytest.raises(CheckpointError, match=r"no checkpoint in .*empty; train first with run_train.py"):
+            with pytest.raises(CheckpointError, match=r"no checkpoint in .*empty; train first with .*run_train.py"):
                 read()
         with pytest.raises(CheckpointError, match="read-only"):
             save(checkpoints, 1)

@@ -10,7 +10,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from drumjax.runs.metrics import MetricsLog, read_metrics
-from drumjax.runs.progress import Progress
+from drumjax.runs.progress import TextProgress
 
 
 def write_steps(workdir, resumed_at, steps, loss=0.0):
@@ -162,7 +162,7 @@ class Terminal:
 def show_progress(monkeypatch, caplog, *, is_terminal, enabled=True):
     terminal = Terminal(is_terminal)
     monkeypatch.setattr(sys, "stderr", terminal)
-    with caplog.at_level(logging.INFO), Progress(10, 100, enabled) as progress:
+    with caplog.at_level(logging.INFO), TextProgress(10, 100, enabled) as progress:
         progress.advance(60, 1.25)
         progress.report(60, 1.25, 0.5)
         progress.say("half way")

@@ -60,6 +60,7 @@ class Bench:
             write=lambda step, split, figures: self.rows.append({"step": step, "split": split, **figures})
         )
         progress = SimpleNamespace(advance=lambda *now: None, report=lambda *now: None, say=self.said.append)
+        progress.preview = lambda path, text: self.said.append(text)
         sinks = Sinks(self.workdir, self.checkpoints, log, progress, METADATA)
         return Trainer(settings, FIELDS, start, self.step, self, sinks).run()
 

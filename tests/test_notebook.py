@@ -1,0 +1,87 @@
+"""The notebook: short cells, one address, and what it shows when it is run, by the newest and by the oldest stack."""
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from browser import COUNT_SOUNDS, open_page, wait_for
+from tiny_run import ROOT
+
+run_notebook = None
+NOTEBOOK = ROOT / "notebooks" / "drumjax.ipynb"
+CELLS = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
+# A training of seconds, as many pieces as other cells play.
+FORMS = {"config": '"tiny"', "steps": "20", "num_samples": "4"}
+
+
+@pytest.mark.parametrize("code", CODE, ids=lambda code: code.splitlines()[0][:30])
+def test_a_cell_is_short_and_calls_what_is_public(code):
+    assert len(code.splitlines()) <= 12
+    assert all(len(line) <= 120 for line in code.splitlines())
+    assert not re.search(r"from drumjax|import drumjax\.|drumjax\._", code)
+
+
+def test_it_is_committed_as_it_was_before_it_was_run():
+    for cell in CELLS:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+def test_the_address_of_the_repository_is_the_same_everywhere():
+    address = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
+    assert any(f'REPOSITORY = "{address}"' in code for code in CODE)
+    place = address.removeprefix("https://github.com/")
+    badge = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/drumjax.ipynb"
+    assert badge in "".join(CELLS[0]["source"])
+    assert badge in (ROOT / "README.md").read_text("utf-8")
+
+
+def find_stack(name: str) -> str:
+    """The Python of a stack."""
+    python = sys.executable if name == "newest" else os.environ.get("DRUMJAX_OLDEST_PYTHON", "")
+    if not Path(python).is_file():
+        pytest.skip("needs DRUMJAX_OLDEST_PYTHON, an environment that .ci/oldest makes")
+    return python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stack", ["newest", "oldest"])
+def test_it_runs_and_what_it_shows_plays(stack, browser, tmp_path):
+    python = find_stack(stack)
+    pytest.importorskip("nbclient")
+    spec = importlib.util.spec_from_file_location("run_notebook", ROOT / "docs" / "run_notebook.py")
+    run_notebook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run_notebook)
+    # Without a network, and compiled as tests are. The oldest stack has the wheel.
+    environment = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "true", "HTTPS_PROXY": "http://127.0.0.1:9", "DRUMJAX_DATA": ""}
+    environment |= {"PYTHONPATH": str(ROOT) if stack == "newest" else "", "XLA_FLAGS": ""}
+    notebook = run_notebook.read_notebook(FORMS)
+    run_notebook.run(notebook, python, tmp_path, environment)
+    texts = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "on the CPU" in texts
+    assert "step 20; best held-out loss" in texts
+    assert len(list((tmp_path / "work" / "samples").glob("*.mid"))) == 4
+    assert (tmp_path / "work" / "samples.zip").stat().st_size > 1000
+    open_page(browser, tmp_path, run_notebook.write_page(notebook))
+    check_page(browser)
+
+
+def check_page(browser):
+    frames = browser.find_elements("css selector", "iframe")
+    assert len(frames) == 5  # listening, asking, humanizing, the run's preview, the run's pieces
+    images = browser.find_elements("css selector", ".output > img")
+    assert len(images) == 1  # the curves
+    assert browser.execute_script("return arguments[0].naturalWidth", images[0]) > 300
+    for frame in frames:
+        browser.switch_to.frame(frame)
+        browser.execute_script(COUNT_SOUNDS)
+        browser.find_element("css selector", ".play").click()
+        wait_for(browser, "window.sounding > 0")
+        browser.switch_to.default_content()
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
