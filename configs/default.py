@@ -102,7 +102,8 @@ def get_config() -> ml_collections.ConfigDict:
     train.history_dropout = {}  # by field, such as {"offset": 0.25}: odds that its earlier values are hidden
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
     train.field_weights = {"hits": 1.0, "velocity": 0.1, "offset": 0.1}  # in the loss, by field of the codec
-    train.matmul_precision = "default"  # of the device; bfloat16, tensorfloat32, float32 where it knows them
+    train.matmul_precision = "auto"  # bfloat16 where a TPU or GPU multiplies it, float32 on a CPU; default: JAX's own;
+    # bfloat16, tensorfloat32, float32: where the device knows them
     train.steps_per_call = 5  # train steps per compiled call; a signal is answered between calls
     train.log_every_steps = 20
     train.eval_every_steps = 100  # validate, sample a groove, save a checkpoint

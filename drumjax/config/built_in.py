@@ -27,7 +27,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "optimizer": "adamw", "schedule": "cosine", "learning_rate": 2e-3, "warmup_steps": 100,
         "weight_decay": 1e-2, "clip_norm": 1.0, "dropout": 0.3, "context_dropout": 0.1, "measured_dropout": 0.5,
         "history_dropout": {}, "average_decay": 0.99,
-        "field_weights": {"hits": 1.0, "velocity": 0.1, "offset": 0.1}, "matmul_precision": "default",
+        "field_weights": {"hits": 1.0, "velocity": 0.1, "offset": 0.1}, "matmul_precision": "auto",
         "steps_per_call": 5, "log_every_steps": 20, "eval_every_steps": 100, "eval_every_epochs": 0.0,
         "patience_evals": 0,
     },

@@ -8,7 +8,7 @@ from drumjax.config.codec import FIELDS
 
 OPTIMIZERS = ("adamw", "adam", "rmsprop")
 SCHEDULES = ("cosine", "constant")
-MATMUL_PRECISIONS = ("default", "bfloat16", "tensorfloat32", "float32")
+MATMUL_PRECISIONS = ("auto", "default", "bfloat16", "tensorfloat32", "float32")
 
 
 @dataclasses.dataclass(frozen=True)

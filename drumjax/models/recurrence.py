@@ -6,10 +6,12 @@ Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; gates ar
     c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
     h_t = sigmoid(o) * tanh(c_t)
 
-Axes are [T, B, H]: time outermost, so that each step of the scan reads one contiguous slab. The same scan runs on every
+Axes are [T, B, H]: time outermost, so that each step of the scan reads one contiguous slab. The same steps run on every
 platform. NVIDIA's cuDNN, as JAX 0.11 calls it, took longer on an H200 (11 ms in place of 8, forward and backward over
 256 steps of 32 sequences, 256 wide, in float32), and some of its gradients were wrong there by half and more.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +20,10 @@ from flax import nnx
 from drumjax.models.interface import LSTMState
 from drumjax.music.notes import Array
 
-# How many steps of a scan are compiled as one, by platform. To start a step takes a GPU longer than to compute it: two
-# layers as above, in TensorFloat-32, took an H200 11 ms, and 6 with 8 steps as one. A CPU only takes longer.
-UNROLL = {"gpu": 8}
+# How many steps of a scan are compiled as one on GPUs. To start a step takes them longer than to compute it: two layers
+# as above, in TensorFloat-32, took an H200 11 ms, and 6 with 8 steps as one. A CPU only takes longer.
+UNROLL = 8
+UNROLLED_ON = ("cuda", "rocm")
 
 
 def lstm_layer(x: Array, w_x: Array, w_h: Array, bias: Array, state: LSTMState) -> tuple[Array, LSTMState]:
@@ -92,7 +95,13 @@ recur.defvjp(_forward, _backward)
 
 
 def _scan(step, state, inputs, reverse=False):
-    return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=UNROLL.get(jax.default_backend(), 1))
+    """The scan as it is best on the platform that the program is compiled for, wherever it is traced."""
+
+    def scan(state, inputs, unroll=1):
+        return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=unroll)
+
+    unrolled = functools.partial(scan, unroll=UNROLL)
+    return jax.lax.platform_dependent(state, inputs, default=scan, **dict.fromkeys(UNROLLED_ON, unrolled))
 
 
 def lstm_layer_reference(x: Array, w_x: Array, w_h: Array, bias: Array, state: LSTMState) -> tuple[Array, LSTMState]:

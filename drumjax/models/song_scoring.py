@@ -11,12 +11,14 @@ import numpy as np
 
 from drumjax.codecs.base import ABSENT, Codec, clock
 from drumjax.data.corpus import Corpus, pack, window_at
-from drumjax.models.interface import Weights
+from drumjax.models.interface import Carry, Weights
 from drumjax.models.model import Model
 from drumjax.models.scoring import Example, Score, place_of, score_tokens
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Array, Context, Song
 
+# Scores are compared between devices: a GPU's own choice is TensorFloat-32, a TPU's bfloat16.
+PRECISION = "float32"
 # Songs are scored a chunk at a time, a batch of songs of similar length side by side; these fix the compiled shape.
 CHUNK_STEPS = 128
 BATCH_SONGS = 16
@@ -78,21 +80,33 @@ def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> 
 
 
 SongScorer = Callable[[Weights, list[SongBatch]], tuple[Score, ...]]
+ChunkScorer = Callable[..., tuple[tuple[Score, ...], Carry, Array]]
 
 
 @functools.lru_cache(maxsize=8)
-def make_song_scorer(model: Model, codec: Codec) -> SongScorer:
-    """A function (weights, batches) -> per field a Score of numpy arrays [S], one entry per song.
-
-    Asked for again it is the same function, which does not compile again.
-    """
+def make_chunk_scorer(model: Model, codec: Codec) -> ChunkScorer:
+    """A compiled function of (weights, tokens [B, CHUNK_STEPS, F], the tokens before them [B, F], the ticks at which
+    they begin [B], carry, context [B]); gives the scores [B] of every field, the carry, and the ticks after them."""
 
     @functools.partial(jax.jit, donate_argnums=(4,))
     def score_chunk(weights, tokens, first, start, carry, context):
         tick = clock(codec, tokens, start)
         example = Example(tokens, tokens, place_of(codec, context, tick[:, :-1]), context)
-        scores, carry, _ = score_tokens(model, weights, example, carry, first=first)
+        with jax.default_matmul_precision(PRECISION):
+            scores, carry, _ = score_tokens(model, weights, example, carry, first=first)
         return scores, carry, tick[:, -1]
+
+    return score_chunk
+
+
+@functools.lru_cache(maxsize=8)
+def make_song_scorer(model: Model, codec: Codec, chunk_scorer: ChunkScorer | None = None) -> SongScorer:
+    """A function (weights, batches) -> per field a Score of numpy arrays [S], one entry per song.
+
+    Asked for again it is the same function, which does not compile again. chunk_scorer may stand in the place of
+    make_chunk_scorer's.
+    """
+    score_chunk = chunk_scorer or make_chunk_scorer(model, codec)
 
     def score(weights: Weights, batches: list[SongBatch]) -> tuple[Score, ...]:
         num_songs = sum(len(batch.songs) for batch in batches)

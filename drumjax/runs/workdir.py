@@ -13,12 +13,13 @@ from drumjax.system.errors import UserError
 from drumjax.system.files import write_atomically
 from drumjax.system.strict_json import read_json, to_strict_json
 
-# What may change between a run and its resumption: how long and how chattily to train, where the data lie, and what is
-# played by default.
+# What may change between a run and its resumption: how long and how chattily to train, how its device, which may be
+# another one, multiplies, where the data lie, and what is played by default.
 _FREE_GROUPS = ("sample",)
 _FREE_FIELDS = {
     "train": (
-        "num_steps", "log_every_steps", "eval_every_steps", "patience_evals", "num_epochs", "eval_every_epochs"
+        "num_steps", "log_every_steps", "eval_every_steps", "patience_evals", "num_epochs", "eval_every_epochs",
+        "matmul_precision",
     ),
     "data": ("dir", "fallback"),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from drumjax.codecs.base import ABSENT, clock
 from drumjax.evaluate.baselines.suffix_pointer import NUM_CLASSES, classes_of, fit_share, vote
 from drumjax.evaluate.held_out import compare_with
 from drumjax.models.scoring import cross_entropy, place_of
-from drumjax.models.song_scoring import CHUNK_STEPS, SongBatch, encode_songs
+from drumjax.models.song_scoring import CHUNK_STEPS, PRECISION, SongBatch, encode_songs
 from drumjax.music.notes import Song
 from drumjax.runs.run import Run
 from drumjax.studies.command import Amount, ask, make_table
@@ -101,8 +101,9 @@ def _make_reader(run: Run) -> Callable[[SongBatch], tuple[np.ndarray, np.ndarray
         tick = clock(codec, tokens, start)
         previous = jnp.concatenate([first[:, None], tokens[:, :-1]], axis=1)
         place = place_of(codec, context, tick[:, :-1])
-        hidden, carry, _ = model.apply(weights, previous, place, context, carry)
-        logits = model.head(weights, 0, hidden, tokens)[:, :, 0]
+        with jax.default_matmul_precision(PRECISION):
+            hidden, carry, _ = model.apply(weights, previous, place, context, carry)
+            logits = model.head(weights, 0, hidden, tokens)[:, :, 0]
         nll = cross_entropy(logits, jnp.maximum(tokens[..., 0].T, 0))
         return (jnp.exp(-nll).T, place.tick, place.bar_ticks), carry, tick[:, -1]
 

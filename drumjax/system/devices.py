@@ -82,9 +82,25 @@ def use_cores(num_devices: int) -> None:
         jax.config.update("jax_num_cpu_devices", max(1, min(num_devices, count_cores())))
 
 
-def matmuls_in(precision: str):
-    """A context in which matrix products are compiled at that precision, one of config.training.MATMUL_PRECISIONS."""
-    return jax.default_matmul_precision(None if precision == "default" else precision)
+def choose_precision(name: str, device: jax.Device) -> str | None:
+    """A precision of config.training.MATMUL_PRECISIONS on a device, as jax.default_matmul_precision has it.
+
+    auto is bfloat16 on a TPU and on a GPU whose tensor cores multiply it, and what JAX takes by default elsewhere: on
+    a CPU float32. What JAX calls bfloat16 is its default, which on an NVIDIA GPU is TensorFloat-32; bfloat16 operands
+    it has there under another name. None is JAX's default.
+    """
+    has_tensor_cores = _multiplies_bfloat16(device)
+    if name == "auto":
+        name = "bfloat16" if device.platform == "tpu" or has_tensor_cores else "default"
+    if name == "bfloat16" and has_tensor_cores:
+        return "BF16_BF16_F32"
+    return None if name == "default" else name
+
+
+def _multiplies_bfloat16(device: jax.Device) -> bool:
+    """Whether it is an NVIDIA GPU of compute capability 8.0 or more: older ones refuse such programs."""
+    major, _, minor = str(getattr(device, "compute_capability", "")).partition(".")
+    return device.platform == "gpu" and major.isdigit() and minor.isdigit() and int(major) >= 8
 
 
 def use_compile_cache(directory: Path | None = None) -> None:

@@ -24,7 +24,7 @@ from drumjax.runs.notebook_progress import NotebookProgress, in_notebook
 from drumjax.runs.progress import Progress, TextProgress
 from drumjax.runs.run import Run, make_metadata, make_model, with_known_defaults
 from drumjax.runs.workdir import check_same_run, make_workdir, write_config
-from drumjax.system.devices import find_devices, make_data_mesh, replicate, replicated
+from drumjax.system.devices import choose_precision, find_devices, make_data_mesh, replicate, replicated
 from drumjax.system.files import user_path
 from drumjax.system.lock import lock_folder
 from drumjax.training.data import TrainingData, load_training_data
@@ -145,6 +145,11 @@ def _make_init(recipe: Recipe, mesh: jax.sharding.Mesh) -> Callable[[np.ndarray]
 
 def make_step(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.sharding.Mesh) -> Step:
     """The compiled training call, with the corpus and the run's numbers on every device."""
+    if choose_precision(recipe.matmul_precision, mesh.devices.flat[0]) in ("bfloat16", "BF16_BF16_F32"):
+        logger.info(
+            "matrix products take bfloat16 and add up in float32 (config.train.matmul_precision=%s)",
+            recipe.matmul_precision,
+        )
     call = make_train_call(recipe, mesh, settings.train.steps_per_call)
     corpus = replicate(data.corpus, mesh)
     hyper = replicate(make_hyper(settings, recipe.codec.fields), mesh)

@@ -1,6 +1,7 @@
 """The fast recurrence against the formulas, in values and gradients."""
 
 import functools
+import re
 
 import jax
 import numpy as np
@@ -65,7 +66,7 @@ def test_values_and_gradients_are_those_of_the_formulas(steps, batch, size, hidd
 def test_steps_compiled_as_one_are_the_same(monkeypatch, steps):
     """As on a GPU, whatever the number of steps."""
     inputs, cotangents = make_inputs(steps, 2, 3, 4), make_cotangents(steps, 2, 4)
-    monkeypatch.setattr(recurrence, "UNROLL", {"cpu": recurrence.UNROLL["gpu"]})
+    monkeypatch.setattr(recurrence, "UNROLLED_ON", ("cpu",))
     with jax.enable_x64(True):
         expected = values_and_gradients(lstm_layer_reference, inputs, cotangents)
         actual = values_and_gradients(lambda *inputs: lstm_layer(*inputs), inputs, cotangents)
@@ -117,10 +118,12 @@ def test_slopes_are_those_of_finite_differences():
         check_grads(lstm_layer, inputs, order=1, modes=["rev"], eps=1e-5, atol=1e-7, rtol=1e-7)
 
 
-def test_the_recurrence_compiles_for_gpus():
-    """As far as that can be seen without one: it lowers for CUDA, gradients too, to plain loops and products."""
-    inputs, cotangents = as_float32(make_inputs(7, 3, 5, 6)), as_float32(make_cotangents(7, 3, 6))
+@pytest.mark.parametrize(("platform", "at_once"), [("cuda", 8), ("rocm", 8), ("tpu", 1), ("cpu", 1)])
+def test_the_recurrence_is_that_of_the_platform_it_is_compiled_for(platform, at_once):
+    """Not of the one it is traced on: gradients too, as plain loops and products, several steps as one on GPUs."""
+    inputs, cotangents = as_float32(make_inputs(16, 3, 5, 6)), as_float32(make_cotangents(16, 3, 6))
     traced = jax.jit(lambda i, c: values_and_gradients(lstm_layer, i, c)).trace(inputs, cotangents)
-    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert text.count("stablehlo.while") == 2
+    assert len(re.findall(r"call @closed_call\w*\(", text)) == 2 * at_once
     assert "custom_call" not in text

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 
 from drumjax.config.training import MATMUL_PRECISIONS
 from drumjax.system import devices
-from drumjax.system.devices import DeviceError, count_cores, find_devices, matmuls_in
+from drumjax.system.devices import DeviceError, choose_precision, count_cores, find_devices
 
 CORES = count_cores()
 
@@ -72,10 +73,32 @@ def test_an_accelerator_that_is_required_must_be_there(monkeypatch):
     find_devices(require_accelerator=True)
 
 
+class Device(NamedTuple):
+    platform: str
+    compute_capability: str = ""
+
+
+CPU, TPU, T4, H100 = Device("cpu"), Device("tpu"), Device("gpu", "7.5"), Device("gpu", "9.0")
+MI250 = Device("gpu", "gfx90a")
+
+
 @pytest.mark.parametrize("precision", MATMUL_PRECISIONS)
-def test_matrix_products_take_every_precision_a_config_may_name(precision):
-    with matmuls_in(precision):
-        product = jax.jit(lambda x: x @ x)
-        assert product(jnp.full((4, 4), 0.5))[0, 0] == 1
+@pytest.mark.parametrize("device", [CPU, TPU, T4, H100, MI250], ids=str)
+def test_matrix_products_take_every_precision_a_config_may_name(precision, device):
+    chosen = choose_precision(precision, device)
+    with jax.default_matmul_precision(chosen):
         wanted = jax.make_jaxpr(lambda x: x @ x)(jnp.eye(2)).eqns[0].params["precision"]
-    assert (wanted is None) == (precision == "default")
+        if device == CPU:
+            assert jax.jit(lambda x: x @ x)(jnp.full((4, 4), 0.5))[0, 0] == 1
+    assert (wanted is None) == (chosen is None)
+
+
+def test_auto_is_bfloat16_where_the_device_multiplies_it():
+    assert choose_precision("auto", CPU) == choose_precision("default", CPU) is None
+    assert choose_precision("auto", TPU) == "bfloat16"
+    assert choose_precision("auto", H100) == choose_precision("bfloat16", H100) == "BF16_BF16_F32"
+    assert choose_precision("auto", Device("gpu", "10.0")) == "BF16_BF16_F32"
+    assert choose_precision("auto", T4) == choose_precision("auto", MI250) is None
+    assert choose_precision("default", H100) is None
+    # What is chosen once is not chosen anew.
+    assert choose_precision("BF16_BF16_F32", CPU) == "BF16_BF16_F32"

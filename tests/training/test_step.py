@@ -17,6 +17,7 @@ from drumjax.config.checks import SettingsError
 from drumjax.config.settings import make_settings
 from drumjax.config.training import OPTIMIZERS
 from drumjax.data.corpus import max_notes, pack, window_at
+from drumjax.studies.lowered import inspect
 from drumjax.system.devices import make_data_mesh, replicate
 from drumjax.training.example import WindowShape, encode, take_example
 from drumjax.training.hyper import Hyper
@@ -390,3 +391,17 @@ def test_a_window_of_notes_remembers_the_notes_before_it():
             filled.append(num)
     assert 0 in filled
     assert max(filled) >= remembered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_devices", [1, 4])
+def test_the_state_that_is_given_away_is_the_memory_of_the_new_one(num_devices):
+    """As XLA has it: every byte of it, keys too; and as it is lowered for a device that is not there."""
+    mesh = make_data_mesh(num_devices)
+    recipe = Recipe(BARE, CODEC, make_tx("adamw"), make_learning_rate("constant", 1, 100), SHAPE)
+    arguments = (*replicate((fresh_state(BARE), CORPUS, HYPER), mesh), np.int32(1))
+    traced = make_train_call(recipe, mesh, MAX_STEPS).trace(*arguments)
+    elsewhere = inspect(traced.lower(lowering_platforms=("tpu",)))
+    assert elsewhere.unused == 0
+    memory = traced.lower().compile().memory_analysis()
+    assert memory.alias_size_in_bytes == elsewhere.donated_bytes > 0

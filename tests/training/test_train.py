@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import types
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ import pytest
 from pretended import Pretended, fresh_state
 from tiny_run import EXPRESSIVE, digest_of_state, make_config, read_rows, tree_of, write_songs
 
+from configs import default
+from drumjax.codecs.factory import make_codec
 from drumjax.config.checks import SettingsError
 from drumjax.config.settings import make_settings
 from drumjax.data import groove_midi
@@ -25,7 +28,7 @@ from drumjax.data.datasets import DatasetError
 from drumjax.midi.reader import read_midi, write_midi
 from drumjax.runs.checkpoint import CheckpointError, Checkpoints
 from drumjax.runs.run import RunError, load_run
-from drumjax.system.devices import DeviceError
+from drumjax.system.devices import DeviceError, make_data_mesh
 from drumjax.system.errors import UserError
 from drumjax.system.lock import LockError, lock_folder
 from drumjax.training import train as train_module
@@ -111,7 +114,8 @@ def test_a_finished_run_is_left_as_it_is(copied, songs, undisturbed, pretended):
 
 def test_a_run_may_be_made_longer_and_its_songs_may_move(copied, songs, undisturbed, tmp_path, pretended):
     moved = shutil.copytree(songs, tmp_path / "moved")
-    result = run(moved, copied, {"train.num_steps": 12, "train.log_every_steps": 6, "sample.bpm": 90.0})
+    changes = {"train.num_steps": 12, "train.log_every_steps": 6, "sample.bpm": 90.0}
+    result = run(moved, copied, changes | {"train.matmul_precision": "default"})  # as runs say that are older than auto
     assert result.step == 12
     rows = read_rows(copied)
     assert rows[:-2] == read_rows(undisturbed[0])
@@ -574,3 +578,16 @@ def test_another_number_of_devices_goes_on_with_a_run(songs, tmp_path, monkeypat
     for a, b in zip(*map(jax.tree.leaves, weights), strict=True):
         # Adam divides tiny gradients by their own size, so the last bits of a sum may show in a step of 0.002.
         np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+@pytest.mark.parametrize(("chosen", "is_said"), [("bfloat16", True), ("BF16_BF16_F32", True), (None, False)])
+def test_products_in_bfloat16_are_said(monkeypatch, caplog, chosen, is_said):
+    monkeypatch.setattr(train_module, "choose_precision", lambda name, device: chosen)
+    monkeypatch.setattr(train_module, "make_train_call", lambda *args: None)
+    settings = make_settings(default.get_config().to_dict())
+    recipe = types.SimpleNamespace(matmul_precision=settings.train.matmul_precision, codec=make_codec(settings.codec))
+    with caplog.at_level(logging.INFO):
+        train_module.make_step(recipe, settings, types.SimpleNamespace(corpus=np.zeros(1)), make_data_mesh(1))
+    assert (
+        "products take bfloat16 and add up in float32 (config.train.matmul_precision=auto)" in caplog.text
+    ) == is_said
