@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+
 from drumjax.config.controls import CONTROLS, Controls
 from drumjax.config.load import load_config
 from drumjax.config.settings import Settings, make_settings
@@ -18,7 +20,8 @@ from drumjax.models.song_scoring import encode_songs, make_song_scorer
 from drumjax.music.drum_maps import read_map
 from drumjax.music.kits import ROLAND_TD11, Kit
 from drumjax.music.notes import Song
-from drumjax.report.page import Page, Piece
+from drumjax.report.page import Page
+from drumjax.report.piece import Piece
 from drumjax.runs.run import Run, load_run
 from drumjax.sampling.blocks import sample_songs
 from drumjax.sampling.edits import need_kit
@@ -29,8 +32,8 @@ from drumjax.system.files import user_path
 
 logger = logging.getLogger(__name__)
 
-# The pixels of a piece in a notebook cell, beside its picture.
-_CELL_HEIGHT = 120
+# Pixels in a notebook cell: above the pieces; of a piece without its notes; of a row of those; and of all, at most.
+_BAR_HEIGHT, _PIECE_HEIGHT, _DRUM_HEIGHT, _PITCH_HEIGHT, _MAX_HEIGHT = 60, 150, 20, 8, 1600
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -259,10 +262,13 @@ class Shown:
 
     def __init__(self, songs: Sequence[Song], kit: Kit | None):
         page = Page("drumjax", "", kit)
+        height = _BAR_HEIGHT
         for i, song in enumerate(songs):
             facts = " · ".join(filter(None, [song.style, f"{song.tempo_bpm:g} bpm"]))
             page.add_piece(Piece(song, song.name or f"number {i}", max(1, song.num_bars), facts))
-        self.page, self.height = page.write(), _CELL_HEIGHT + 260 * len(songs)
+            height += _PIECE_HEIGHT + _count_rows(song, kit) * (_DRUM_HEIGHT if kit else _PITCH_HEIGHT)
+        # The page makes its frame as high as it is, where it may; this is for where it may not.
+        self.page, self.height = page.write(), min(height, _MAX_HEIGHT)
 
     def _repr_html_(self) -> str:
         # A frame: its styles and scripts do not meet those of the notebook, nor those of other cells.
@@ -270,6 +276,13 @@ class Shown:
             f'<iframe srcdoc="{html.escape(self.page)}" width="100%" height="{self.height}" '
             'style="border:0" title="drumjax"></iframe>'
         )
+
+
+def _count_rows(song: Song, kit: Kit | None) -> int:
+    """Rows of its picture, about."""
+    if kit:
+        return kit.num_classes
+    return int(np.ptp(song.notes.pitch)) + 1 if len(song.notes.pitch) else 12
 
 
 def show(songs: Song | Sequence[Song], kit: Kit = ROLAND_TD11) -> Shown:
