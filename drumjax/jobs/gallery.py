@@ -11,6 +11,7 @@ from tqdm import tqdm
 from drumjax.config.controls import CONTROLS
 from drumjax.jobs.comparison import Comparison, show_pitches
 from drumjax.jobs.manifest import MANIFEST, read_rows
+from drumjax.midi.plain_file import read_plain
 from drumjax.midi.reader import MidiError, read_midi
 from drumjax.music.drum_maps import DrumMap
 from drumjax.music.kits import Kit
@@ -77,7 +78,7 @@ def _read_pieces(
     for row, _ in read_rows(out_dir / MANIFEST):
         try:
             title, facts = make_title(run_name, row), _describe(row)
-            song = _read(out_dir / row["file"], row, "drums" if kit else "pitched")
+            song = _read(out_dir / row["file"], row, is_drums=kit is not None)
             num_bars, every, index = _num_bars(song, row), row["context"].get("fill") or 0, row["index"]
             skip = plan.edit.skip_bars if plan and plan.edit else 0
             fills = tuple(i for i in range(num_bars) if every and (i + 1 + skip) % every == 0)
@@ -155,10 +156,10 @@ def _describe(row: dict[str, Any]) -> str:
     return " · ".join(filter(None, [*parts, f"seed {row['seed']}"]))
 
 
-def _read(path: Path, row: dict[str, Any], instrument: str) -> Song:
+def _read(path: Path, row: dict[str, Any], *, is_drums: bool) -> Song:
     """The song of a sample; a model may play a piece without a note, which read_midi refuses."""
     try:
-        return read_midi(path, instrument=instrument)
+        return read_plain(path, is_drums=is_drums) or read_midi(path, instrument="drums" if is_drums else "pitched")
     except MidiError as error:
         if error.reason != "no notes":
             raise

@@ -17,6 +17,7 @@ let playing = null;
 // Pages in other frames of a notebook stop when one begins.
 const others = typeof BroadcastChannel === "function" ? new BroadcastChannel("drumjax") : null;
 if (others) others.onmessage = () => stop();
+document.addEventListener("visibilitychange", () => schedule()); // before it is called less often
 
 /** The sound of a row of the kit, or of a pitch: its samples, how fast to play them, and what it chokes. */
 function soundOf(row) {

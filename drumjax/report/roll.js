@@ -57,17 +57,17 @@ function drawNotes(lane, layout, scale) {
   return [...paths].sort().map(([kind, shapes]) => make("path", { class: `note ${kind}`, d: shapes.join("") }));
 }
 
-/** Lines of bars, beats and 16ths, each kind one path. */
-function drawGrid(beats, bar, height, scale) {
-  const lines = { bar: [], beat: [], sixteenth: [] };
-  const step = !data.kit || beats > FINE_BEATS ? 1 : 0.25;
-  for (let i = 0; i * step <= beats + 1e-6; i++) {
-    const beat = i * step;
-    const isBar = Math.abs(beat / bar - Math.round(beat / bar)) < 1e-6;
-    const kind = isBar ? "bar" : Number.isInteger(beat) ? "beat" : "sixteenth";
-    lines[kind].push(`M${(MARGIN + beat * scale).toFixed(1)} 0v${height}`);
+/** Lines of bars, beats and 16ths, each kind one path; beats are counted from the bar line, whatever the metre. */
+function drawGrid(bars, bar, height, scale) {
+  const lines = { sixteenth: [], beat: [], bar: [] };
+  const step = !data.kit || bars * bar > FINE_BEATS ? 1 : 0.25;
+  for (let i = 0; i <= bars; i++) {
+    for (let inside = 0; inside < (i < bars ? bar : step) - 1e-6; inside += step) {
+      const kind = inside === 0 ? "bar" : Number.isInteger(inside) ? "beat" : "sixteenth";
+      lines[kind].push(`M${(MARGIN + (i * bar + inside) * scale).toFixed(1)} 0v${height}`);
+    }
   }
-  return ["sixteenth", "beat", "bar"].map((kind) => make("path", { class: `line ${kind}`, d: lines[kind].join("") }));
+  return Object.entries(lines).map(([kind, shapes]) => make("path", { class: `line ${kind}`, d: shapes.join("") }));
 }
 
 function drawRuler(piece, bars, width, scale) {
@@ -96,7 +96,7 @@ function drawLane(piece, lane, bars, layout, scale) {
     roll.append(make("rect", { class: "fill", x: MARGIN + i * piece.bar * scale, width: piece.bar * scale, height }));
   }
   const rows = data.kit ? layout.rows.map((_, i) => `M${MARGIN} ${(i + 0.5) * layout.height}h${beats * scale}`) : [];
-  roll.append(make("path", { class: "line row", d: rows.join("") }), ...drawGrid(beats, piece.bar, height, scale));
+  roll.append(make("path", { class: "line row", d: rows.join("") }), ...drawGrid(bars, piece.bar, height, scale));
   if (lane.seam) { // where what was given ends
     const x = MARGIN + lane.seam * piece.bar * scale;
     roll.append(make("path", { class: "line seam", d: `M${x} 0v${height}` }));

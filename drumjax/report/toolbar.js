@@ -17,7 +17,7 @@ function makeTempo() {
   field.oninput = () => set(Number(field.value));
   reset.onclick = () => set(100);
   reset.disabled = true;
-  return make("label", { class: "tempo-field" }, "Tempo", field, value, reset);
+  return make("div", { class: "tempo-field" }, "Tempo", field, value, reset);
 }
 
 /** Notes of rising velocity, and the signs that this page uses. */
