@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from drumjax.midi.chunks import DRUM_CHANNEL, DamageError, iterate_events, load_bytes, split_tracks
 from drumjax.midi.writer import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from drumjax.music.metre import is_metre
@@ -42,11 +44,9 @@ def read_plain(path: str | os.PathLike[str], *, is_drums: bool) -> Song | None:
     time_signature = metre[0], 1 << metre[1]
     if not MIN_TEMPO_BPM <= tempo_bpm <= MAX_TEMPO_BPM or not is_metre(*time_signature):
         return None
-    start, end, pitch, velocity = zip(*notes, strict=True)
-    onset = [tick / division for tick in start]
-    duration = [(last - first) / division for first, last in zip(start, end, strict=True)]
+    start, end, pitch, velocity = np.asarray(notes).T
     program = 0 if is_drums else heads.get(0xC0, b"\0")[0]
     return Song(
-        make_notes(onset, duration, pitch, velocity), tempo_bpm, time_signature, is_drums=is_drums,
+        make_notes(start / division, (end - start) / division, pitch, velocity), tempo_bpm, time_signature, is_drums=is_drums,
         name=Path(path).name, program=program,
     )  # fmt: skip
