@@ -23,7 +23,7 @@ def read_plain(path: str | os.PathLike[str], *, is_drums: bool) -> Song | None:
         return None
     channel = DRUM_CHANNEL if is_drums else 0
     heads: dict[int, bytes] = {}  # what is said once, at the beginning
-    notes: list[tuple[int, int, int, int]] = []  # (start, end, pitch, velocity)
+    struck: list[tuple[int, int, int, int]] = []  # (start, end, pitch, velocity)
     sounding: dict[int, tuple[int, int]] = {}  # start and velocity, by pitch
     for tick, kind, data in events:
         if kind == 0x90 | channel and data[1] and data[0] not in sounding:
@@ -32,21 +32,19 @@ def read_plain(path: str | os.PathLike[str], *, is_drums: bool) -> Song | None:
             if data[0] not in sounding:
                 return None
             start, velocity = sounding.pop(data[0])
-            notes.append((start, tick, data[0], velocity))
+            struck.append((start, tick, data[0], velocity))
         elif kind in (_TEMPO, _TIME_SIGNATURE, 0xC0 | channel) and not tick and kind not in heads:
             heads[kind] = data
         elif kind not in (_NAME, 0x2F):
             return None
     metre = heads.get(_TIME_SIGNATURE, b"")
-    if notices or sounding or not notes or len(heads.get(_TEMPO, b"")) != 3 or len(metre) < 2 or metre[1] > 6:
+    if notices or sounding or not struck or len(heads.get(_TEMPO, b"")) != 3 or len(metre) < 2 or metre[1] > 6:
         return None
     tempo_bpm = 60e6 / max(1, int.from_bytes(heads[_TEMPO], "big"))
     time_signature = metre[0], 1 << metre[1]
     if not MIN_TEMPO_BPM <= tempo_bpm <= MAX_TEMPO_BPM or not is_metre(*time_signature):
         return None
-    start, end, pitch, velocity = np.asarray(notes).T
+    start, end, pitch, velocity = np.asarray(struck).T
     program = 0 if is_drums else heads.get(0xC0, b"\0")[0]
-    return Song(
-        make_notes(start / division, (end - start) / division, pitch, velocity), tempo_bpm, time_signature, is_drums=is_drums,
-        name=Path(path).name, program=program,
-    )  # fmt: skip
+    notes = make_notes(start / division, (end - start) / division, pitch, velocity)
+    return Song(notes, tempo_bpm, time_signature, is_drums=is_drums, name=Path(path).name, program=program)
