@@ -1,6 +1,5 @@
 """The public functions: a trained model in Python. Every control of run_sample.py is a keyword of the same name."""
 
-import html
 import inspect
 import itertools
 import logging
@@ -18,7 +17,7 @@ from drumjax.models.song_scoring import encode_songs, make_song_scorer
 from drumjax.music.drum_maps import read_map
 from drumjax.music.kits import ROLAND_TD11, Kit
 from drumjax.music.notes import Song
-from drumjax.report.page import Page, Piece
+from drumjax.report.shown import Shown
 from drumjax.runs.run import Run, load_run
 from drumjax.sampling.blocks import sample_songs
 from drumjax.sampling.edits import need_kit
@@ -28,9 +27,6 @@ from drumjax.system.errors import UserError
 from drumjax.system.files import user_path
 
 logger = logging.getLogger(__name__)
-
-# The pixels of a piece in a notebook cell, beside its picture.
-_CELL_HEIGHT = 120
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -252,24 +248,6 @@ def load_dataset(config: str | dict[str, Any] = "default", **data: Any) -> Datas
     """
     values = config if isinstance(config, dict) else load_config(config)
     return datasets.load_dataset(make_settings({**values, "data": {**values["data"], **data}}).data)
-
-
-class Shown:
-    """Songs to see and hear in a notebook cell: pictures with a play button, in a frame of their own."""
-
-    def __init__(self, songs: Sequence[Song], kit: Kit | None):
-        page = Page("drumjax", "", kit)
-        for i, song in enumerate(songs):
-            facts = " · ".join(filter(None, [song.style, f"{song.tempo_bpm:g} bpm"]))
-            page.add_piece(Piece(song, song.name or f"number {i}", max(1, song.num_bars), facts))
-        self.page, self.height = page.write(), _CELL_HEIGHT + 260 * len(songs)
-
-    def _repr_html_(self) -> str:
-        # A frame: its styles and scripts do not meet those of the notebook, nor those of other cells.
-        return (
-            f'<iframe srcdoc="{html.escape(self.page)}" width="100%" height="{self.height}" '
-            'style="border:0" title="drumjax"></iframe>'
-        )
 
 
 def show(songs: Song | Sequence[Song], kit: Kit = ROLAND_TD11) -> Shown:

@@ -18,6 +18,7 @@ if tuple(map(int, importlib.metadata.version("jax").split(".")[:2])) <= (0, 10):
 
 import jax
 import pytest
+from browsing import start_browser
 from tiny_run import EXPRESSIVE, Programs, make_config, make_once, write_songs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -135,6 +136,14 @@ def small_disk(tmp_path):
     yield mount
     for folder in mounted:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium, one for each worker."""
+    found = start_browser()
+    yield found
+    found.quit()
 
 
 @pytest.fixture(scope="module")

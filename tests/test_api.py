@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bars import ROCK, make_song
+from browsing import complaints, open_page, wait_for
 
 import drumjax
 from drumjax.config.controls import CONTROLS
 from drumjax.midi.reader import read_midi
+from drumjax.music.notes import make_notes
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,13 +117,41 @@ def test_datasets_and_configs(expressive_run, tmp_path):
         drumjax.load_config("polka")
 
 
-def test_songs_are_shown_in_a_frame_of_their_own(model):
-    shown = drumjax.show(model.sample(2))._repr_html_()
-    assert shown.startswith("<iframe srcdoc=")
-    assert shown.count("data:image/png") == 2
-    assert '"' not in re.search(r'srcdoc="(.*?)" width', shown, re.S)[1]
-    piano = drumjax.Song(model.sample(1)[0].notes, is_drums=False)
-    assert "data:image/png" in drumjax.show(piano)._repr_html_()
+PIANO = drumjax.Song(make_notes([0, 1, 2], [1, 1, 1], [36, 60, 84], [90, 60, 30]), tempo_bpm=240.0, is_drums=False)
+
+
+def test_songs_are_shown_in_a_frame_of_their_own(browser, tmp_path):
+    """Several in a notebook, of drums and of piano: each as high as its pieces, and one at a time plays."""
+    drums = make_song([ROCK] * 4, tempo_bpm=240.0)
+    cells = [drumjax.show([drums, drums]), drumjax.show(PIANO), drumjax.show(drums)]
+    texts = [cell._repr_html_() for cell in cells]
+    assert all(text.startswith("<iframe srcdoc=") for text in texts)
+    assert all('"' not in re.search(r'srcdoc="(.*?)" width', text, re.S)[1] for text in texts)
+    assert max(map(len, texts)) < 100_000  # a notebook keeps it
+    open_page(browser, tmp_path / "notebook.html", "<!doctype html><h1>A notebook</h1>" + "".join(texts))
+    frames = browser.find_elements("css selector", "iframe")
+    for frame, count in zip(frames, (2, 1, 1), strict=True):
+        given = int(frame.get_attribute("height"))
+        browser.switch_to.frame(frame)
+        wait_for(browser, f"document.querySelectorAll('.piece .notes').length === {count}")
+        wait_for(browser, "Math.abs(innerHeight - document.body.getBoundingClientRect().height) < 2")
+        high = browser.execute_script("return innerHeight")
+        assert 0.5 * given < high < 1.2 * given  # which is for where a frame cannot change its height
+        browser.switch_to.default_content()
+    for frame in frames[:2]:
+        browser.switch_to.frame(frame)
+        browser.find_element("css selector", ".play").click()
+        wait_for(browser, "playing && audio.state === 'running'")
+        browser.switch_to.default_content()
+    browser.switch_to.frame(frames[0])
+    wait_for(browser, "playing === null")
+    assert not complaints(browser)
+
+
+def test_many_songs_are_shown_a_page_at_a_time(model):
+    shown = drumjax.show(model.sample(2) * 20)
+    assert shown.height <= 1600
+    assert len(json.loads(re.search(r'id="data">(.*?)</script>', shown.page)[1])["lists"][0]["pieces"]) == 40
 
 
 @pytest.mark.slow

@@ -9,10 +9,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from browser import COUNT_SOUNDS, open_page, wait_for
+from browsing import COUNT_SOUNDS, complaints, open_page, wait_for
 from tiny_run import ROOT
 
-run_notebook = None
 NOTEBOOK = ROOT / "notebooks" / "drumjax.ipynb"
 CELLS = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
 CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
@@ -68,7 +67,7 @@ def test_it_runs_and_what_it_shows_plays(stack, browser, tmp_path):
     assert "step 20; best held-out loss" in texts
     assert len(list((tmp_path / "work" / "samples").glob("*.mid"))) == 4
     assert (tmp_path / "work" / "samples.zip").stat().st_size > 1000
-    open_page(browser, tmp_path, run_notebook.write_page(notebook))
+    open_page(browser, tmp_path / "page.html", run_notebook.write_page(notebook))
     check_page(browser)
 
 
@@ -84,4 +83,4 @@ def check_page(browser):
         browser.find_element("css selector", ".play").click()
         wait_for(browser, "window.sounding > 0")
         browser.switch_to.default_content()
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert not complaints(browser)

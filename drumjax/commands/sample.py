@@ -53,7 +53,7 @@ def make_command_line() -> CommandLine:
         )
         flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.", flag_values=values)
         flags.DEFINE_boolean(
-            "gallery", False, "Also write index.html: pictures of the pieces, and a play button.", flag_values=values
+            "gallery", False, "Also write index.html: all pieces, to see and to hear.", flag_values=values
         )
         flags.DEFINE_boolean(
             "tab", True, "Print the first piece as a drum tab, or a roll of notes.", flag_values=values
@@ -163,7 +163,7 @@ def play(given: flags.FlagValues) -> None:
         logging.getLogger("drumjax").info("the same command goes on from here with %s", again)
         raise
     if given.gallery:
-        print(write_gallery(out_dir, kit, name, out_map))
+        print(write_gallery(out_dir, kit, name, out_map, plan))
 
 
 def main() -> int:

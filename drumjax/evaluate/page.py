@@ -5,7 +5,8 @@ from pathlib import Path
 from drumjax.evaluate.score_tables import make_tables
 from drumjax.evaluate.scoreboard import Evaluation
 from drumjax.music.kits import Kit
-from drumjax.report.page import PAGE_MARK, Page, Piece
+from drumjax.report.page import PAGE_MARK, Page
+from drumjax.report.piece import Piece
 from drumjax.system.files import replace_own
 from drumjax.training.overfitting import describe_fit
 

@@ -16,7 +16,8 @@ from drumjax.explore.pitches import UNMAPPED, map_drums, range_of_notes
 from drumjax.music.kits import Kit
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
-from drumjax.report.page import PAGE_MARK, Page, Piece
+from drumjax.report.page import PAGE_MARK, Page
+from drumjax.report.piece import Piece
 from drumjax.report.tables import Table
 from drumjax.system.files import replace_own
 

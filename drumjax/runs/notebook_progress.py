@@ -1,6 +1,7 @@
 """How far a run has got, in a notebook: a bar, and at each evaluation the curves and what is played by now."""
 
 import base64
+import dataclasses
 import html
 import sys
 import time
@@ -9,12 +10,10 @@ from typing import Any
 
 from drumjax.midi.reader import MidiError, read_midi
 from drumjax.music.kits import Kit
-from drumjax.report.frame import frame
-from drumjax.report.page import Page, Piece
+from drumjax.report.shown import Shown
 from drumjax.runs.metrics import read_metrics
 
 REFRESH_SECONDS = 1.0
-FRAME_HEIGHT = 380  # pixels, of the player
 
 
 def in_notebook() -> bool:
@@ -70,9 +69,8 @@ class NotebookProgress:
             song = read_midi(path, instrument="drums" if self.kit else "all")
         except MidiError:  # a piece without a note
             return self._draw_curves(f"<pre>{html.escape(text)}</pre>")
-        page = Page("", "", self.kit)
-        page.add_piece(Piece(song, path.stem.replace("_", " "), max(1, song.num_bars), "what it plays by now"))
-        return self._draw_curves(frame(page.write(), FRAME_HEIGHT))
+        song = dataclasses.replace(song, name=path.stem.replace("_", " "))
+        return self._draw_curves(Shown([song], self.kit)._repr_html_())
 
     def _refresh(self) -> None:
         self.shown_at = time.monotonic()

@@ -44,7 +44,8 @@ Music = str | Path | Song
 class Plan:
     """Sample i depends on the run, the controls, the edit, the seed, the block size and i alone.
 
-    Raises RequestError for what the run cannot play.
+    `given` is the music that is edited, to be shown beside the samples. Raises RequestError
+    for what the run cannot play.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class Plan:
     seed: int = 0
     edit: Edit | None = None
     block_size: int = BLOCK_SIZE
+    given: Given | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self):
         if not 0 <= self.seed < 2**32:
@@ -198,7 +200,7 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
     plan = Plan(add_mix(run, controls.style), controls, seed)
     if given is None:
         return plan
-    return dataclasses.replace(plan, edit=request.make_edit(given, controls, plan.run, seed))
+    return dataclasses.replace(plan, edit=request.make_edit(given, controls, plan.run, seed), given=given)
 
 
 def _in_reach(song: Song, name: str) -> Song:

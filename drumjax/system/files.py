@@ -96,8 +96,13 @@ def replace_own(path: Path, data: bytes, mark: bytes) -> None:
 
 def check_own(path: Path, mark: bytes) -> None:
     """Raises ForeignFileError if there is a file without `mark` in it; OSError."""
-    if os.path.lexists(path) and not (path.is_file() and mark in path.read_bytes()):
+    if os.path.lexists(path) and not is_own(path, mark):
         raise ForeignFileError(f"{path} is a file that drumjax did not write; move it away, or write elsewhere")
+
+
+def is_own(path: Path, mark: bytes) -> bool:
+    """Whether there is a file with `mark` in it. Raises OSError."""
+    return path.is_file() and mark in path.read_bytes()
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> None:

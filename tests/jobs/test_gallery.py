@@ -1,27 +1,37 @@
 """The pages that the commands write: of a folder of samples, and of an evaluation."""
 
+import base64
 import dataclasses
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import matplotlib.image
 import numpy as np
 import pytest
 from bars import ROCK, make_song
+from browsing import complaints, open_page, wait_for
 
+from drumjax.codecs.grid import GridCodec
 from drumjax.evaluate.board import Board, FigureRow, Group, PlayerFigure, Prediction
 from drumjax.evaluate.features.drums import features_of
 from drumjax.evaluate.memorization import Memory
 from drumjax.evaluate.page import write_report
 from drumjax.evaluate.scoreboard import MODEL, REAL, Evaluation
-from drumjax.jobs.gallery import MAX_PIECES, check_gallery, describe, write_gallery
+from drumjax.jobs import gallery
+from drumjax.jobs.gallery import check_gallery, describe, write_gallery
+from drumjax.jobs.job import Job
+from drumjax.jobs.job import write_samples as samples_of
 from drumjax.jobs.manifest import MANIFEST
-from drumjax.midi.reader import write_midi
+from drumjax.midi.reader import read_midi, write_midi
 from drumjax.music.drum_maps import read_map, write_pitches
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes
 from drumjax.report import plots
+from drumjax.runs.run import load_run
+from drumjax.sampling.given_music import give
+from drumjax.sampling.plan import EditRequest, make_plan
 from drumjax.system.files import ForeignFileError
 from drumjax.system.lock import LockError, lock_folder
 
@@ -34,29 +44,44 @@ ROW = {
 }  # fmt: skip
 
 
-def write_samples(out_dir, number, out_map=None):
+def write_samples(out_dir, number, out_map=None, song=None, **known):
     rows = []
     for index in range(number):
-        song = make_song([ROCK] * 2, tempo_bpm=96.0)
-        write_midi(write_pitches(song, ROLAND_TD11, out_map) if out_map else song, out_dir / f"{index:06d}.mid")
-        rows.append(json.dumps({**ROW, "file": f"{index:06d}.mid", "index": index}) + "\n")
+        sample = song or make_song([ROCK] * 2, tempo_bpm=96.0)
+        write_midi(write_pitches(sample, ROLAND_TD11, out_map) if out_map else sample, out_dir / f"{index:06d}.mid")
+        rows.append(json.dumps({**ROW, **known, "file": f"{index:06d}.mid", "index": index}) + "\n")
     (out_dir / MANIFEST).write_text("".join(rows))
 
 
+def data_of(path):
+    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text("utf-8"))[1])
+
+
 def pieces_of(path):
-    return json.loads(re.search(r'id="pieces">(.*?)</script>', path.read_text("utf-8"))[1])
+    return data_of(path)["lists"][0]["pieces"]
 
 
 def test_a_folder_of_samples(tmp_path):
     write_samples(tmp_path, 3)
     path = write_gallery(tmp_path, ROLAND_TD11, "rock")
-    text = path.read_text("utf-8")
+    pieces = pieces_of(path)
     assert path == tmp_path / "index.html"
-    assert [len(piece["notes"]) for piece in pieces_of(path)] == [8] * 3
-    assert pieces_of(path)[0]["seconds"] == pytest.approx(16 * 60 / 96)  # four bars were asked for
-    assert [text.count(f">rock · funk · {number}<") for number in range(3)] == [1] * 3
-    assert text.count("funk · 96 bpm · 4/4 · 4 bars · seed 7, number 2") == 1
-    assert "BD|o-------" in text
+    assert [len(piece["lane"]["notes"]) for piece in pieces] == [8] * 3
+    assert (pieces[0]["lane"]["bars"], pieces[0]["bar"], pieces[0]["bpm"]) == (4, 4, 96)  # four bars were asked for
+    assert [piece["name"] for piece in pieces] == [f"rock · funk · {number}" for number in range(3)]
+    assert pieces[2]["facts"] == "funk · 96 bpm · 4/4 · 4 bars · seed 7"
+    assert pieces[2]["number"] == 2
+    assert "BD|o-------" in pieces[0]["text"]
+    file = base64.b64decode(pieces[0]["midi"].partition(",")[2])
+    assert file == (tmp_path / "000000.mid").read_bytes()  # as it is, whatever a song would keep of it
+    assert "3 pieces" in path.read_text("utf-8")
+
+
+def test_bars_with_fills_are_marked(tmp_path):
+    write_samples(tmp_path, 1, context={**ROW["context"], "fill": 2})
+    page = write_gallery(tmp_path, ROLAND_TD11, "rock")
+    assert pieces_of(page)[0]["fills"] == [1, 3]
+    assert data_of(page)["signs"] == ["fill"]
 
 
 def test_a_page_of_the_users_own_is_not_replaced(tmp_path):
@@ -87,19 +112,165 @@ def test_no_page_is_made_of_a_folder_that_a_job_is_writing_to(tmp_path):
         write_gallery(tmp_path, ROLAND_TD11, "rock")
 
 
-def test_only_the_first_of_many_are_shown(tmp_path, monkeypatch):
-    write_samples(tmp_path, MAX_PIECES + 2)
-    monkeypatch.setattr("drumjax.jobs.gallery.MAX_PIECES", 2)
+def test_the_notes_of_many_lie_beside_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "MAX_HELD", 4)
+    monkeypatch.setattr(gallery, "CHUNK", 2)
+    write_samples(tmp_path, 5)
     path = write_gallery(tmp_path, ROLAND_TD11, "rock")
-    assert len(pieces_of(path)) == 2
-    assert f"2 pieces; {MAX_PIECES} more are in the folder" in path.read_text("utf-8")
+    index = data_of(path)["lists"][0]["index"]
+    assert index["numbers"] == [0, 1, 2, 3, 4]
+    assert index["facts"] == ["funk · 96 bpm · 4/4 · 4 bars · seed 7"]  # once, for all
+    assert index["which"] == [0] * 5
+    names = [f"gallery/{first:06d}.js" for first in (0, 2, 4)]
+    assert [str(file.relative_to(tmp_path)) for file in sorted((tmp_path / "gallery").iterdir())] == names
+    call = re.search(r'drumjaxChunk\("(.*?)",(.*)\);', (tmp_path / names[1]).read_text("utf-8"))
+    assert call[1] == names[1]
+    pieces = json.loads(call[2])
+    assert [piece["number"] for piece in pieces] == [2, 3]
+    assert pieces[0]["midi"] == "000002.mid"
+    assert len(pieces[0]["lane"]["notes"]) == 8
+    # What is no longer part of the page goes, but not what somebody else put there.
+    (tmp_path / "gallery" / "000006.js").write_text("// mine")
+    write_samples(tmp_path, 3)
+    write_gallery(tmp_path, ROLAND_TD11, "rock")
+    assert [file.name for file in (tmp_path / "gallery").iterdir()] == ["000006.js"]
+    (tmp_path / "gallery" / "000006.js").unlink()
+    write_gallery(tmp_path, ROLAND_TD11, "rock")
+    assert not (tmp_path / "gallery").exists()
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "000002.js").write_text("// mine")
+    write_samples(tmp_path, 5)
+    for write in (lambda: check_gallery(tmp_path), lambda: write_gallery(tmp_path, ROLAND_TD11, "rock")):
+        with pytest.raises(ForeignFileError, match=r"000002\.js is a file that drumjax did not write"):
+            write()
+    assert (tmp_path / "gallery" / "000002.js").read_text() == "// mine"
+
+
+def test_all_samples_are_found_by_pages_and_by_search(tmp_path, monkeypatch, browser):
+    """Of a folder opened as files, 24 at a time, whose notes are read when they are needed."""
+    monkeypatch.setattr(gallery, "MAX_HELD", 10)
+    monkeypatch.setattr(gallery, "CHUNK", 10)
+    write_samples(tmp_path, 60)
+    rows = [json.loads(line) for line in (tmp_path / MANIFEST).read_text().splitlines()]
+    rows[41]["context"] = {**ROW["context"], "style": "jazz <i>"}
+    (tmp_path / MANIFEST).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    open_page(browser, write_gallery(tmp_path, ROLAND_TD11, "rock"))
+    names = "[...document.querySelectorAll('.piece h3')].map((name) => name.textContent)"
+    where = "document.querySelector('.where').textContent"
+    first = wait_for(browser, f"({names}.length === 24) && {names}")
+    assert (first[0], first[-1]) == ("rock · funk · 0", "rock · funk · 23")
+    browser.execute_script("document.querySelector('[data-by=\"1\"]').click()")
+    wait_for(browser, f"{names}[0] === 'rock · funk · 24'")
+    assert browser.execute_script(f"return [{where}.slice(-8), location.hash]") == ["48 of 60", "#piece-24"]
+    field = browser.find_element("css selector", "input[type=search]")
+    for query, found in (("JAZZ 4/4", [41]), ("17", [17]), ("7-9", [7, 8, 9]), ("polka", [])):
+        field.clear()
+        field.send_keys(query)
+        styles = {41: "jazz <i>"}
+        wanted = [f"rock · {styles.get(number, 'funk')} · {number}" for number in found]
+        wait_for(
+            browser, f"JSON.stringify({names}) === '{json.dumps(wanted, ensure_ascii=False, separators=(',', ':'))}'"
+        )
+    assert browser.execute_script(f"return {where}") == "nothing found"
+    browser.get(f"{(tmp_path / 'index.html').as_uri()}#piece-55")
+    browser.refresh()
+    wait_for(browser, f"{names}.includes('rock · funk · 55') && {names}.length === 12")
+    browser.find_element("css selector", "#piece-55 .play").click()
+    wait_for(browser, "playing && audio.state === 'running'")
+    assert not complaints(browser)
+    (tmp_path / "gallery" / "000000.js").unlink()
+    browser.execute_script("document.querySelector('[data-by=\"-1\"]').click()")
+    wait_for(browser, f"{where}.endsWith('48 of 60')")
+    browser.execute_script("document.querySelector('[data-by=\"-1\"]').click()")
+    wait_for(browser, "document.querySelector('.bad')?.textContent.includes('000000.js is not there')")
+    assert browser.execute_script("return playing") is None
 
 
 def test_samples_for_another_instrument_sound_as_they_were_meant(tmp_path):
     out_map = read_map("addictive_drums_2", ROLAND_TD11.names)
     write_samples(tmp_path, 1, out_map)
-    notes = pieces_of(write_gallery(tmp_path, ROLAND_TD11, "rock", out_map))[0]["notes"]
-    assert [note[1] for note in notes[:2]] == ["kick", "snare"]
+    notes = pieces_of(write_gallery(tmp_path, ROLAND_TD11, "rock", out_map))[0]["lane"]["notes"]
+    assert [note[1] for note in notes[:2]] == [0, 1]  # kick and snare
+
+
+def make_plan_of(given, name, skip_bars=0):
+    """What a gallery looks at of a plan."""
+    return SimpleNamespace(edit=SimpleNamespace(name=name, skip_bars=skip_bars), given=given)
+
+
+GIVEN = make_song([ROCK] * 2, tempo_bpm=96.0, name="my/groove.mid")
+
+
+def test_what_was_given_lies_beside_what_was_played(tmp_path):
+    """Once for all samples; of variations it is said which notes are new."""
+    song = make_song([ROCK, [(0, 36), (1, 38), (2, 36, 91), (2.5, 42)]], tempo_bpm=96.0)
+    write_samples(tmp_path, 2, song=song, edit="vary")
+    page = write_gallery(tmp_path, ROLAND_TD11, "rock", None, make_plan_of(give(GIVEN, GridCodec(ROLAND_TD11)), "vary"))
+    data = data_of(page)
+    assert [lane["label"] for lane in data["given"]] == ["given"]
+    assert [note[0] for note in data["given"][0]["notes"]] == list(range(8))
+    first, second = pieces_of(page)
+    assert (first["given"], second["given"], first["lane"]["label"]) == (0, 0, "played")
+    assert first["facts"].endswith(" · from groove.mid")
+    assert [note[0] for note in first["lane"]["notes"] if note[3:] == [0, 1]] == [6, 6.5]
+    assert data["signs"] == ["new"]
+
+
+def test_a_prompt_ends_at_a_seam_and_lies_apart_where_it_is_not_written(tmp_path):
+    given = give(GIVEN, GridCodec(ROLAND_TD11))
+    context = {**ROW["context"], "fill": 2}
+    write_samples(tmp_path, 1, song=make_song([ROCK] * 4, tempo_bpm=96.0), edit="continue", context=context)
+    piece = pieces_of(write_gallery(tmp_path, ROLAND_TD11, "rock", None, make_plan_of(given, "continue")))[0]
+    assert (piece["lane"]["seam"], piece["fills"]) == (2, [3])  # there is none in what was given
+    page = write_gallery(tmp_path, ROLAND_TD11, "rock", None, make_plan_of(given, "continue", skip_bars=1))
+    piece = pieces_of(page)[0]
+    assert (piece["lane"]["seam"], piece["fills"]) == (0, [0, 2])  # every second bar of all
+    assert piece["facts"].endswith("from groove.mid, which comes before it and is not in its file")
+    assert data_of(page)["given"][0]["bars"] == 2
+
+
+def test_given_music_lies_where_its_notes_are_in_the_file(tmp_path):
+    """Silent bars before it, a pickup, and pitches of another drum map."""
+    late = [(beat, {36: 35, 38: 40}[pitch]) for beat, pitch in ROCK]
+    file = make_song([[], [], late, late], tempo_bpm=96.0)
+    write_midi(file, tmp_path / "mine.mid")
+    given = give(read_midi(tmp_path / "mine.mid"), GridCodec(ROLAND_TD11), "general_midi")
+    assert given.lead_bars == 2
+    for start, offset in ((0.0, 8.0), (3.0, 3.0)):
+        if start:  # a pickup of one beat
+            pickup = make_song([[(3, 35)], late], tempo_bpm=96.0)
+            metres = ((start, (1, 4)), (start + 1, (4, 4)))
+            timeline = pickup.timeline._replace(start_beat=start, metres=metres)
+            file = dataclasses.replace(pickup, timeline=timeline)
+            given = give(file, GridCodec(ROLAND_TD11), "general_midi")
+        write_samples(tmp_path, 1, song=file, edit="humanize")
+        data = data_of(write_gallery(tmp_path, ROLAND_TD11, "r", None, make_plan_of(given, "humanize")))
+        played = data["lists"][0]["pieces"][0]["lane"]["notes"]
+        assert data["given"][0]["notes"] == played
+        assert played[0][:2] == [offset, 0]
+        assert {note[1] for note in played} == {0, 1}
+    assert data["signs"] == []
+
+
+@pytest.mark.slow
+def test_the_same_command_again_gives_the_same_page(expressive_run, tmp_path):
+    write_midi(GIVEN, tmp_path / "mine.mid")
+
+    def play():
+        run = load_run(expressive_run)
+        plan = make_plan(run, EditRequest(humanize=tmp_path / "mine.mid"))
+        written = samples_of(Job(plan, 1), tmp_path / "out")
+        return written, write_gallery(tmp_path / "out", run.codec.kit, "tiny", None, plan).read_bytes()
+
+    (new, page), (again, same) = play(), play()
+    assert (new, again) == (1, 0)
+    assert page == same
+    data = data_of(tmp_path / "out" / "index.html")
+    rows = [
+        [note[1] for note in lane["notes"]]
+        for lane in (data["given"][0], pieces_of(tmp_path / "out" / "index.html")[0]["lane"])
+    ]
+    assert rows[0] == rows[1]  # every hit stays
 
 
 def test_how_a_sample_was_made_is_said():
@@ -145,7 +316,7 @@ def test_an_evaluation_as_a_page(tmp_path):
         "How it was trained",
     ):
         assert words in text
-    assert text.count("data:image/png") == 4  # distributions, accents, curves, one piece
+    assert text.count("data:image/png") == 3  # distributions, accents, curves
     assert len(pieces_of(tmp_path / "report.html")) == 1
 
 
