@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=8, help="how many bars of it")
     flags = parser.parse_args()
     song = read_midi(flags.song, instrument="all")
-    write_atomically(flags.picture, draw_roll(song, flags.bars, GENERAL_MIDI if song.is_drums else None).png)
+    write_atomically(flags.picture, draw_roll(song, flags.bars, GENERAL_MIDI if song.is_drums else None))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A performance as a picture: time to the right, a row per drum or pitch, loud notes large and bright."""
 
 import io
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -9,25 +9,16 @@ from drumjax.music.kits import Kit
 from drumjax.music.notes import Song
 from drumjax.music.pitch_names import pitch_name
 
-# Pixels per inch of pictures on pages, and inches per bar; long performances are drawn wide, and scrolled.
+# Pixels per inch, and inches per bar.
 DPI = 96
 BAR_INCHES, ROW_INCHES, MARGIN_INCHES = 1.3, 0.2, 0.42
 VELOCITY_COLOURS = "viridis_r"  # told apart by the colour-blind, and in grey
 
 
-class Picture(NamedTuple):
-    """A PNG, and where time begins and ends in it, as shares of its width."""
-
-    png: bytes
-    left: float
-    right: float
-    width: int
-    height: int
-
-
-def draw_roll(song: Song, num_bars: int, kit: Kit | None = None) -> Picture:
-    """Draws the song's first num_bars bars; with a kit its drums, without one all pitches, as long as they sound."""
-    import matplotlib.pyplot as plt  # takes a second to import
+def draw_roll(song: Song, num_bars: int, kit: Kit | None = None) -> bytes:
+    """A PNG of the song's first num_bars bars; with a kit its drums, without one all pitches, as long as they sound."""
+    import matplotlib  # takes a second to import
+    from matplotlib.figure import Figure
 
     beats = num_bars * song.beats_per_bar
     labels, row = _rows(song, kit)
@@ -35,8 +26,8 @@ def draw_roll(song: Song, num_bars: int, kit: Kit | None = None) -> Picture:
     width = 2 * MARGIN_INCHES + max(4.0, num_bars * BAR_INCHES * song.beats_per_bar / 4)
     height = 0.55 + max(5, len(labels)) * (ROW_INCHES if kit else ROW_INCHES / 3)
     left, right = MARGIN_INCHES / width, 1 - 0.12 / width
-    with plt.rc_context({"font.size": 7, "font.family": "DejaVu Sans"}):
-        figure = plt.figure(figsize=(width, height), dpi=DPI)
+    with matplotlib.rc_context({"font.size": 7, "font.family": "DejaVu Sans"}):
+        figure = Figure(figsize=(width, height), dpi=DPI)
         ax = figure.add_axes((left, 0.24 / height, right - left, 1 - 0.34 / height))
         _draw_grid(ax, song, num_bars, labels, is_kit=kit is not None)
         notes = song.notes
@@ -45,13 +36,12 @@ def draw_roll(song: Song, num_bars: int, kit: Kit | None = None) -> Picture:
             ax.scatter(notes.onset_beat[shown], row[shown], s=8 + 80 * velocity**1.5, c=velocity, cmap=VELOCITY_COLOURS,
                        vmin=0, vmax=1.0, linewidths=0.4, edgecolors="#333333", zorder=3)  # fmt: skip
         else:
-            colours = plt.get_cmap(VELOCITY_COLOURS)(velocity)
+            colours = matplotlib.colormaps[VELOCITY_COLOURS](velocity)
             ax.barh(row[shown], np.maximum(notes.duration_beat[shown], 0.06), left=notes.onset_beat[shown], height=0.8,
                     color=colours, linewidth=0, zorder=3)  # fmt: skip
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=DPI)
-        plt.close(figure)
-    return Picture(file.getvalue(), left, right, int(width * DPI), int(height * DPI))
+    return file.getvalue()
 
 
 def _rows(song: Song, kit: Kit | None) -> tuple[list[str], np.ndarray]:

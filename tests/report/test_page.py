@@ -17,7 +17,7 @@ from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes
 from drumjax.report.page import Page
 from drumjax.report.piece import MAX_BARS, Given, Piece
-from drumjax.report.roll_picture import draw_roll
+from drumjax.report.roll_picture import DPI, MARGIN_INCHES, draw_roll
 
 SONG = make_song([ROCK, [*ROCK, *TOMS], ROCK, ROCK], tempo_bpm=240.0)
 PIANO = Song(make_notes([0, 1, 1.5], [1, 0.5, 2], [60, 64, 67], [90, 60, 30]), is_drums=False)
@@ -119,18 +119,17 @@ def test_midi_files_can_be_taken_from_it(tmp_path):
     assert pieces_of(make_page(midi="000000.mid"))[0]["midi"] == "000000.mid"
 
 
-def test_the_picture_shows_the_hits_where_time_is():
-    """Of one loud hit, the darkest column lies where time is."""
-    picture = draw_roll(make_song([[(2, 36, 127)]]), 1, ROLAND_TD11)
-    image = matplotlib.image.imread(io.BytesIO(picture.png))[..., :3].mean(axis=2)
-    assert image.shape == (picture.height, picture.width)
-    inside = image[: -round(0.3 * 96)]
+def test_a_picture_shows_the_hits_where_time_is():
+    """Of one loud hit, the darkest column lies in the middle of the bar."""
+    png = draw_roll(make_song([[(2, 36, 127)]]), 1, ROLAND_TD11)
+    image = matplotlib.image.imread(io.BytesIO(png))[..., :3].mean(axis=2)
+    inside = image[: -round(0.3 * DPI)]
     column = np.argmin(inside.min(axis=0) + 0.5 * inside.mean(axis=0))
-    left = picture.left + (picture.right - picture.left) * 0.12 / 4.12  # the margin before beat 0
-    expected = (left + (picture.right - left) * 0.5) * picture.width
-    assert column == pytest.approx(expected, abs=4)
-    assert draw_roll(PIANO, 1).png.startswith(b"\x89PNG")
-    assert draw_roll(make_song([[(0, 60)]]), 3, ROLAND_TD11).png  # nothing to show
+    left, right = MARGIN_INCHES * DPI, image.shape[1] - 0.12 * DPI
+    beat_0 = left + (right - left) * 0.12 / 4.12  # the margin before it
+    assert column == pytest.approx(beat_0 + (right - beat_0) / 2, abs=4)
+    assert draw_roll(PIANO, 1).startswith(b"\x89PNG")
+    assert draw_roll(make_song([[(0, 60)]]), 3, ROLAND_TD11)  # nothing to show
 
 
 CURSOR = "Number(document.querySelector('.cursor').style.transform.replace(/[^0-9.]/g, ''))"

@@ -35,6 +35,7 @@ def shown(monkeypatch):
         return handle
 
     module = types.ModuleType("IPython")
+    module.version_info = (9, 0)  # at which matplotlib looks
     module.get_ipython = lambda: SimpleNamespace(kernel=object())
     pictures = types.ModuleType("IPython.display")
     pictures.HTML, pictures.display = str, display
