@@ -45,6 +45,5 @@ def write_report(evaluation: Evaluation, kit: Kit | None, workdir: Path, path: P
     if evaluation.played:
         page.begin("What it plays", "Each in the style and tempo of a held-out performance, from its first bar on.")
         for song in evaluation.played[:NUM_PIECES]:
-            facts = f"{song.style or 'no style'} · {song.tempo_bpm:g} bpm"
-            page.add_piece(Piece(song, song.name, board.bars, facts))
+            page.add_piece(Piece(song, song.name, board.bars, song.style or "no style"))
     replace_own(path, page.write().encode(), PAGE_MARK)

@@ -86,7 +86,7 @@ def write_page(dataset: Dataset, tables: Sequence[Table], kit: Kit | None, out_d
     page.begin("Examples", "The beginnings of a few songs, as they are read.")
     long = [song for song in songs if song.num_bars >= EXAMPLE_BARS] or list(songs)
     for song in long[:: max(1, len(long) // NUM_EXAMPLES)][:NUM_EXAMPLES]:
-        facts = " · ".join(filter(None, [song.style, song.drummer, f"{song.tempo_bpm:g} bpm", song.split]))
+        facts = " · ".join(filter(None, [song.style, song.drummer, song.split]))
         page.add_piece(Piece(song, song.name, min(EXAMPLE_BARS, song.num_bars), facts))
     path = out_dir / PAGE
     replace_own(path, page.write().encode(), PAGE_MARK)

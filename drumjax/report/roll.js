@@ -3,7 +3,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = 8; // of velocity that are told apart by size and colour, see .v0 to .v7 in page.css
 const MARGIN = 10; // pixels before the first beat and after the last
 const RULER = 18; // pixels of the row of bar numbers
-const [LEAST_BEAT, MOST_BEAT] = [30, 96]; // pixels; a piece that fits is stretched to the width there is
+const [LEAST_BEAT, MOST_BEAT] = [26, 96]; // pixels; a piece that fits is stretched to the width there is
 const FINE_BEATS = 1000; // longer pieces have no lines for 16ths
 
 /** An element with attributes and children; what is no element becomes text. */

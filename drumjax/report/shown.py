@@ -21,8 +21,7 @@ class Shown:
         page = Page("drumjax", "", kit)
         height = _BAR_HEIGHT
         for i, song in enumerate(songs):
-            facts = " · ".join(filter(None, [song.style, f"{song.tempo_bpm:g} bpm"]))
-            page.add_piece(Piece(song, song.name or f"number {i}", max(1, song.num_bars), facts))
+            page.add_piece(Piece(song, song.name or f"number {i}", max(1, song.num_bars), song.style))
             height += _PIECE_HEIGHT + _count_rows(song, kit) * (_DRUM_HEIGHT if kit else _PITCH_HEIGHT)
         # The page makes its frame as high as it is, where it may; this is for where it may not.
         self.page, self.height = page.write(), min(height, _MAX_HEIGHT)

@@ -288,7 +288,7 @@ def test_labels_stay_while_a_long_piece_scrolls(browser, tmp_path):
     browser.find_element("css selector", ".play").click()  # a browser lets nothing sound before a click
     wait_for(browser, "playing !== null")
     browser.execute_script("play([...shown][0], 120)")
-    wait_for(browser, f"{view}.scrollLeft > 3000")  # the cursor is kept in view
+    wait_for(browser, f"{view}.scrollLeft > 2500")  # the cursor is kept in view
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser, tmp_path):
