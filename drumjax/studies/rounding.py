@@ -66,9 +66,11 @@ def _round(part: Any) -> Any:
     """A program, or whatever else is a parameter of an equation, with its products replaced."""
     if isinstance(part, tuple | list):
         return type(part)(map(_round, part)) if any(map(_is_program, part)) else part
-    if isinstance(part, core.ClosedJaxpr):
+    if not _is_program(part):
+        return part
+    if hasattr(part, "jaxpr") and part.jaxpr is not part:  # with its constants; from JAX 0.11 on all programs have them
         return part.replace(jaxpr=_round(part.jaxpr))
-    return part.replace(eqns=[_round_equation(equation) for equation in part.eqns]) if _is_program(part) else part
+    return part.replace(eqns=[_round_equation(equation) for equation in part.eqns])
 
 
 def _is_program(part: Any) -> bool:
