@@ -10,8 +10,8 @@ from worst_midi import CASES
 
 from drumjax.midi import walk
 
-# How a file is read: instrument, pedal, and "parts", "messages" or "". Each in the way that keeps most of it, and in
-# one of the others.
+# How a file is read: instrument, pedal, and "parts", "messages" or "". Each in the way that keeps most of it, and every
+# second one in one of the others.
 MOST = ("all", True, "parts")
 OTHERS = [
     ("drums", False, "messages"),
@@ -55,7 +55,8 @@ def test_the_worst_files_take_little_time_and_memory(name, tmp_path):
     expected, make = CASES[name]
     path = tmp_path / "worst.mid"
     path.write_bytes(make())
-    ways = [MOST, OTHERS[list(CASES).index(name) % len(OTHERS)]]
+    number = list(CASES).index(name)
+    ways = [MOST] if number % 2 else [MOST, OTHERS[number // 2 % len(OTHERS)]]
     command = [sys.executable, "-c", CODE, json.dumps(ways), str(path), str(MEGABYTES)]
     root = Path(walk.__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280)
