@@ -87,6 +87,8 @@ class NotebookProgress:
         from drumjax.report.plots import draw_curves  # imports matplotlib
 
         rows: list[dict[str, Any]] = read_metrics(self.workdir)
-        curves = base64.b64encode(draw_curves(rows)).decode() if rows else ""
-        image = f'<img src="data:image/png;base64,{curves}" alt="the losses so far">' if curves else ""
-        self.figure.update(self.html(image + below))
+        curves = ""
+        if rows:
+            data = base64.b64encode(draw_curves(rows)).decode()
+            curves = f'<img style="max-width:100%" src="data:image/png;base64,{data}" alt="the losses so far">'
+        self.figure.update(self.html(curves + below))
