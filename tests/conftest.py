@@ -46,8 +46,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
-    # First what takes long: none of it is left for the end, when the other workers have nothing more to do.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    # What takes longest first: none of it is left for the end, when the other workers have nothing more to do.
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("long", "slow")])
 
 
 @pytest.fixture(scope="module", autouse=True)

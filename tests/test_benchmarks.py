@@ -110,6 +110,7 @@ def test_the_fastest_mode_competes_and_a_failing_one_does_not():
         warm_up(Contender({"broken": fail}, lambda: ""))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_our_own_contenders_train_and_play():
     """Built as the rows build them; no time is judged."""

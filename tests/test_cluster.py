@@ -50,6 +50,7 @@ class Pair:
             time.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "victim", "words"),
@@ -82,6 +83,7 @@ def test_the_death_of_one_ends_the_other(programs, songs, tmp_path, number, vict
     assert digest_of_state(workdir)[0] == newest  # it is whole
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_refusal_of_one_ends_the_other(programs, songs, tmp_path):
     """Whose data, say, are elsewhere."""

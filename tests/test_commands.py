@@ -98,6 +98,7 @@ def test_samples_of_the_best_and_the_run_stays_as_it_is(finished, programs):
 # ---- a run that is killed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished):
     """The same command again and again: each array and each row is that of the undisturbed run."""
@@ -135,6 +136,7 @@ def test_killed_and_stopped_at_random_it_ends_the_same(programs, songs, finished
 # ---- samples that are interrupted
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tmp_path):
     many = 100_000  # not done before it is stopped, however busy the machine
@@ -192,6 +194,7 @@ def assert_same_losses(workdir, other, num_steps):
     np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in expected], rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_processes_train_together_and_one_goes_on(programs, songs, finished, caplog):
     """A signal to either stops both at the same step, and what they leave is a run like any other."""

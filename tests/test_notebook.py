@@ -49,6 +49,7 @@ def find_stack(name: str) -> str:
     return python
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("stack", ["newest", "oldest"])
 def test_it_runs_and_what_it_shows_plays(stack, browser, tmp_path):

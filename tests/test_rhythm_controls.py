@@ -27,6 +27,7 @@ def starter_run(tmp_path_factory):
     return make_once(tmp_path_factory, "starter_run", make) / "run"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_trained_model_takes_the_controls(starter_run, tmp_path):
     model = drumjax.load(starter_run)

@@ -163,6 +163,7 @@ def test_a_model_that_comes_with_drumjax_says_where_it_comes_from(name):
     assert set(about["card"]["held_out"]) >= {"rock": {"hits"}, "piano": {"pitch"}}[name]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_model_that_comes_with_drumjax_plays_and_is_trained_on(tmp_path):
     """Ten files, two steps."""
