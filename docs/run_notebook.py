@@ -47,7 +47,7 @@ def run(notebook: Any, python: str, folder: Path, environment: Mapping[str, str]
     argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel = {"argv": argv, "display_name": "drumjax", "language": "python", "env": dict(environment)}
     (spec / "kernel.json").write_text(json.dumps(kernel))
-    (folder / "work").mkdir()
+    (folder / "work").mkdir(exist_ok=True)
     found = KernelSpecManager(kernel_dirs=[str(spec.parent)], ensure_native_kernel=False)
     manager = KernelManager(kernel_name="drumjax", kernel_spec_manager=found)
     client = NotebookClient(notebook, km=manager, timeout=TIMEOUT_SECONDS,

@@ -16,11 +16,14 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 if tuple(map(int, importlib.metadata.version("jax").split(".")[:2])) <= (0, 10):
     os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
+import gc
+
 import jax
 import pytest
 from browsing import start_browser
 from tiny_run import EXPRESSIVE, Programs, make_config, make_once, write_songs
 
+gc.set_threshold(200_000, 20, 100)  # tracing makes many small things, and JAX keeps many: a tenth of the time
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 

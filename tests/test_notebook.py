@@ -15,8 +15,18 @@ from tiny_run import ROOT
 NOTEBOOK = ROOT / "notebooks" / "drumjax.ipynb"
 CELLS = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
 CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-# A training of seconds, as many pieces as other cells play.
-FORMS = {"config": '"tiny"', "steps": "20", "num_samples": "4"}
+# A training of seconds: a model that compiles quickly. As many pieces as other cells play.
+FORMS = {"config": '"small.py"', "steps": "20", "num_samples": "4"}
+SMALL = """
+from configs import tiny
+
+def get_config():
+    config = tiny.get_config()
+    config.codec.expressive = config.model.lookback = config.model.copy = config.model.features = False
+    config.model.hidden_size = config.model.embed_size = 16
+    config.train.window_beats = 8
+    return config
+"""
 
 
 @pytest.mark.parametrize("code", CODE, ids=lambda code: code.splitlines()[0][:30])
@@ -62,6 +72,8 @@ def test_it_runs_and_what_it_shows_plays(stack, browser, tmp_path):
     environment = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "true", "HTTPS_PROXY": "http://127.0.0.1:9", "DRUMJAX_DATA": ""}
     quickly = [flag for flag in os.environ["XLA_FLAGS"].split() if "device_count" not in flag]
     environment |= {"PYTHONPATH": str(ROOT) if stack == "newest" else "", "XLA_FLAGS": " ".join(quickly)}
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "small.py").write_text(SMALL)
     notebook = run_notebook.read_notebook(FORMS)
     run_notebook.run(notebook, python, tmp_path, environment)
     texts = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
