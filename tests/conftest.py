@@ -49,22 +49,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
-    items[:] = deal(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-
-
-def deal(items, num_workers):
-    """The tests in an order whose equal parts, which the workers begin with, each have a share of the long ones, then
-    of the slow ones, then of the others: none of the long is left for the end, when nobody has anything else to do."""
-    parts = [[] for _ in range(num_workers)]
-    kinds = {"long": [], "slow": [], "": []}
-    for item in items:
-        kinds[next((kind for kind in ("long", "slow") if item.get_closest_marker(kind)), "")].append(item)
-    for number, item in enumerate(kinds["long"]):
-        parts[number % num_workers].append(item)
-    for kind in ("slow", ""):  # those of a module stay together
-        for number, item in enumerate(kinds[kind]):
-            parts[number * num_workers // len(kinds[kind])].append(item)
-    return [item for part in parts for item in part]
+    # What starts processes and keeps all cores busy first, and by one worker, while the others do what is quick: two of
+    # these at a time take longer than one after the other.
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("long", "slow")])
 
 
 @pytest.fixture(scope="module", autouse=True)
