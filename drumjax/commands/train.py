@@ -16,7 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from drumjax.config.flags import resolve_config
-from drumjax.config.load import override
+from drumjax.config.load import find_config, known_configs, override
 from drumjax.system.command_line import CommandLine, asks_for_help
 from drumjax.system.command_name import command_name
 from drumjax.system.errors import UserError
@@ -33,10 +33,15 @@ ALIASES = {
 }  # fmt: skip
 
 
+def _settings_file() -> Path:
+    """Where all settings stand: in the checkout, or where drumjax is installed."""
+    return find_config("default") if "default" in known_configs() else Path("configs/default.py")
+
+
 def make_command_line(argv: Sequence[str]) -> CommandLine:
     """The flags of this program; ml_collections looks through all arguments for settings."""
     line = CommandLine(f"{command_name('train')} {FLAGS}", ALIASES)
-    note = "Any setting can follow, as --config.train.num_steps=500; configs/default.py lists them all."
+    note = f"Any setting can follow, as --config.train.num_steps=500; {_settings_file()} lists them all."
     with line.section("What is trained", note) as values:
         config_flags.DEFINE_config_file(
             "config", None, "The settings: a Python file, or its name in configs/.",
