@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.metadata
+import logging
 import os
 import signal
 import subprocess
@@ -61,6 +62,17 @@ def compiler(request):
     if jax.config.values["jax_disable_most_optimizations"] != plain:
         jax.clear_caches()  # what is compiled in the other way
         jax.config.update("jax_disable_most_optimizations", plain)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """What a program sets up ends with its test."""
+    loggers = [logging.getLogger(), logging.getLogger("drumjax")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, handlers, level, propagate in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session", autouse=True)

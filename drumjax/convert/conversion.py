@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from drumjax.music.kits import Kit
 from drumjax.music.notes import Notes, Song
 from drumjax.music.tab import read_tab, read_tab_file
 from drumjax.music.tab_text import TAB_SUFFIXES, TabError
+from drumjax.system.console import printable
 from drumjax.system.files import user_path, write_atomically
 
 logger = logging.getLogger(__name__)
@@ -66,8 +68,7 @@ def convert(
     _say(source, found.remarks)
     draft = draft_tab(found, steps_per_beat) if to_tab else draft_midi(found, out_kit)
     _say(source, draft.remarks)
-    for hint in draft.hints:
-        logger.info("%s: %s", source, hint)
+    _say(source, draft.hints, logging.INFO)
     written = _write_tab(draft, path, found.kit) if to_tab else _write_midi(draft.song, path)
     num_read, num_written = len(found.song.notes.pitch), len(written.notes.pitch)
     last = [] if to_tab else _describe_difference(draft.song, written, with_lengths=not found.is_tab)
@@ -75,7 +76,7 @@ def convert(
     if missing:
         last.append(f"{abs(missing)} notes {'less' if missing > 0 else 'more'} than that were read again")
     _say(path, last)
-    where = "" if str(path) == STDOUT else f" to {path}"
+    where = "" if str(path) == STDOUT else f" to {printable(str(path))}"
     logger.info("%d note%s read, %d written%s", num_read, "" if num_read == 1 else "s", num_written, where)
     remarks = (*found.remarks, *draft.remarks, *draft.hints, *last)
     return Conversion(num_read, num_written, draft.num_left_out, draft.num_merged, remarks)
@@ -106,9 +107,9 @@ def _check_flags(source: Path, kit: str, out_kit: str, steps_per_beat: int | Non
         raise ConversionError("--kit alone changes no pitch of a MIDI file; give --out_kit too")
 
 
-def _say(name: Path, lines) -> None:
+def _say(path: Path, lines: Iterable[str], level: int = logging.WARNING) -> None:
     for line in lines:
-        logger.warning("%s: %s", name, line)
+        logger.log(level, "%s: %s", printable(str(path)), line)
 
 
 def _write_tab(draft: Draft, path: Path, kit: Kit) -> Song:

@@ -372,11 +372,15 @@ def test_a_tab_on_the_screen_and_a_tilde(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "a.tab").exists()
 
 
-def test_a_name_that_is_no_text_becomes_a_title(tmp_path):
+def test_a_name_that_is_no_text_becomes_a_title_and_is_said_as_text(tmp_path, caplog):
+    caplog.set_level("INFO")
     path = tmp_path / b"\xff.mid".decode("utf-8", "surrogateescape")
     path.write_bytes(write(tmp_path, song_of([0], [36])).read_bytes())
     convert(path, tmp_path / "a.tab")
     assert (tmp_path / "a.tab").read_text().startswith("title: ?.mid\n")
+    convert(path, tmp_path / "\udcff.tab")
+    assert rf"{tmp_path}/\udcff.tab" in caplog.text
+    assert caplog.text.encode()
 
 
 # The program
