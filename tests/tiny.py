@@ -10,12 +10,14 @@ import zlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from configs import default
 from drumjax.codecs.grid import GridCodec
 from drumjax.config.conditions import CONDITIONS
 from drumjax.config.model import ModelSettings
 from drumjax.config.settings import make_settings
+from drumjax.models.initial import Keys, draw_all
 from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
 from drumjax.music.kits import Kit
@@ -31,6 +33,13 @@ NUM_VARIABLES = 7
 NUM_STYLES = 3
 STYLES = ("", "jazz", "rock")
 PLAYERS = ("", "drummer1")
+
+
+def make_module(cls, *args):
+    """A part of a network by itself, with parameters."""
+    module = cls(*args, Keys())
+    nnx.update(module, draw_all(nnx.state(module, nnx.Param), jax.random.key(0)))
+    return module
 
 
 def make_song(seed: int, bars: int, time_signature=(4, 4), *, notes_per_beat=2.0, pitches=(36, 38, 40, 42, 44), **rest):

@@ -4,8 +4,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
+from drumjax.models.initial import Keys, dense
 from drumjax.models.layers import linear, weights_of
 from drumjax.models.pointer import NOTHING, NUM_FEATURES, Votes
 from drumjax.music.notes import Array
@@ -20,10 +22,10 @@ SMALLEST = 1e-20
 class Gate(nnx.Module):
     """A layer of tanh over the stack's output and what the pointers say of themselves; a share for each of them."""
 
-    def __init__(self, width: int, heads: int, rngs: nnx.Rngs):
-        self.from_output = nnx.Linear(width, INNER, rngs=rngs)
-        self.from_features = nnx.Linear(heads * NUM_FEATURES, INNER, rngs=rngs)
-        self.outer = nnx.Linear(INNER, 1 + heads, bias_init=_own_first, rngs=rngs)
+    def __init__(self, width: int, heads: int, keys: Keys):
+        self.from_output = dense(width, INNER, keys)
+        self.from_features = dense(heads * NUM_FEATURES, INNER, keys)
+        self.outer = dense(INNER, 1 + heads, keys, bias=_own_first)
 
     def __call__(self, output: Array, logits: Array, votes: Votes) -> Array:
         """Log-odds of the mixture [T, B, size], from the stack's output [T, B, D] and the model's logits [T, B, size].
@@ -41,5 +43,5 @@ class Gate(nnx.Module):
         return jnp.log(shares[..., :1] * jax.nn.softmax(logits) + copied + SMALLEST)
 
 
-def _own_first(_: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-    return jnp.zeros(shape, dtype).at[0].set(FIRST_OWN)
+def _own_first(_: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+    return np.where(np.arange(shape[0]) == 0, FIRST_OWN, 0).astype(dtype)

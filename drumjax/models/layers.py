@@ -7,10 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, field_slices
 from drumjax.config.conditions import CONDITIONS
+from drumjax.models.initial import Keys, dense, embedding, normal
 from drumjax.models.interface import Shape
 from drumjax.music.notes import Array, Context
 
@@ -19,7 +21,7 @@ from drumjax.music.notes import Array, Context
 BATCH_NORM_MOMENTUM = 0.9
 # One scale for everything that is added up to the stack's input, so that no part drowns the others at the start (with
 # Flax's defaults the tempo did, and 200 steps ended 0.03 nats worse).
-INPUT_INIT = jax.nn.initializers.normal(0.05)
+INPUT_INIT = normal(0.05)
 
 
 def identity(x: Array) -> Array:
@@ -65,15 +67,15 @@ class FieldInput(nnx.Module):
     many variables (the velocities of nine drums) have ordered values, for which features alone do.
     """
 
-    def __init__(self, field: Field, slots: int, size: int, features: bool, rngs: nnx.Rngs):
+    def __init__(self, field: Field, slots: int, size: int, features: bool, keys: Keys):
         self.field = field
         self.has_table = field.count == 1
         self.has_features = features or not self.has_table
         if self.has_table:
-            self.table = nnx.Param(INPUT_INIT(rngs.params(), (slots * field.size, size), jnp.float32))
+            self.table = nnx.Param(INPUT_INIT(keys.params(), (slots * field.size, size)))
         if self.has_features:
             width = slots * field.count * field.features.shape[1]
-            self.weight = nnx.Param(INPUT_INIT(rngs.params(), (width, size), jnp.float32))
+            self.weight = nnx.Param(INPUT_INIT(keys.params(), (width, size)))
 
     def __call__(self, tokens: Array, project: Callable[[Array], Array] = identity) -> Array:
         """What the linear map `project` makes of the embedding, mapped per row of the table where there is one."""
@@ -115,14 +117,14 @@ class ContextInput(nnx.Module):
     share counts from a half.
     """
 
-    def __init__(self, conditions: tuple[str, ...], shape: Shape, size: int, rngs: nnx.Rngs):
+    def __init__(self, conditions: tuple[str, ...], shape: Shape, size: int, keys: Keys):
         on = {name: row for name, row in CONDITIONS.items() if name in conditions}
         self.categories = tuple(name for name, row in on.items() if row.rows)
         self.numbers = tuple(name for name, row in on.items() if not row.rows)
         for name in self.categories:
-            setattr(self, name, nnx.Embed(num_rows(name, shape), size, embedding_init=INPUT_INIT, rngs=rngs))
+            setattr(self, name, embedding(num_rows(name, shape), size, keys, INPUT_INIT))
         for name in self.numbers:
-            setattr(self, name, nnx.Linear(3, size, kernel_init=INPUT_INIT, rngs=rngs))
+            setattr(self, name, dense(3, size, keys, INPUT_INIT))
 
     def __call__(self, context: Context) -> Array:
         total = jnp.zeros((context.tempo_bpm.shape[0], 1))
@@ -157,9 +159,9 @@ class Norm(nnx.Module):
     def __init__(self, kind: str, size: int):
         self.kind = kind
         if kind != "none":
-            self.scale, self.bias = nnx.Param(jnp.ones(size)), nnx.Param(jnp.zeros(size))
+            self.scale, self.bias = nnx.Param(np.ones(size, np.float32)), nnx.Param(np.zeros(size, np.float32))
         if kind == "batch":
-            self.mean, self.var = nnx.BatchStat(jnp.zeros(size)), nnx.BatchStat(jnp.ones(size))
+            self.mean, self.var = nnx.BatchStat(np.zeros(size, np.float32)), nnx.BatchStat(np.ones(size, np.float32))
 
     def __call__(self, x: Array, axis: str | None) -> Array:
         """axis: in training, the mapped axis whose devices share the batch."""
@@ -201,18 +203,18 @@ class FieldHead(nnx.Module):
     """
 
     def __init__(
-        self, fields: tuple[Field, ...], index: int, width: int, size: int, slots: int, features: bool, rngs: nnx.Rngs
+        self, fields: tuple[Field, ...], index: int, width: int, size: int, slots: int, features: bool, keys: Keys
     ):
         self.fields, self.index, self.slots = fields, index, slots
         field = fields[index]
         if index:
             for earlier in fields[:index]:
-                setattr(self, f"earlier_{earlier.name}", FieldInput(earlier, 1, size, features, rngs))
-            self.inner = nnx.Linear(width, size, rngs=rngs)
+                setattr(self, f"earlier_{earlier.name}", FieldInput(earlier, 1, size, features, keys))
+            self.inner = dense(width, size, keys)
             width = size
-        self.outer = nnx.Linear(width, field.count * field.size, rngs=rngs)
-        self.shared = nnx.Linear(width, field.features.shape[1], rngs=rngs) if features and field.count == 1 else None
-        self.gates = nnx.Linear(width, slots, rngs=rngs) if slots else None
+        self.outer = dense(width, field.count * field.size, keys)
+        self.shared = dense(width, field.features.shape[1], keys) if features and field.count == 1 else None
+        self.gates = dense(width, slots, keys) if slots else None
 
     def __call__(self, output: Array, lookback: Array, tokens: Array) -> Array:
         field: Field = self.fields[self.index]

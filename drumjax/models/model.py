@@ -10,6 +10,7 @@ from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place
 from drumjax.config.model import ModelSettings
+from drumjax.models.initial import Keys, draw_all
 from drumjax.models.interface import Carry, Hidden, Memory, Noise, Params, Shape, Weights
 from drumjax.models.layers import FieldHead, FieldInput
 from drumjax.models.lookback import NEVER, empty_history
@@ -32,10 +33,8 @@ class Model:
 
     def init(self, key: jax.Array) -> Weights:
         """Fresh weights."""
-        module = MusicLSTM(self.settings, self.fields, self.shape, nnx.Rngs(key))
-        parts: Any = nnx.split(module, nnx.Param, nnx.BatchStat)
-        _, params, stats = parts
-        return Weights(nnx.to_pure_dict(params), nnx.to_pure_dict(stats))
+        _, params, stats = _describe(self)
+        return Weights(*draw_all((nnx.to_pure_dict(params), nnx.to_pure_dict(stats)), key))
 
     def _module(self, weights: Weights) -> MusicLSTM:
         graph, *abstract = _describe(self)
@@ -125,9 +124,9 @@ class Model:
         return carry._replace(history=history), tokens[:, -1]
 
 
-@functools.lru_cache(maxsize=32)  # a tenth of a second each time, and every program that is traced asks several times
+@functools.lru_cache(maxsize=32)  # every program that is traced asks several times
 def _describe(model: Model) -> tuple[Any, ...]:
-    """The module's graph, and its states with shapes in the place of values."""
-    abstract = nnx.eval_shape(lambda: MusicLSTM(model.settings, model.fields, model.shape, nnx.Rngs(0)))
-    parts: Any = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+    """The module's graph, and its states with what they begin as in the place of values."""
+    module = MusicLSTM(model.settings, model.fields, model.shape, Keys())
+    parts: Any = nnx.split(module, nnx.Param, nnx.BatchStat)
     return tuple(parts)

@@ -16,12 +16,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place, field_slices
 from drumjax.config.conditions import CONDITIONS
 from drumjax.config.model import ModelSettings
 from drumjax.models.gate import Gate
+from drumjax.models.initial import Keys, embedding
 from drumjax.models.interface import Carry, Hidden, History, Shape
 from drumjax.models.layers import (
     INPUT_INIT,
@@ -50,43 +52,43 @@ PHRASE_BARS = 8
 class MusicLSTM(nnx.Module):
     """Describes the parameters and the forward pass; `model.Model` is how the rest of drumjax sees it."""
 
-    def __init__(self, settings: ModelSettings, fields: tuple[Field, ...], shape: Shape, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, fields: tuple[Field, ...], shape: Shape, keys: Keys):
         s, size = settings, settings.embed_size
         self.settings, self.fields, self.shape = s, fields, shape
         for field in fields:
-            setattr(self, f"previous_{field.name}", FieldInput(field, 1, size, s.features, rngs))
+            setattr(self, f"previous_{field.name}", FieldInput(field, 1, size, s.features, keys))
             if self.num_lookbacks:
-                inputs = FieldInput(field, self.num_lookbacks, size, s.features, rngs)
+                inputs = FieldInput(field, self.num_lookbacks, size, s.features, keys)
                 setattr(self, f"lookback_{field.name}", inputs)
-        self.bias = nnx.Param(jnp.zeros(size))
+        self.bias = nnx.Param(np.zeros(size, np.float32))
         if s.position:
-            self.position = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
-            self.phrase = nnx.Embed(PHRASE_BARS, size, embedding_init=INPUT_INIT, rngs=rngs)
+            self.position = embedding(shape.num_positions, size, keys, INPUT_INIT)
+            self.phrase = embedding(PHRASE_BARS, size, keys, INPUT_INIT)
         placed = [name for name in s.conditions if CONDITIONS[name].placed and s.position]
         self.placed = tuple(name for name in placed if not CONDITIONS[name].rows)
         for name in self.placed:
-            by_place = nnx.Embed(shape.num_positions, size, embedding_init=INPUT_INIT, rngs=rngs)
+            by_place = embedding(shape.num_positions, size, keys, INPUT_INIT)
             setattr(self, f"{name}_places", by_place)
         if s.position and self.num_lookbacks:
             places = shape.num_styles if "style" in s.conditions else 1, shape.num_positions, size
-            self.beginning = nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32))
+            self.beginning = nnx.Param(INPUT_INIT(keys.params(), places))
         self.beginnings = tuple(name for name in placed if CONDITIONS[name].rows and self.num_lookbacks)
         for name in self.beginnings:
             places = num_rows(name, shape), shape.num_positions, size
-            setattr(self, f"{name}_beginning", nnx.Param(INPUT_INIT(rngs.params(), places, jnp.float32)))
-        self.context = ContextInput(s.conditions, shape, size, rngs)
+            setattr(self, f"{name}_beginning", nnx.Param(INPUT_INIT(keys.params(), places)))
+        self.context = ContextInput(s.conditions, shape, size, keys)
         width = size
         for i in range(s.num_layers):
-            setattr(self, f"lstm_{i}", LAYERS[s.cell](width, s.hidden_size, rngs))
+            setattr(self, f"lstm_{i}", LAYERS[s.cell](width, s.hidden_size, keys))
             setattr(self, f"norm_{i}", Norm(s.norm, s.hidden_size))
             width = s.hidden_size
         width += size if s.skip else 0
         if s.pointer:
-            self.pointer = Pointer(fields, shape.grid, s.lags(shape.grid), s.pointer_heads, size, rngs)
-            self.gate = Gate(width, s.pointer_heads, rngs)
+            self.pointer = Pointer(fields, shape.grid, s.lags(shape.grid), s.pointer_heads, size, keys)
+            self.gate = Gate(width, s.pointer_heads, keys)
         for i, field in enumerate(fields):
             slots = self.num_lookbacks if s.copy and i == 0 else 0
-            setattr(self, f"head_{field.name}", FieldHead(fields, i, width, size, slots, s.features, rngs))
+            setattr(self, f"head_{field.name}", FieldHead(fields, i, width, size, slots, s.features, keys))
 
     @property
     def num_lookbacks(self) -> int:

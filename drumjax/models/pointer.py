@@ -20,6 +20,7 @@ import numpy as np
 from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, field_slices
+from drumjax.models.initial import Keys
 from drumjax.models.interface import History
 from drumjax.models.layers import INPUT_INIT, multiply
 from drumjax.models.matching import DECAYS, MISSING, NORMALIZER, NUM_MATCHES, advance, match_all
@@ -55,16 +56,16 @@ class Pointer(nnx.Module):
     """Reads the past of a song of the given fields with so many `heads`; `grid` steps are a beat, 0 where a step is a
     note."""
 
-    def __init__(self, fields: tuple[Field, ...], grid: int, lags: int, heads: int, size: int, rngs: nnx.Rngs):
+    def __init__(self, fields: tuple[Field, ...], grid: int, lags: int, heads: int, size: int, keys: Keys):
         self.fields, self.grid, self.unit, self.lags, self.heads = fields, grid, grid or 1, lags, heads
         match = np.zeros((NUM_MATCHES, heads), np.float32)
         for head in range(heads):
             match[(0 if head == 0 else len(DECAYS)) + 1, head] = FIRST_MATCH
-        self.match = nnx.Param(jnp.asarray(match))
+        self.match = nnx.Param(match)
         first = np.asarray(list(FIRST_LAG.values()) if grid else [FIRST_LAG["bars"]], np.float32)
-        self.lag = nnx.Param(jnp.tile(jnp.asarray(first)[:, None], (1, heads)))
+        self.lag = nnx.Param(np.tile(first[:, None], (1, heads)))
         width = heads * (self._num_reads + NUM_FEATURES)
-        self.kernel = nnx.Param(INPUT_INIT(rngs.params(), (width, size), jnp.float32))
+        self.kernel = nnx.Param(INPUT_INIT(keys.params(), (width, size)))
 
     @property
     def _num_reads(self) -> int:

@@ -15,8 +15,10 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
+from drumjax.models.initial import Keys, glorot_uniform, orthogonal
 from drumjax.models.interface import LSTMState
 from drumjax.music.notes import Array
 
@@ -120,12 +122,10 @@ def lstm_layer_reference(x: Array, w_x: Array, w_h: Array, bias: Array, state: L
 class LSTMLayer(nnx.Module):
     """The parameters of one layer, D -> H: Glorot input weights, orthogonal recurrent ones, forget bias 1."""
 
-    def __init__(self, size_in: int, hidden: int, rngs: nnx.Rngs):
-        glorot, orthogonal = jax.nn.initializers.glorot_uniform(), jax.nn.initializers.orthogonal()
-        self.w_x = nnx.Param(glorot(rngs.params(), (size_in, 4 * hidden), jnp.float32))
-        gates = [orthogonal(rngs.params(), (hidden, hidden), jnp.float32) for _ in range(4)]
-        self.w_h = nnx.Param(jnp.concatenate(gates, axis=1))
-        self.bias = nnx.Param(jnp.zeros(4 * hidden).at[hidden : 2 * hidden].set(1.0))
+    def __init__(self, size_in: int, hidden: int, keys: Keys):
+        self.w_x = nnx.Param(glorot_uniform(keys.params(), (size_in, 4 * hidden)))
+        self.w_h = nnx.Param(orthogonal(tuple(keys.params() for _ in range(4)), hidden))
+        self.bias = nnx.Param(np.repeat(np.asarray([0, 1, 0, 0], np.float32), hidden))
 
     @staticmethod
     def initial_state(batch: int, hidden: int) -> LSTMState:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from tiny import CODEC, make_context, make_model, make_weights, random_tokens, stack
+from tiny import CODEC, make_context, make_model, make_module, make_weights, random_tokens, stack
 
 from drumjax.codecs.base import ABSENT, clock
 from drumjax.codecs.events import EventCodec
@@ -27,7 +27,7 @@ RING = 20
 
 @functools.cache
 def make_pointer() -> Pointer:
-    pointer = Pointer(CODEC.fields, UNIT, BEATS, HEADS, 5, nnx.Rngs(0))
+    pointer = make_module(Pointer, CODEC.fields, UNIT, BEATS, HEADS, 5)
     rng = np.random.default_rng(0)
     pointer.match[...] = jnp.asarray(rng.normal(size=pointer.match.shape), jnp.float32)
     pointer.lag[...] = jnp.asarray(rng.normal(size=pointer.lag.shape), jnp.float32)
@@ -128,7 +128,7 @@ def test_a_bar_that_was_played_before_is_copied():
     hits = np.concatenate([bar, rng.integers(0, 8, 8), bar[:6]])
     tokens = np.full((BATCH, len(hits) + 1, 7), ABSENT, np.int32)
     tokens[:, :-1, 0] = hits
-    pointer = Pointer(CODEC.fields, UNIT, 12, 1, 5, nnx.Rngs(0))
+    pointer = make_module(Pointer, CODEC.fields, UNIT, 12, 1, 5)
     votes, _ = jax.jit(pointer)(
         empty_history(BATCH, 25, 7), shift(tokens), first_match(BATCH, 12), jnp.asarray([8, 8, 8])
     )
@@ -142,7 +142,7 @@ def test_notes_are_found_one_by_one():
     melody = np.asarray([3, 5, 1, 6, 2])
     tokens[0, :5, 0], tokens[0, 5:7, 0], tokens[0, 7:12, 0] = melody, 0, melody
     tokens[..., 1:] = np.where(tokens[..., :1] > 0, (tokens[..., :1] + np.asarray([0, 1, 2])) % 3, ABSENT)
-    pointer = Pointer(NOTES.fields, 0, 9, 1, 5, nnx.Rngs(0))
+    pointer = make_module(Pointer, NOTES.fields, 0, 9, 1, 5)
     place = place_of(NOTES, stack([make_context()]), clock(NOTES, tokens, 0)[:, :-1])
 
     @jax.jit
@@ -213,7 +213,7 @@ def test_a_song_that_is_remembered_is_found_as_one_that_was_heard():
 
 def test_the_gate_mixes_distributions():
     rng = np.random.default_rng(0)
-    gate = Gate(4, HEADS, nnx.Rngs(0))
+    gate = make_module(Gate, 4, HEADS)
     logits = jnp.asarray(rng.normal(size=(2, BATCH, 8)), jnp.float32)
     known = jnp.asarray([[True, False, True]] * 2)
     odds = jnp.asarray(rng.dirichlet(np.ones(8), (2, BATCH, HEADS)), jnp.float32) * known[..., None, None]

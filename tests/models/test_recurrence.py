@@ -6,8 +6,8 @@ import re
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 from jax.test_util import check_grads
+from tiny import make_module
 
 from drumjax.models import recurrence
 from drumjax.models.interface import LSTMState
@@ -102,7 +102,7 @@ def test_the_sequences_of_a_batch_do_not_mix():
 
 
 def test_initial_parameters():
-    layer = LSTMLayer(3, 5, nnx.Rngs(0))
+    layer = make_module(LSTMLayer, 3, 5)
     assert layer.w_x[...].shape == (3, 20)
     for gate in np.split(np.asarray(layer.w_h[...]), 4, axis=1):
         np.testing.assert_allclose(gate @ gate.T, np.eye(5), atol=1e-5)
