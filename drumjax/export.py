@@ -15,7 +15,7 @@ from typing import Any
 
 import drumjax
 from drumjax.config.load import load_config
-from drumjax.runs.checkpoint import Which
+from drumjax.runs.checkpoint_folder import Which
 from drumjax.runs.metrics import read_metrics
 from drumjax.runs.model_file import write_model_file
 from drumjax.runs.pretrained import SUFFIX

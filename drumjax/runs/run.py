@@ -13,7 +13,7 @@ from drumjax.config.conditions import missing_drums
 from drumjax.config.settings import Settings, make_settings
 from drumjax.models.interface import Shape, Weights
 from drumjax.models.model import Model
-from drumjax.runs.checkpoint import Checkpoints, Which
+from drumjax.runs.checkpoint_folder import Which
 from drumjax.runs.model_file import read_model_file
 from drumjax.runs.pretrained import find_model, pretrained_names
 from drumjax.runs.workdir import RunError, check_name
@@ -109,6 +109,8 @@ def read_model(where: str | Path, which: Which = "best") -> tuple[dict[str, Any]
         )
     check_name(path)
     find_devices()
+    from drumjax.runs.checkpoint import Checkpoints  # who plays a model file does not wait for Orbax
+
     with Checkpoints(path / "checkpoints", read_only=True) as checkpoints:
         return checkpoints.restore_params(which)
 

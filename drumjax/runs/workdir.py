@@ -7,7 +7,7 @@ from typing import Any
 
 from drumjax.config.checks import SettingsError
 from drumjax.config.settings import Settings, make_settings, write_settings
-from drumjax.runs.checkpoint import CheckpointError
+from drumjax.runs.checkpoint_folder import CheckpointError
 from drumjax.runs.compatibility import check_compatible
 from drumjax.system.errors import UserError
 from drumjax.system.files import write_atomically
