@@ -23,6 +23,7 @@ from drumjax.sampling.redraw import MAX_REDRAWS, STRIDE, find_lack, urge
 from drumjax.sampling.request import Urge, make_request
 from drumjax.sampling.rerank import make_reranker, ranking_of
 from drumjax.sampling.sampler import is_guided, make_sampler
+from drumjax.system.kept_programs import keep
 
 # Blocks that each device has been given while one is written. More would only make Ctrl-C wait longer: a block that
 # was begun cannot be taken back.
@@ -66,7 +67,8 @@ def begin(
     repeated = [piece for piece in pieces for _ in range(ranking.draws)]
     numbers = [(i * ranking.draws + draw) % 2**31 for i in number for draw in range(ranking.draws)]
     request = make_request(run, repeated, numbers, edit, urge)
-    sampler = make_sampler(run.model, run.codec, guided=is_guided(request))
+    guided = is_guided(request)
+    sampler = keep(make_sampler(run.model, run.codec, guided=guided), run.model, run.codec, guided)
     request = jax.device_put(request, getattr(key, "sharding", None))
     samples = sampler(run.weights, key, request)
     if ranking.draws > 1:

@@ -13,6 +13,7 @@ from drumjax.music.timing import lean_to
 from drumjax.sampling.edits import Edit
 from drumjax.sampling.piece import Piece
 from drumjax.sampling.request import Request
+from drumjax.system.kept_programs import keep
 
 
 def decode_tokens(codec: Codec, tokens: Array, request: Request) -> Notes:
@@ -32,7 +33,7 @@ def _make_decoder(codec: Codec) -> Callable[[Array, Context, Array], Notes]:
         inside = clock(codec, tokens, 0)[:, :-1] < end[:, None]
         return jax.vmap(codec.decode)(jnp.where(inside[..., None], tokens, ABSENT), context)
 
-    return decode
+    return keep(decode, codec)
 
 
 def drop_given(codec: Codec, tokens: Array, request: Request) -> Array:

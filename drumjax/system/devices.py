@@ -11,6 +11,7 @@ import platformdirs
 
 from drumjax.system.accelerators import find_accelerators
 from drumjax.system.errors import UserError
+from drumjax.system.kept_programs import use_kept_programs
 
 logger = logging.getLogger(__name__)
 
@@ -109,14 +110,17 @@ def use_compile_cache(directory: Path | None = None) -> None:
     The folder is trusted: what lies in it is executed. So it is never a shared or temporary one.
     """
     directory = directory or Path(platformdirs.user_cache_dir("drumjax")) / "compiled"
+    whole = directory.with_name("programs")
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (directory, whole):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         logger.warning("compiled programs are not kept: %s", error)
         return
     jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    use_kept_programs(whole)
 
 
 def make_data_mesh(num_devices: int = 0) -> jax.sharding.Mesh:

@@ -1,0 +1,176 @@
+"""What is kept is used again without a trace, and never where it would not do the same."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import textwrap
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+
+from drumjax.system import kept_programs
+from drumjax.system.kept_programs import keep, use_kept_programs
+
+
+class Pair(NamedTuple):
+    key: jax.Array
+    x: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    factor: float = 2.0
+    table: tuple = (np.arange(3),)
+
+    def __hash__(self):
+        return hash(self.factor)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    use_kept_programs(tmp_path)
+    yield tmp_path
+    use_kept_programs(None)
+
+
+def make(setup=None, traces=None):
+    """A function as another start of the program would make it."""
+    setup, traces = setup or Setup(), [] if traces is None else traces
+
+    @jax.jit
+    def noise(pair, weights):
+        traces.append(1)
+        return Pair(pair.key, setup.factor * jax.random.normal(pair.key, (3,)) + pair.x * weights["w"])
+
+    return keep(noise, setup)
+
+
+ARGS = Pair(jax.random.key(3), np.arange(3, dtype=np.float32)), {"w": np.ones(3, np.float32)}
+
+
+def programs(folder):
+    return sorted(path.name for path in folder.glob("*.program"))
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a.x, b.x)
+    np.testing.assert_array_equal(jax.random.key_data(a.key), jax.random.key_data(b.key))
+
+
+def test_the_second_start_traces_nothing(folder):
+    first, second = [], []
+    expected = make(traces=first)(*ARGS)
+    assert len(programs(folder)) == len(first) == 1
+    found = make(traces=second)
+    same(found(*ARGS), expected)
+    same(found(*ARGS), expected)
+    assert second == []
+
+
+@pytest.mark.parametrize("device", [0, 1])
+def test_it_runs_where_its_arguments_are(folder, device):
+    args = jax.device_put(ARGS, jax.devices()[device])
+    expected, traces = make()(*args), []
+    found = make(traces=traces)(*args)
+    same(found, expected)
+    assert found.x.devices() == {jax.devices()[device]}
+    assert traces == []
+
+
+def test_what_makes_another_program_has_another_name(folder, monkeypatch):
+    make()(*ARGS)
+    make(Setup(factor=3.0))(*ARGS)
+    make(Setup(table=(np.arange(1, 4),)))(*ARGS)
+    make()(ARGS[0]._replace(x=np.float32(1)), ARGS[1])
+    make()(*jax.device_put(ARGS, jax.devices()[1]))
+    assert len(programs(folder)) == 5
+    with jax.default_matmul_precision("bfloat16"):
+        make()(*ARGS)
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " ")
+    make()(*ARGS)
+    monkeypatch.setattr(kept_programs, "_fixed_surroundings", lambda: ("another version",))
+    make()(*ARGS)
+    assert len(programs(folder)) == 8
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04nonsense"])
+def test_a_damaged_one_is_made_anew(folder, damage):
+    expected = make()(*ARGS)
+    (path,) = folder.glob("*.program")
+    whole = path.stat().st_size
+    path.write_bytes(damage)
+    same(make()(*ARGS), expected)
+    assert path.stat().st_size > whole / 2
+    traces = []
+    same(make(traces=traces)(*ARGS), expected)
+    assert traces == []
+
+
+def test_where_nothing_can_be_kept_it_computes_all_the_same(tmp_path):
+    expected = make()(*ARGS)
+    assert not programs(tmp_path)
+    use_kept_programs(tmp_path / "nowhere")
+    same(make()(*ARGS), expected)
+    use_kept_programs(tmp_path)
+    same(keep(jax.jit(lambda pair, weights: pair), object())(*ARGS), ARGS[0])  # closed over what has no plain form
+    use_kept_programs(None)
+    assert not programs(tmp_path)
+
+
+def test_within_another_program_it_is_traced(folder):
+    kept = make()
+    same(jax.jit(lambda *args: kept(*args))(*ARGS), kept(*ARGS))
+    assert len(programs(folder)) == 1
+
+
+def test_the_least_recently_used_go(folder, monkeypatch):
+    monkeypatch.setattr(kept_programs, "MAX_KEPT", 2)
+    for i, factor in enumerate((1.0, 2.0, 3.0)):
+        make(Setup(factor=factor))(*ARGS)
+        for path in folder.glob("*.program"):
+            os.utime(path, (i, path.stat().st_mtime if path.stat().st_mtime < 10 else i))
+    assert len(programs(folder)) == 2
+    traces = []
+    make(Setup(factor=1.0), traces)(*ARGS)
+    assert traces == [1]
+
+
+@pytest.mark.slow
+def test_another_process_runs_it_though_jax_keeps_programs_too(tmp_path):
+    """XLA writes what it has read from JAX's cache without some of its functions."""
+    code = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        import jax, jax.numpy as jnp
+        from drumjax.system.devices import use_compile_cache
+        from drumjax.system.kept_programs import keep
+        use_compile_cache(Path(sys.argv[1]))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        @jax.jit
+        def f(key):
+            print("traced")
+            return jax.lax.fori_loop(0, 9, lambda i, x: jnp.sort(jnp.cumsum(x) % 1), jax.random.uniform(key, (99,)))
+        jax.block_until_ready(jax.jit(f)(jax.random.key(0)))
+        print(keep(f, "f")(jax.random.key(0)).sum())
+    """)
+
+    def start():
+        done = subprocess.run([sys.executable, "-c", code, tmp_path / "compiled"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    first, second = start(), start()
+    for path in (tmp_path / "programs").glob("*.program"):  # compiled anew, beside what JAX has kept
+        path.unlink()
+    third, fourth = start(), start()
+    assert first[-1] == second[-1] == third[-1] == fourth[-1]
+    assert len(list((tmp_path / "programs").glob("*.program"))) == 1
+
+
+def test_jax_keeps_what_it_kept_before(folder):
+    before = jax.config.values["jax_persistent_cache_min_compile_time_secs"]
+    make()(*ARGS)
+    assert jax.config.values["jax_persistent_cache_min_compile_time_secs"] == before
