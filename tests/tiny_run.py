@@ -206,7 +206,8 @@ class Programs:
         self.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiles three times as fast
         if compiled := os.environ.get("DRUMJAX_TEST_COMPILED"):
             (folder / "cache" / "drumjax").mkdir(parents=True)
-            (folder / "cache" / "drumjax" / "compiled").symlink_to(compiled)
+            for kind in ("compiled", "programs"):
+                (folder / "cache" / "drumjax" / kind).symlink_to(Path(compiled).with_name(kind))
 
     def start(self, program: str, *flags: str, **env: str) -> subprocess.Popen:
         """Its output is text, errors included in it."""
