@@ -9,6 +9,7 @@ import drumjax
 # By command, the module whose main() it is, and what it does.
 COMMANDS = {
     "sample": ("drumjax.commands.sample", "play a trained model, or work on music of your own"),
+    "jobs": ("drumjax.jobs.__main__", "what of a large job is there, and what is missing"),
     "train": ("drumjax.commands.train", "train a model"),
     "evaluate": ("drumjax.evaluate.__main__", "how good a model is"),
     "compare": ("drumjax.compare", "runs side by side"),

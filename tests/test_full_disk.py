@@ -14,7 +14,8 @@ import pytest
 from test_odd_json import SONG
 
 from drumjax.convert.conversion import convert
-from drumjax.jobs.manifest import Manifest, name_sample
+from drumjax.jobs.manifest import Manifest
+from drumjax.jobs.sample_files import name_sample
 from drumjax.jobs.song_writer import SongWriter
 from drumjax.midi.reader import write_midi
 from drumjax.report.figures import write_json

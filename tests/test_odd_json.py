@@ -8,7 +8,7 @@ import pytest
 
 from drumjax.compare import compare, read_record
 from drumjax.jobs.gallery import write_gallery
-from drumjax.jobs.manifest import MANIFEST, Manifest, remove_samples
+from drumjax.jobs.manifest import MANIFEST, Manifest, remove_job
 from drumjax.midi.writer import encode_song
 from drumjax.music.drum_maps import read_map
 from drumjax.music.kits import NINE_DRUMS
@@ -31,7 +31,7 @@ def read_manifest(folder: Path, text: str) -> None:
     refused = []
     for read in (
         lambda: write_gallery(folder, None, ""),
-        lambda: remove_samples(folder),
+        lambda: remove_job(folder),
         lambda: Manifest(folder, "x"),
     ):
         (folder / MANIFEST).write_text(text + "\n")

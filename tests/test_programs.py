@@ -199,7 +199,9 @@ def test_a_command_of_drumjax_has_its_parser_and_its_own_name(name, monkeypatch,
     assert "python " not in out.splitlines()[0]
 
 
-@pytest.mark.parametrize(("command", "hint"), [("sampel", "did you mean sample?"), ("xyz", "there are sample, train")])
+@pytest.mark.parametrize(
+    ("command", "hint"), [("sampel", "did you mean sample?"), ("xyz", "there are sample, jobs, train")]
+)
 def test_a_command_that_is_none(command, hint, monkeypatch, capsys):
     assert run_drumjax(monkeypatch, command) == 1
     said = capsys.readouterr().err

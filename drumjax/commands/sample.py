@@ -7,6 +7,7 @@ refused or failed.
 
 import dataclasses
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -51,6 +52,10 @@ def make_command_line() -> CommandLine:
         flags.DEFINE_string(
             "out_dir", None, "Where the MIDI files go; a new folder in samples/ unless given.", flag_values=values
         )
+        flags.DEFINE_enum(
+            "format", "midi", ["midi", "parquet"], "A MIDI file each, or Parquet files of many pieces.",
+            flag_values=values,
+        )  # fmt: skip
         flags.DEFINE_boolean("overwrite", False, "Replace the samples of another job in out_dir.", flag_values=values)
         flags.DEFINE_boolean(
             "gallery", False, "Also write index.html: all pieces, to see and to hear.", flag_values=values
@@ -62,7 +67,17 @@ def make_command_line() -> CommandLine:
             "out_kit", "", "Pitches to write: general_midi, roland_td11, addictive_drums_2 or a .json file.",
             flag_values=values,
         )  # fmt: skip
-    with line.section("On what") as values:
+    with line.section(
+        "On what", "A job can be cut into shards, each made by a process of its own, on any machine."
+    ) as values:
+        flags.DEFINE_string(
+            "shard", None, "Which part of the job, such as 3/64, from 0/64 to 63/64; taken from the task of a Slurm "
+            "array or the pod of an indexed Kubernetes Job unless given.", flag_values=values,
+        )  # fmt: skip
+        flags.DEFINE_boolean(
+            "distributed", False, "Join a cluster (TPU pod, Slurm, ...): each process makes its shard.",
+            flag_values=values,
+        )  # fmt: skip
         flags.DEFINE_boolean(
             "require_accelerator", False, "Refuse to play on the CPU where no GPU or TPU is found.", flag_values=values
         )
@@ -116,7 +131,37 @@ def count_samples(given: flags.FlagValues) -> int:
     return 1 if is_edit else NUM_SAMPLES
 
 
-def play(given: flags.FlagValues) -> None:
+def choose_shard(given: flags.FlagValues) -> Any:
+    """Which part of the job this process makes. Raises RequestError for a shard that cannot be, or with flags that
+    only the whole job has."""
+    from drumjax.jobs.shard import WHOLE, Shard, find_shard, parse_shard
+    from drumjax.sampling.piece import RequestError
+
+    shard, why = WHOLE, "--shard"
+    if given.shard:
+        shard = parse_shard(given.shard)
+    elif given.distributed:
+        import jax
+
+        shard, why = Shard(jax.process_index(), jax.process_count()), "--distributed"
+    elif found := find_shard(os.environ):
+        shard, why = found
+        said = "this is shard %s, says %s; --shard 0/1 makes all samples"
+        logging.getLogger("drumjax").info(said, shard, why)
+    if shard != WHOLE and not given.out_dir:
+        raise RequestError(f"{why} says that this is shard {shard}: give --out_dir, the same for all shards")
+    if shard != WHOLE and given.gallery:
+        raise RequestError(
+            f"--gallery is for a whole job, and {why} says that this is shard {shard}: once all are done, "
+            f"python -m drumjax.jobs {shlex.quote(given.out_dir)} --join, then this command with --shard 0/1"
+        )
+    if given.gallery and given.format != "midi":
+        raise RequestError("--gallery shows MIDI files; leave --format out, or the page")
+    return shard
+
+
+def play(given: flags.FlagValues) -> int:
+    """Samples as the flags say; returns the exit status."""
     from drumjax.jobs.gallery import check_gallery, describe, make_title, write_gallery
     from drumjax.jobs.job import Job, write_samples
     from drumjax.jobs.out_dir import make_next_folder
@@ -139,16 +184,18 @@ def play(given: flags.FlagValues) -> None:
     if not given.workdir and not given.model:
         known = "%s plays, which comes with drumjax; --workdir plays a run of yours"
         logging.getLogger("drumjax").info(known, model_name(model))
-    find_devices(require_accelerator=given.require_accelerator)
+    if not given.distributed:
+        find_devices(require_accelerator=given.require_accelerator)
     use_compile_cache()
     run = load_run(model, "best" if given.checkpoint == "best" else "latest")
     kit, steps_per_beat = run.codec.kit, run.settings.codec.steps_per_beat
     plan = make_plan(run, request, seed=given.seed, **given_controls(given))
     out_map = read_map(given.out_kit, need_kit(run.codec).names) if given.out_kit else None
-    job, name = Job(plan, count_samples(given), out_map), model_name(model)
+    shard, name = choose_shard(given), model_name(model)
+    job = Job(plan, count_samples(given), out_map, shard, given.format)
 
     def show(song: Song, row: dict[str, Any]) -> None:
-        if given.tab:
+        if given.tab and shard.index == 0:
             song = dataclasses.replace(song, name=make_title(name, row), style=row["context"]["style"])
             every = row["context"]["fill"]
             print(write_text(song, kit, min(steps_per_beat, 12), fill_every=every, remark=describe(row)))
@@ -164,6 +211,7 @@ def play(given: flags.FlagValues) -> None:
         raise
     if given.gallery:
         print(write_gallery(out_dir, kit, name, out_map, plan))
+    return 0
 
 
 def main() -> int:
@@ -172,4 +220,8 @@ def main() -> int:
     from drumjax.system.console import run_or_explain, set_up_logging
 
     set_up_logging()
+    if line.values.distributed:
+        from drumjax.system.cluster import run_in_cluster
+
+        return run_in_cluster(lambda: play(line.values), require_accelerator=line.values.require_accelerator)
     return run_or_explain(lambda: play(line.values))

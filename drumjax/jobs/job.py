@@ -1,4 +1,4 @@
-"""Jobs: a plan's samples as MIDI files in a folder, each written whole, and a manifest of them."""
+"""Jobs: a plan's samples in a folder, each written whole, in one go or in shards."""
 
 import contextlib
 import dataclasses
@@ -15,11 +15,16 @@ from tqdm import tqdm
 
 from drumjax.config.controls import CONTROLS
 from drumjax.config.settings import write_settings
-from drumjax.jobs.manifest import Manifest, name_sample, remove_samples
-from drumjax.jobs.song_writer import SongWriter
+from drumjax.jobs.job_file import JobFile, remove_job_file, write_job_file
+from drumjax.jobs.manifest import remove_job
+from drumjax.jobs.midi_store import MidiStore
+from drumjax.jobs.parquet_store import ParquetStore, remove_parts
+from drumjax.jobs.sample_files import name_sample
+from drumjax.jobs.shard import WHOLE, Shard
+from drumjax.jobs.store import Store
 from drumjax.music.drum_maps import DrumMap, count_meeting, write_pitches
 from drumjax.music.notes import Song
-from drumjax.sampling.blocks import Sample, sample_blocks
+from drumjax.sampling.blocks import Sample, block_size, sample_blocks
 from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.redraw import describe_redraws
@@ -28,18 +33,32 @@ from drumjax.system.lock import lock_folder
 
 logger = logging.getLogger(__name__)
 
+FORMATS: dict[str, Callable[..., Store]] = {"midi": MidiStore, "parquet": ParquetStore}
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The first num_samples samples of a plan, in the pitches of `out_map` if there is one."""
+    """The first num_samples samples of a plan, or a shard of them, in the pitches of `out_map` if there is one.
+
+    format  a name of FORMATS: midi, a file each and a manifest; parquet, files of many rows
+    """
 
     plan: Plan
     num_samples: int
     out_map: DrumMap | None = None
+    shard: Shard = WHOLE
+    format: str = "midi"
 
     def __post_init__(self):
         if not 1 <= self.num_samples <= 10_000_000:
             raise RequestError(f"num_samples is {self.num_samples}; it must be in 1..10000000")
+        if self.format not in FORMATS:
+            raise RequestError(f"there is no format {self.format!r}; there are {', '.join(FORMATS)}")
+
+    @property
+    def span(self) -> range:
+        """The samples that are to be made."""
+        return self.shard.span(self.num_samples, block_size(self.plan))
 
 
 def write_samples(
@@ -49,55 +68,73 @@ def write_samples(
     overwrite: bool = False,
     show: Callable[[Song, dict[str, Any]], None] | None = None,
 ) -> int:
-    """Writes 000000.mid, 000001.mid, ... and manifest.jsonl to out_dir; returns how many files it wrote.
+    """Writes the samples to out_dir, see MidiStore and ParquetStore; returns how many are new there.
 
-    A job that was interrupted, or that now asks for more samples, goes on where the manifest ends. Samples of another
-    job, and numbered files of the user's own, are not replaced unless `overwrite`: RequestError. LockError if another
-    process is writing there. OSError if a file cannot be written; each is whole or absent.
+    A job that was interrupted, or that now asks for more samples, goes on where it ended. Samples of another job, and
+    files of the user's own, are not replaced unless `overwrite`: RequestError. LockError if another process is writing
+    there, or makes the same shard. OSError if a file cannot be written; each is whole or absent.
     `show` is called with the first song that is made, and its row.
     """
-    out_dir, plan = Path(out_dir), job.plan
-    identity, kit = job_identity(job), plan.run.codec.kit
+    out_dir, plan, span = Path(out_dir), job.plan, job.span
+    identity, kit = job_identity(job), job.plan.run.codec.kit
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock_folder(out_dir, "--out_dir"))
+        _lock(stack, job, out_dir)
         if overwrite:
-            remove_samples(out_dir)
-        manifest = stack.enter_context(Manifest(out_dir, identity, overwrite=overwrite))
-        remove_temporaries(out_dir)
-        first = next((i for i in range(job.num_samples) if i not in manifest.indices), job.num_samples)
-        before = len(manifest.indices)
-        bar = stack.enter_context(tqdm(total=job.num_samples, initial=first, unit="piece", disable=None))
-
-        def done(row: dict[str, Any]) -> None:
-            manifest.add(row)
-            bar.update()
-
-        writer = SongWriter(out_dir, done)
-        stack.callback(lambda: manifest.end() if writer.has_ended else None)
-        stack.enter_context(writer)
+            _remove(job, out_dir)
+        bar = stack.enter_context(tqdm(total=len(span), unit="piece", disable=None, delay=1e-9))
+        store = FORMATS[job.format](out_dir, identity, job.shard, span, lambda row: bar.update(), overwrite=overwrite)
+        stack.enter_context(store)
+        if job.shard == WHOLE:
+            remove_temporaries(out_dir)
+        else:
+            write_job_file(out_dir, JobFile(identity, job.num_samples, job.shard.count, block_size(plan), job.format))
+        first = next((i for i in span if i not in store.indices), span.stop)
+        before = len(store.indices)
+        bar.update(first - span.start)
         redrawn, lacks, meeting = [], [], 0
-        for block in sample_blocks(plan, job.num_samples, first):
+        for block in sample_blocks(plan, span.stop, first):
             if show and block[0].number == first:
                 show(block[0].song, make_row(plan, identity, block[0]))
             for sample in block:
-                if sample.number not in manifest.indices:
+                if sample.number not in store.indices:
                     song = write_pitches(sample.song, kit, job.out_map) if kit and job.out_map else sample.song
                     meeting += count_meeting(song) if plan.edit else 0
-                    writer.write(song, make_row(plan, identity, sample))
+                    row = make_row(plan, identity, sample)
+                    store.write(dataclasses.replace(song, name=row["name"]), row)
                     redrawn.append(sample.redrawn)
                     lacks.append(sample.lacks)
-            writer.drain()
-    written = len(manifest.indices) - before
+            store.drain()
+    written = len(store.indices) - before
+    whose = "this job" if job.shard == WHOLE else f"shard {job.shard}"
     if not written:
-        logger.info("%s already holds %d pieces of this job, and %d are asked for: nothing to do",
-                    out_dir, before, job.num_samples)  # fmt: skip
+        logger.info("%s already holds %d pieces of %s, and %d are asked for: nothing to do",
+                    out_dir, before, whose, len(span))  # fmt: skip
     else:
-        logger.info("%d pieces in %s, %d of them new", len(manifest.indices), out_dir, written)
+        logger.info("%d pieces%s in %s, %d of them new", len(store.indices),
+                    "" if job.shard == WHOLE else f" of {whose}", out_dir, written)  # fmt: skip
     if meeting:
         logger.warning("left out: %d notes that have the pitch of a louder one at the same time, as written", meeting)
     for line in describe_redraws(redrawn, lacks):
         logger.warning("%s", line)
     return written
+
+
+def _lock(stack: contextlib.ExitStack, job: Job, out_dir: Path) -> None:
+    """Nobody else writes there, or no other process makes this shard and nobody all of them. Raises LockError."""
+    is_shard = job.shard != WHOLE
+    stack.enter_context(lock_folder(out_dir, "--out_dir", is_shared=is_shard))
+    if is_shard:
+        stack.enter_context(lock_folder(out_dir, "--shard", name=f"lock{job.shard.suffix}"))
+
+
+def _remove(job: Job, out_dir: Path) -> None:
+    if job.shard != WHOLE:
+        raise RequestError(
+            f"a shard replaces nothing, for others may be at work in {out_dir}: choose another --out_dir, or remove it"
+        )
+    remove_job(out_dir)
+    remove_parts(out_dir)
+    remove_job_file(out_dir)
 
 
 def job_identity(job: Job) -> str:
@@ -118,6 +155,7 @@ def make_row(plan: Plan, identity: str, sample: Sample) -> dict[str, Any]:
     return {
         "file": name_sample(sample.number),
         "index": sample.number,
+        "name": f"{identity[:8]}-{sample.number:06d}",  # no other piece's, also where folders are joined
         "seed": plan.seed,
         "job": identity,
         "step": plan.run.step,

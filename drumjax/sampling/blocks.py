@@ -83,6 +83,12 @@ def play(run: Run, key: Array, pieces: Sequence[Piece], number: Sequence[int] | 
     return collect_songs(run.codec, pieces, block.notes)
 
 
+def block_size(plan: Plan) -> int:
+    """How many samples are made at once; block number b is those from b * block_size(plan) on."""
+    draws = ranking_of(plan.run.codec, Piece(plan.controls), plan.edit).draws
+    return max(1, plan.block_size // draws)
+
+
 def sample_blocks(plan: Plan, num_samples: int, first: int = 0) -> Iterator[list[Sample]]:
     """Blocks of the samples number `first` and on, up to num_samples.
 
@@ -91,9 +97,7 @@ def sample_blocks(plan: Plan, num_samples: int, first: int = 0) -> Iterator[list
     """
     if first >= num_samples:
         return
-    run, edit = plan.run, plan.edit
-    draws = ranking_of(run.codec, Piece(plan.controls), edit).draws
-    size = max(1, plan.block_size // draws)
+    run, edit, size = plan.run, plan.edit, block_size(plan)
     pieces = [Piece(plan.controls)] * size
     starts = range(first - first % size, num_samples, size)
     copies = []

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from drumjax.system.errors import UserError
 
@@ -66,14 +66,30 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
     Raises OSError naming the path.
     """
+    with replacing(path) as file, naming(path):
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write what is to be at the path, where it appears whole as the block ends; not if by an error.
+
+    Raises OSError naming the path.
+    """
     # Opened by us, not by `tempfile`, whose files only their owner may read: the mode stays after the rename.
     temporary = Path(path).parent / f".{secrets.token_hex(8)}.tmp"
     try:
         with naming(path):
-            with open(temporary, "xb") as file:
-                file.write(data)
+            file = open(temporary, "xb")  # noqa: SIM115 - closed below, before the rename
+        try:
+            yield file
+            with naming(path):
                 file.flush()
                 os.fsync(file.fileno())
+        finally:
+            with contextlib.suppress(OSError):  # what could not be written has been said
+                file.close()
+        with naming(path):
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

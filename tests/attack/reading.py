@@ -68,13 +68,13 @@ def _drum_map(path: Path) -> list[Callable[[], object]]:
 
 
 def _manifest(path: Path) -> list[Callable[[], object]]:
-    from drumjax.jobs.manifest import Manifest, remove_samples
+    from drumjax.jobs.manifest import Manifest, remove_job
 
     def open_and_close() -> None:
         with Manifest(path.parent, "0123456789abcdef"):
             pass
 
-    return [open_and_close, lambda: remove_samples(path.parent)]
+    return [open_and_close, lambda: remove_job(path.parent)]
 
 
 def _config(path: Path) -> list[Callable[[], object]]:

@@ -9,30 +9,26 @@ import os
 import jax
 import numpy as np
 import pytest
+from pretend_sampler import CONTROLS, TEMPERATURE, pretend_sampler
 from song_files import fail_at
-from tiny import PLAYERS, STYLES, make_weights, random_tokens
+from tiny import PLAYERS, STYLES
 
-from configs import default
-from drumjax.codecs.factory import make_codec
 from drumjax.config.conditions import CONDITIONS
 from drumjax.config.controls import CONDITION_OF, Controls
 from drumjax.config.controls import CONTROLS as TABLE
-from drumjax.config.settings import make_settings
-from drumjax.jobs import job as job_module
+from drumjax.jobs import midi_store
 from drumjax.jobs.job import Job, job_identity, write_samples
 from drumjax.jobs.manifest import MANIFEST, Manifest
 from drumjax.midi.reader import read_midi
 from drumjax.music.drum_maps import OUT_MAPS, read_map
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import Song, make_notes
-from drumjax.runs.run import Run, make_model
 from drumjax.sampling import blocks
 from drumjax.sampling.blocks import BLOCKS_AHEAD, sample_blocks, sample_songs
 from drumjax.sampling.edits import continue_song
 from drumjax.sampling.given_music import give
 from drumjax.sampling.piece import RequestError
 from drumjax.sampling.plan import Plan
-from drumjax.sampling.request import Samples
 from drumjax.sampling.sampler import make_sampler
 from drumjax.system.lock import LockError
 
@@ -41,47 +37,7 @@ CONTEXT = {
     "style": "rock", "bpm": 101.0, "time_signature": "4/4", "bars": 2, "num_notes": 0, "fill": 0, "density": 0.0,
     "dynamics": 0.0, "steadiness": None, "backbeat": None, "timekeeper": "", "player": "", "lean": None,
 }  # fmt: skip
-TEMPERATURE = {"hits": 1.0, "velocity": 0.9, "offset": 0.8}
-CONTROLS = Controls(bars=2, bpm=101.0, style="rock", temperature=TEMPERATURE, top_p=0.95)
 SONG, LOUDER = (Song(make_notes([0, 1], [0.1, 0.1], [36, 38], [80, v]), time_signature=(4, 4)) for v in (80, 127))
-
-
-@functools.cache
-def pretend_sampler(model, codec, *, guided=False):
-    """In the place of the model's: random tokens, of the key and each sample's number alone, where the key is."""
-
-    def sample(weights, key, request):
-        (seed,), numbers = jax.random.key_data(key)[-1:].tolist(), request.number.tolist()
-        tokens = np.stack([random_tokens(1000 * seed + n, request.clamp.shape[1], codec=codec) for n in numbers])
-        nll = np.float32([[1 + seed, 2 + n, 3] for n in numbers])
-        return jax.device_put(Samples(tokens, nll), key.sharding)
-
-    return sample
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pretended():
-    """Nothing of a job depends on what the model plays; what is tested with the model says so."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "make_sampler", pretend_sampler)
-        yield
-
-
-@pytest.fixture(scope="module")
-def run(pretended) -> Run:
-    config = default.get_config().to_dict()
-    config["model"] |= {"hidden_size": 4, "embed_size": 4, "num_layers": 1, "lookback": False, "copy": False}
-    config["codec"] |= {"velocity_bins": 4, "offset_bins": 4, "lookback_bars": 1}
-    settings = make_settings(config)
-    codec = make_codec(settings.codec)
-    model = make_model(settings, codec, len(STYLES))
-    return Run(settings, codec, model, make_weights(model), STYLES, step=12)
-
-
-@pytest.fixture(scope="module")
-def job(run) -> Job:
-    """Two blocks, the second half full."""
-    return Job(Plan(run, CONTROLS, seed=3, block_size=4), num_samples=6)
 
 
 def change(job: Job, **changes) -> Job:
@@ -274,13 +230,13 @@ def test_a_manifest_that_cannot_be_written_stops_the_job(undisturbed, tmp_path, 
     """With a line that names it, and nothing in it that the next start would stumble over."""
     first_row = undisturbed[MANIFEST].splitlines(keepends=True)[0]
 
-    def make_full(path, job, **flags):
-        manifest = Manifest(path, job, **flags)
+    def make_full(*args, **flags):
+        manifest = Manifest(*args, **flags)
         manifest._file = LimitedFile(manifest._file, len(first_row) * 3 // 2)
         return manifest
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_module, "Manifest", make_full)
+        patch.setattr(midi_store, "Manifest", make_full)
         with pytest.raises(OSError, match=r"No space left on device: .*manifest\.jsonl"):
             write_samples(job, tmp_path)
     assert (tmp_path / MANIFEST).read_bytes() == first_row
