@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("training", "models", "sampling", "python", "evaluation",
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("training", "models", "sampling", "jobs", "python", "evaluation",
          "results", "instruments", "speed", "reliability", "contributing"))]  # fmt: skip
 QUICK_FLAGS = "--config.train.num_steps=4 --config.train.eval_every_steps=4"
 SETS_UP = r"python3 -m venv|pip install|pre-commit"

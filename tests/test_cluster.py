@@ -55,7 +55,6 @@ class Pair:
 @pytest.mark.parametrize(
     ("number", "victim", "words"),
     [
-        (signal.SIGKILL, 1, "process 1 has died"),
         (signal.SIGKILL, 0, "process 0 has died"),
         (signal.SIGSTOP, 1, "process 1 has been silent for 20 s"),
     ],

@@ -215,12 +215,10 @@ def test_two_processes_train_together_and_one_goes_on(programs, songs, finished,
             process.kill()
     assert [process.returncode for process in processes] == [75, 75], "\n".join(outputs)
     assert re.search(WHEN + f"step 4/{NUM_STEPS}  loss ", line)
-    stops = [re.search(rf"{workdir}: step (\d+)(, stopped by SIGTERM)?$", output, re.M) for output in outputs]
-    assert stops[0][0] == stops[1][0]
-    stop = int(stops[0][1])
+    stop = int(re.search(rf"{workdir}: step (\d+), stopped by SIGTERM$", outputs[0], re.M)[1])
     assert_same_losses(workdir, finished[0], stop)
     assert len(list((workdir / "tensorboard").iterdir())) == 1
-    assert "steps/s" not in outputs[1]  # only one of them tells
+    assert not re.search("steps/s|stopped by|play it", outputs[1])  # only one of them tells
 
     with caplog.at_level("INFO"):
         assert train(make_config(songs, changes), workdir, num_devices=1).step == NUM_STEPS

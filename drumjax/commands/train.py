@@ -93,6 +93,8 @@ def main() -> int:
     log = logging.getLogger("drumjax")
 
     def run() -> int:
+        import jax
+
         from drumjax.config.settings import make_settings
         from drumjax.runs.metrics import read_metrics
         from drumjax.runs.workdir import describe_fallback
@@ -105,13 +107,15 @@ def main() -> int:
             find_devices(require_accelerator=given.require_accelerator)
         use_compile_cache()
         result = train(config, workdir, num_devices=num_devices)
+        was_stopped = result.stopped_by.startswith("SIG")
+        if given.distributed and jax.process_index():  # the first tells
+            return STOPPED if was_stopped else 0
         why = f", stopped by {result.stopped_by}" if result.stopped_by else ""
         log.info("%s: step %d%s", workdir, result.step, why)
         if result.best_step:
             log.info("best validation loss %.4f at step %d", result.best_loss, result.best_step)
             if fit := describe_fit(read_metrics(workdir)):
                 log.info("%s", fit)
-        was_stopped = result.stopped_by.startswith("SIG")
         if was_stopped:
             log.info("the same command goes on from here")
         log.info("play it: %s --workdir %s --gallery", command_name("sample"), shlex.quote(str(workdir)))
