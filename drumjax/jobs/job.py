@@ -110,7 +110,8 @@ def write_samples(
         logger.info("%s already holds %d pieces of %s, and %d are asked for: nothing to do",
                     out_dir, before, whose, len(span))  # fmt: skip
     else:
-        logger.info("%d pieces%s in %s, %d of them new", len(store.indices),
+        count = len(store.indices)
+        logger.info("%d piece%s%s in %s, %d of them new", count, "" if count == 1 else "s",
                     "" if job.shard == WHOLE else f" of {whose}", out_dir, written)  # fmt: skip
     if meeting:
         logger.warning("left out: %d notes that have the pitch of a louder one at the same time, as written", meeting)

@@ -17,6 +17,8 @@ from typing import Any
 from drumjax.system.errors import UserError
 from drumjax.system.stop_signals import STOPPED
 
+AGAIN_SECONDS = 0.05  # until a Ctrl-C that was swallowed comes again
+
 # Of characters that would end a line or change how a terminal goes on, and of bytes that are no text.
 _NOT_SHOWN = ("Cc", "Cs", "Zl", "Zp")
 
@@ -111,7 +113,7 @@ def run_or_explain(run: Callable[[], int | None]) -> int:
     prints; STOPPED for Ctrl-C or SIGTERM."""
     set_up_output()
     try:
-        with _sigterm_as_interrupt():
+        with _sigterm_as_interrupt(), _nothing_swallows_interrupts():
             status = run() or 0
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -120,8 +122,48 @@ def run_or_explain(run: Callable[[], int | None]) -> int:
         print(f"error: {printable(' '.join(describe_error(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before or after training, which answers it by itself
-        print("interrupted: the same command begins again, or goes on", file=sys.stderr)
-        return STOPPED
+        return _say_interrupted()
+    except Exception as error:
+        if _is_interrupt(error):
+            return _say_interrupted()
+        raise
+
+
+def _say_interrupted() -> int:
+    print("interrupted: the same command begins again, or goes on", file=sys.stderr)
+    return STOPPED
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is what became this error: within an import Python and libraries make others of it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextlib.contextmanager
+def _nothing_swallows_interrupts() -> Iterator[None]:
+    """Within the block Ctrl-C comes again where it came inside of what Python lets nothing be raised from: JAX has
+    such a function called by the garbage collector, and that is often at work while libraries are imported."""
+    hook, timers = sys.unraisablehook, []
+
+    def again(unraisable: Any) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            return hook(unraisable)
+        timer = threading.Timer(AGAIN_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for timer in timers:
+            timer.cancel()
 
 
 @contextlib.contextmanager

@@ -88,6 +88,8 @@ def _open_locked(path: Path, flag: str, is_shared: bool) -> tuple[int, bool]:
             # Not truncated on opening: until the lock is ours, the text in it is the holder's. Not inherited by
             # children (Python's default): a helper process that outlives us must not keep the lock.
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise LockError(f"{path.parent} is no folder; choose another {flag}") from error
         except OSError as error:
             raise LockError(f"cannot open {path}: {error.strerror}; make room or choose another {flag}") from error
         try:

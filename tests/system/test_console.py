@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_run import heed_interrupts
 
 from drumjax.system.console import printable, run_or_explain, set_up_logging
 from drumjax.system.errors import UserError
@@ -181,3 +182,43 @@ def test_any_terminal_shows_what_it_can(encoding):
 def test_names_are_one_line():
     assert printable("a\nb\x1b[31m\u2028\udcff") == r"a\nb\x1b[31m\u2028\udcff"
     assert printable("ドラム　— ½ 👩‍🎤.mid") == "ドラム　— ½ 👩‍🎤.mid"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("raised", ["signal.raise_signal(signal.SIGINT)", "swallow()", "swallow(); swallow()"])
+def test_ctrl_c_is_heard_wherever_it_comes(raised):
+    """Also inside of a callback of the garbage collector, from which Python lets nothing be raised."""
+    code = textwrap.dedent(f"""
+        import gc, signal, sys, time
+        from drumjax.system.console import run_or_explain
+        def swallow():
+            def callback(phase, info):
+                gc.callbacks.remove(callback)
+                signal.raise_signal(signal.SIGINT)
+            gc.callbacks.append(callback)
+            gc.collect()
+        def work():
+            {raised}
+            for _ in range(1000):
+                time.sleep(0.01)
+            print("it went on")
+        sys.exit(run_or_explain(work))
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, preexec_fn=heed_interrupts
+    )
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr == "interrupted: the same command begins again, or goes on\n"
+
+
+def test_what_an_import_makes_of_ctrl_c_is_an_interruption(capsys):
+    def work():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    assert run_or_explain(work) == 75
+    assert capsys.readouterr().err.startswith("interrupted: ")
+    with pytest.raises(RuntimeError):
+        run_or_explain(lambda: (_ for _ in ()).throw(RuntimeError("a defect")))

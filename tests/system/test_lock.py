@@ -1,4 +1,5 @@
 import errno
+import functools
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import textwrap
 import pytest
 
 from drumjax.system import lock
-from drumjax.system.lock import LockError, lock_folder
+from drumjax.system.lock import LockError, find_holder, lock_folder
 
 HOLD = textwrap.dedent("""
     import sys, time
@@ -74,7 +75,7 @@ def test_child_process_does_not_keep_the_lock(tmp_path):
 
 def test_file_in_the_way_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LockError, match=r"cannot open .*file/lock.*choose another --workdir"):
+    with pytest.raises(LockError, match=r"file is no folder; choose another --workdir"):
         lock_folder(tmp_path / "file", "--workdir").__enter__()
 
 
@@ -137,3 +138,16 @@ def test_a_full_disk_is_a_line_and_leaves_no_lock(tmp_path, monkeypatch, call):
         with pytest.raises(LockError, match=rf"{tmp_path}/lock: No space left on device; make room"):
             lock_folder(tmp_path, "--out_dir").__enter__()
     assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_that_is_shared_keeps_out_who_wants_all(tmp_path):
+    """And is gone when the last of those who share it leaves."""
+    share = functools.partial(lock_folder, tmp_path, "--out_dir", is_shared=True)
+    with share():
+        with share(), pytest.raises(LockError, match="in use by pid"), lock_folder(tmp_path, "--out_dir"):
+            pytest.fail("it is shared")
+        assert find_holder(tmp_path / "lock").startswith(f"pid {os.getpid()} on ")
+    assert not (tmp_path / "lock").exists()
+    assert find_holder(tmp_path / "lock") is None
+    with lock_folder(tmp_path, "--out_dir"), pytest.raises(LockError), share():
+        pytest.fail("nobody shares it")
