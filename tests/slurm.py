@@ -89,7 +89,7 @@ class Slurm:
             nonlocal quiet
             self.hasten(job)
             quiet = 0 if going & set(self.states(job).values()) else quiet + 1
-            return quiet > 10
+            return quiet > 25
 
         self.wait_until(is_over)
         return self.states(job)

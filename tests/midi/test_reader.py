@@ -306,6 +306,9 @@ class Full:
         return self
 
     def __exit__(self, *error):
+        self.close()
+
+    def close(self):
         self.file.close()
 
     def write(self, data):
