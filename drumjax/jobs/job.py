@@ -77,20 +77,20 @@ def write_samples(
     """
     out_dir, plan, span = Path(out_dir), job.plan, job.span
     identity, kit = job_identity(job), job.plan.run.codec.kit
+    bar: tqdm  # made once it is known what is there
     with contextlib.ExitStack() as stack:
         _lock(stack, job, out_dir)
         if overwrite:
             _remove(job, out_dir)
-        bar = stack.enter_context(tqdm(total=len(span), unit="piece", disable=None, delay=1e-9))
         store = FORMATS[job.format](out_dir, identity, job.shard, span, lambda row: bar.update(), overwrite=overwrite)
+        first = next((i for i in span if i not in store.indices), span.stop)
+        before, initial = len(store.indices), first - span.start
+        bar = stack.enter_context(tqdm(total=len(span), initial=initial, unit="piece", disable=None))
         stack.enter_context(store)
         if job.shard == WHOLE:
             remove_temporaries(out_dir)
         else:
             write_job_file(out_dir, JobFile(identity, job.num_samples, job.shard.count, block_size(plan), job.format))
-        first = next((i for i in span if i not in store.indices), span.stop)
-        before = len(store.indices)
-        bar.update(first - span.start)
         redrawn, lacks, meeting = [], [], 0
         for block in sample_blocks(plan, span.stop, first):
             if show and block[0].number == first:
