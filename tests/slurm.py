@@ -1,6 +1,7 @@
 """A cluster of Slurm on this machine alone: a controller and a node, from the distribution's packages."""
 
 import contextlib
+import datetime
 import os
 import shutil
 import socket
@@ -69,10 +70,14 @@ class Slurm:
         return {"" if number == "N/A" else number: state for number, state in pairs}
 
     def hasten(self, job: str) -> None:
-        """Slurm lets a requeued task wait for two minutes; not here."""
-        lines = self.run("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r", f"--jobs={job}")
-        for task in [line.split()[0] for line in lines.splitlines() if line.endswith("BeginTime")]:
-            subprocess.run(["scontrol", "update", f"JobId={task}", "StartTime=now"], env=self.env, capture_output=True)
+        """Slurm lets a requeued task wait for two minutes; here, until its node has let go of it and no longer."""
+        lines = self.run("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r %S", f"--jobs={job}")
+        now = datetime.datetime.now()
+        late, soon = (f"{now + datetime.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}" for seconds in (10, 5))
+        for task, reason, start in map(str.split, lines.splitlines()):
+            if reason == "BeginTime" and start != "N/A" and start > late:
+                update = ["scontrol", "update", f"JobId={task}", f"StartTime={soon}"]
+                subprocess.run(update, env=self.env, capture_output=True)
 
     def wait_until(self, what: Callable[[], bool], seconds: float = 240) -> None:
         end = time.monotonic() + seconds
