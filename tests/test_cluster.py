@@ -56,13 +56,13 @@ class Pair:
     ("number", "victim", "words"),
     [
         (signal.SIGKILL, 0, "process 0 has died"),
-        (signal.SIGSTOP, 1, "process 1 has been silent for 20 s"),
+        (signal.SIGSTOP, 1, "process 1 has been silent for 5 s"),
     ],
 )
 def test_the_death_of_one_ends_the_other(programs, songs, tmp_path, number, victim, words):
     """And is no damage: they save every few steps, and the newest checkpoint stays the newest."""
     workdir = tmp_path / "run"
-    flags = [*make_flags(songs, FOR_EVER), f"--workdir={workdir}"]
+    flags = [*make_flags(songs, FOR_EVER), f"--workdir={workdir}", "--heartbeat_timeout=5"]
     with Pair(programs, *flags) as pair:
         pair.wait_for("step 24/")
         pair.processes[victim].send_signal(number)
@@ -95,3 +95,15 @@ def test_a_refusal_of_one_ends_the_other(programs, songs, tmp_path):
         for reader in pair.readers:
             reader.join(timeout=10)
     assert all(any(line.startswith("error: ") for _, line in lines) for lines in pair.lines), pair.lines
+
+
+@pytest.mark.slow
+def test_who_waits_for_others_in_vain_says_so(programs, songs, tmp_path):
+    flags = [*make_flags(songs), f"--workdir={tmp_path / 'run'}", "--distributed", "--initialization_timeout=2"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    env = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "1"}
+    status, said = programs.run("run_train.py", *flags, **env)
+    assert status == 1
+    assert "error: the other processes did not come within 2 s (--initialization_timeout)" in said
+    assert f"process 0 is to be at {address}" in said

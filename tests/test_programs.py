@@ -1,5 +1,6 @@
 """What the two programs make of their flags, without starting them."""
 
+import json
 import shutil
 
 import pytest
@@ -105,6 +106,44 @@ def test_a_config_that_cannot_be_read(tmp_path, text, words):
     message = says(run_train.parse, f"--config={tmp_path / 'mine.py'}")
     for word in [*words, "mine.py"]:
         assert word in message
+
+
+def test_settings_from_a_file_come_before_those_of_the_command_line(tmp_path, capsys):
+    """And what --print_config prints is such a file."""
+    path = tmp_path / "changes.json"
+    changes = {"train": {"num_steps": 7, "learning_rate": 0.5, "field_weights": {"hits": 3}}, "model.hidden_size": 12,
+               "data": {"styles": ["rock", "funk"]}}  # fmt: skip
+    path.write_text(json.dumps(changes))
+    flags = ["--config=default", f"--config_overrides={path}", "--config.train.learning_rate=0.25"]
+    config, _ = run_train.parse(["run_train.py", *flags, "--config.train.field_weights.velocity=2"])
+    assert (config["train"]["num_steps"], config["train"]["learning_rate"]) == (7, 0.25)
+    assert config["train"]["field_weights"] == {"hits": 3, "velocity": 2}
+    assert config["model"]["hidden_size"] == 12
+    assert config["data"]["styles"] == ["rock", "funk"]
+
+    with pytest.raises(SystemExit) as ended:
+        run_train.parse(["run_train.py", *flags, "--config.train.field_weights.velocity=2", "--print_config"])
+    assert ended.value.code == 0
+    path.write_text(capsys.readouterr().out)
+    assert run_train.parse(["run_train.py", "--config=tiny", f"--config_overrides={path}"])[0] == config
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot read"),
+        ("[1]", 'must be an object such as {"train"'),
+        ('{"train": 3}', "'train' is neither a group nor a dotted name"),
+        ('{"train": {"lr": 1}}', "no such setting: config.train.lr; did you mean config.train.learning_rate?"),
+        ('{"train.num_steps": "3"}', "config.train.num_steps is '3'; it must be of type int"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_of_settings_that_is_none(tmp_path, text, words):
+    path = tmp_path / "changes.json"
+    if text is not None:
+        path.write_text(text)
+    assert words in says(run_train.parse, "--config=tiny", "--print_config", f"--config_overrides={path}")
 
 
 # ---- run_sample.py

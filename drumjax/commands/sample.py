@@ -15,7 +15,7 @@ from typing import Any
 
 from absl import flags
 
-from drumjax.config.flags import define_controls, given_controls
+from drumjax.config.flags import define_cluster, define_controls, given_controls
 from drumjax.runs.pretrained import DEFAULT, choose_model, model_name, pretrained_names
 from drumjax.system.command_line import CommandLine
 from drumjax.system.command_name import command_name
@@ -74,10 +74,7 @@ def make_command_line() -> CommandLine:
             "shard", None, "Which part of the job, such as 3/64, from 0/64 to 63/64; taken from the task of a Slurm "
             "array or the pod of an indexed Kubernetes Job unless given.", flag_values=values,
         )  # fmt: skip
-        flags.DEFINE_boolean(
-            "distributed", False, "Join a cluster (TPU pod, Slurm, ...): each process makes its shard.",
-            flag_values=values,
-        )  # fmt: skip
+        define_cluster(values, "Join a cluster (TPU pod, Slurm, ...): each process makes its shard.")
         flags.DEFINE_boolean(
             "require_accelerator", False, "Refuse to play on the CPU where no GPU or TPU is found.", flag_values=values
         )
@@ -220,8 +217,9 @@ def main() -> int:
     from drumjax.system.console import run_or_explain, set_up_logging
 
     set_up_logging()
-    if line.values.distributed:
-        from drumjax.system.cluster import run_in_cluster
+    if (given := line.values).distributed:
+        from drumjax.system.cluster import Timeouts, run_in_cluster
 
-        return run_in_cluster(lambda: play(line.values), require_accelerator=line.values.require_accelerator)
-    return run_or_explain(lambda: play(line.values))
+        timeouts = Timeouts(given.heartbeat_timeout, given.initialization_timeout)
+        return run_in_cluster(lambda: play(given), timeouts=timeouts, require_accelerator=given.require_accelerator)
+    return run_or_explain(lambda: play(given))

@@ -15,12 +15,16 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from drumjax.config.flags import resolve_config
-from drumjax.config.load import find_config, known_configs, override
+from drumjax.config.flags import define_cluster, named_settings, resolve_config
+from drumjax.config.load import find_config, get_setting, known_configs, override, read_overrides
+from drumjax.config.settings import make_settings
 from drumjax.system.command_line import CommandLine, asks_for_help
 from drumjax.system.command_name import command_name
+from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.errors import UserError
 from drumjax.system.files import user_path
+from drumjax.system.stop_signals import STOPPED
+from drumjax.system.strict_json import to_strict_json
 
 FLAGS = "--config rock [--workdir runs/rock] [--config.train.num_steps=500]"
 # What other programs call it.
@@ -51,6 +55,14 @@ def make_command_line(argv: Sequence[str]) -> CommandLine:
             "workdir", "", "Where the run is kept; runs/<name of the config> unless given. One that is there resumes.",
             flag_values=values,
         )  # fmt: skip
+        flags.DEFINE_string(
+            "config_overrides", "", "A JSON file of settings in place of the config's, such as "
+            '{"train": {"num_steps": 500}}; those of the command line come last.', flag_values=values,
+        )  # fmt: skip
+        flags.DEFINE_boolean(
+            "print_config", False, "Print all settings as JSON, as --config_overrides reads it, and train nothing.",
+            flag_values=values,
+        )  # fmt: skip
     with line.section("On what") as values:
         flags.DEFINE_integer(
             "num_devices", 0, "How many devices share a batch; 0 takes all.", lower_bound=0, flag_values=values
@@ -58,7 +70,7 @@ def make_command_line(argv: Sequence[str]) -> CommandLine:
         flags.DEFINE_boolean(
             "require_accelerator", False, "Refuse to train on the CPU where no GPU or TPU is found.", flag_values=values
         )
-        flags.DEFINE_boolean("distributed", False, "This is one of several processes of a cluster.", flag_values=values)
+        define_cluster(values, "This is one of several processes of a cluster.")
     return line
 
 
@@ -71,7 +83,15 @@ def parse(argv: Sequence[str]) -> tuple[dict[str, Any], flags.FlagValues]:
         line = make_command_line(argv)
         line.parse(argv)
         config = json.loads(line.values.config.to_json())
+        if path := line.values.config_overrides:
+            on_the_command_line = {name: get_setting(config, name) for name in named_settings(argv)}
+            override(config, read_overrides(path))
+            override(config, on_the_command_line)
         override(config, by_name)
+        if line.values.print_config:
+            make_settings(config)
+            text = to_strict_json(config, indent=2)
+            sys.exit(run_or_explain(lambda: print(text)))
         return config, line.values
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -85,17 +105,13 @@ def main() -> int:
     config, given = parse(sys.argv)
     name = Path(config_flags.get_config_filename(given["config"])).stem
     workdir, num_devices = user_path(given.workdir or Path("runs") / name), given.num_devices
-    # Imported here, so that a mistake in the flags is answered at once.
-    from drumjax.system.console import run_or_explain, set_up_logging
-    from drumjax.system.stop_signals import STOPPED
-
     set_up_logging()
     log = logging.getLogger("drumjax")
 
     def run() -> int:
+        # Imported here, so that a mistake in the flags is answered at once.
         import jax
 
-        from drumjax.config.settings import make_settings
         from drumjax.runs.metrics import read_metrics
         from drumjax.runs.workdir import describe_fallback
         from drumjax.system.devices import count_shares, find_devices, use_compile_cache, use_cores
@@ -124,7 +140,8 @@ def main() -> int:
         return STOPPED if was_stopped else 0
 
     if given.distributed:
-        from drumjax.system.cluster import run_in_cluster
+        from drumjax.system.cluster import Timeouts, run_in_cluster
 
-        return run_in_cluster(run, require_accelerator=given.require_accelerator)
+        timeouts = Timeouts(given.heartbeat_timeout, given.initialization_timeout)
+        return run_in_cluster(run, timeouts=timeouts, require_accelerator=given.require_accelerator)
     return run_or_explain(run)

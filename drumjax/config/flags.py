@@ -24,6 +24,19 @@ def define_controls(values: flags.FlagValues, about: str) -> None:
             _DEFINE.get(hints[name], flags.DEFINE_string)(name, None, control.help, flag_values=values)
 
 
+def define_cluster(values: flags.FlagValues, distributed: str) -> None:
+    """--distributed, which means this, and how long its processes wait for each other."""
+    flags.DEFINE_boolean("distributed", False, distributed, flag_values=values)
+    flags.DEFINE_integer(
+        "heartbeat_timeout", 1800, "With --distributed: how many seconds another process may be silent.",
+        lower_bound=1, flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "initialization_timeout", 1800, "With --distributed: within how many seconds all have to start.",
+        lower_bound=1, flag_values=values,
+    )  # fmt: skip
+
+
 def given_controls(values: flags.FlagValues) -> dict[str, Any]:
     """The controls that were given, by name."""
     return {name: values[name].value for name in CONTROLS if values[name].value is not None}
@@ -52,6 +65,12 @@ def resolve_config(argv: Sequence[str]) -> tuple[list[str], dict[str, float]]:
         else:
             kept.append(f"--config={path}" if re.match(r"--?config=", arg) else arg)
     return kept, by_name
+
+
+def named_settings(argv: Sequence[str]) -> list[str]:
+    """The dotted names of the settings that the arguments set."""
+    matches = [re.match(r"--?(?:no)?config\.([^=]+)", arg) for arg in argv]
+    return [match[1] for match in matches if match]
 
 
 def _join_values(argv: Sequence[str]) -> list[str]:

@@ -1,7 +1,9 @@
 """Config files: Python with one function, get_config(), which returns an ml_collections.ConfigDict."""
 
 import difflib
+import functools
 import json
+import operator
 import runpy
 import sys
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from typing import Any
 from drumjax.config.built_in import built_in_config
 from drumjax.config.checks import SettingsError
 from drumjax.system.files import user_path
+from drumjax.system.strict_json import JsonError, read_json
 
 # Where configs lie that are named without a path: here, in a checkout or where the package is installed.
 _FOLDERS = (Path("configs"), Path(__file__).resolve().parents[2] / "configs")
@@ -70,11 +73,36 @@ def override(config: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     """Sets values by dotted name. Raises SettingsError for a name that is not there."""
     for name, value in overrides.items():
         check_name(config, name)
-        *groups, last = name.split(".")
-        node: Any = config
-        for part in groups:
-            node = node[part]
-        node[last] = value
+        group, _, last = name.rpartition(".")
+        get_setting(config, group)[last] = value
+
+
+def read_overrides(path: str | Path) -> dict[str, Any]:
+    """Values by dotted name of a JSON file, which has groups of fields as configs have, or dotted names.
+
+    Raises SettingsError for a file that is missing, or not that.
+    """
+    try:
+        values = read_json(user_path(path))
+    except (OSError, JsonError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"--config_overrides: cannot read {path}: {why}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f'--config_overrides: {path} must be an object such as {{"train": {{"num_steps": 500}}}}')
+    overrides: dict[str, Any] = {}
+    for group, fields in values.items():
+        if "." in group:
+            overrides[group] = fields
+        elif isinstance(fields, dict):
+            overrides |= {f"{group}.{name}": value for name, value in fields.items()}
+        else:
+            raise SettingsError(f"--config_overrides: {path}: {group!r} is neither a group nor a dotted name")
+    return overrides
+
+
+def get_setting(config: Mapping[str, Any], name: str) -> Any:
+    """The value of that dotted name, which is there."""
+    return functools.reduce(operator.getitem, name.split("."), config)
 
 
 def check_name(config: Mapping[str, Any], name: str) -> bool:

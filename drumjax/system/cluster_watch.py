@@ -1,14 +1,16 @@
 """Who watches over several processes: each holds a connection to the first, and says every second that it is alive.
 
-A connection that closes without a goodbye is a process that has died; one that is silent, a process or a machine that
-has stopped. The others end then, within SILENCE_SECONDS, where they would wait in a collective operation for whoever
-does not come. JAX notices too, but later and in its own words.
+A connection that closes without a goodbye is a process that has died, and one whose other end does not even acknowledge
+what it is sent, a machine that has: the others end then, where they would wait in a collective operation for whoever
+does not come. One that is silent is a process that has stopped, or a machine that is overloaded: that is said, and the
+others end after as many seconds as they have patience. JAX notices too, but later and in its own words.
 
 Lines of text: `<number> <secret>` from each process to the first, then `alive` and at last `bye` from both sides; from
 the first, `lost <number> <how>` when it ends because of another.
 """
 
 import contextlib
+import logging
 import os
 import selectors
 import socket
@@ -17,17 +19,19 @@ import time
 from collections.abc import Callable
 
 BEAT_SECONDS = 1.0
-SILENCE_SECONDS = 20.0
+REPORT_SECONDS = 20.0  # of silence, until it is said
 CONNECT_SECONDS = 10.0
+UNREACHED_SECONDS = 30  # that a machine may take to acknowledge what it is sent
 
-_DEAD, _SILENT = "has died", f"has been silent for {SILENCE_SECONDS:.0f} s"
+logger = logging.getLogger(__name__)
 
 
 class Watch:
-    """A thread that looks after the connections of this process. `lost(number, how)` is called once, when one fails."""
+    """A thread that looks after the connections of this process. `lost(number, how)` is called once, when one fails;
+    `patience` is how many seconds of silence are no failure."""
 
-    def __init__(self, listener: socket.socket | None, secret: str):
-        self._listener, self._secret = listener, secret
+    def __init__(self, listener: socket.socket | None, secret: str, patience: float):
+        self._listener, self._secret, self._patience = listener, secret, patience
         self.port = listener.getsockname()[1] if listener else 0
         self._peers: dict[socket.socket, _Peer] = {}
         self._selector = selectors.DefaultSelector()
@@ -38,6 +42,7 @@ class Watch:
     def add(self, connection: socket.socket, number: int) -> None:
         """Watches a connection; a number of -1 is of one that has not said yet who it is."""
         connection.setblocking(False)
+        _miss_dead_machines(connection)
         self._peers[connection] = _Peer(number, time.monotonic())
         self._selector.register(connection, selectors.EVENT_READ)
 
@@ -59,7 +64,7 @@ class Watch:
 
     def wait(self) -> None:
         """Returns after the time in which a process that is gone would have been noticed; if one is, never."""
-        self._thread.join(SILENCE_SECONDS + 2 * BEAT_SECONDS)
+        self._thread.join(UNREACHED_SECONDS + 2 * BEAT_SECONDS)
 
     def _run(self) -> None:
         last = time.monotonic()
@@ -70,16 +75,30 @@ class Watch:
                 else:
                     self._read(key.fileobj)  # type: ignore[arg-type]
             now = time.monotonic()
-            if now - last > SILENCE_SECONDS / 2:  # it is we who were stopped: who kept silent meanwhile cannot be told
-                for peer in self._peers.values():
+            if now - last > min(REPORT_SECONDS, self._patience) / 2:
+                for peer in self._peers.values():  # it is we who were stopped: who kept silent meanwhile cannot be told
                     peer.heard = now
             last = now
             for connection, peer in list(self._peers.items()):
                 if now - peer.sent >= BEAT_SECONDS:
                     peer.sent = now
                     _send(connection, "alive")
-                if now - peer.heard > SILENCE_SECONDS:
-                    self._drop(connection, _SILENT)
+                self._look_at(connection, peer, now - peer.heard)
+
+    def _look_at(self, connection: socket.socket, peer: "_Peer", silence: float) -> None:
+        """Says once that a process is silent, and that it is back; gives it up when patience ends."""
+        if silence > self._patience:
+            return self._drop(connection, f"has been silent for {self._patience:.0f} s")
+        if (silence > REPORT_SECONDS) == peer.is_missed or peer.number < 0:
+            return
+        peer.is_missed = not peer.is_missed
+        if peer.is_missed:
+            logger.warning(
+                "process %d has been silent for %d s: it is stopped, or its machine is overloaded; this one waits for "
+                "it, %d s in all", peer.number, silence, self._patience,
+            )  # fmt: skip
+        else:
+            logger.warning("process %d is back", peer.number)
 
     def _read(self, connection: socket.socket) -> None:
         peer = self._peers[connection]
@@ -90,7 +109,7 @@ class Watch:
         except OSError:
             data = b""
         if not data:
-            return self._drop(connection, _DEAD)
+            return self._drop(connection, "has died")
         peer.heard = time.monotonic()
         *lines, peer.rest = (peer.rest + data).split(b"\n")
         for line in lines:
@@ -123,28 +142,28 @@ class Watch:
 
 
 class _Peer:
-    """Who is at the other end, when it was last heard and spoken to, and the beginning of a line of its."""
+    """Who is at the other end, when it was last heard and spoken to, whether it is missed, and half a line of its."""
 
     def __init__(self, number: int, now: float):
-        self.number, self.heard, self.sent, self.rest = number, now, 0.0, b""
+        self.number, self.heard, self.sent, self.is_missed, self.rest = number, now, 0.0, False, b""
 
 
-def watch_members(num_processes: int, secret: str) -> Watch:
+def watch_members(num_processes: int, secret: str, patience: float) -> Watch:
     """What the first process does: listens at a free port for the others, who know the secret."""
     family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     listener = socket.create_server(
         ("", 0), family=family, backlog=num_processes, dualstack_ipv6=family == socket.AF_INET6
     )
-    watch = Watch(listener, secret)
+    watch = Watch(listener, secret, patience)
     watch.start()
     return watch
 
 
-def watch_first(host: str, port: int, number: int, secret: str) -> Watch:
+def watch_first(host: str, port: int, number: int, secret: str, patience: float) -> Watch:
     """What each other process does. Raises OSError if the first cannot be reached."""
     connection = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
     connection.sendall(f"{number} {secret}\n".encode())
-    watch = Watch(None, secret)
+    watch = Watch(None, secret, patience)
     watch.add(connection, 0)
     watch.start()
     return watch
@@ -158,6 +177,18 @@ def end_process(number: int, how: str) -> None:
     )
     os.write(2, text.encode())  # at once, and past whatever locks the rest of the program holds
     os._exit(1)
+
+
+def _miss_dead_machines(connection: socket.socket) -> None:
+    """Has the system close a connection whose other end does not answer: one that is only stopped does, by its own."""
+    options = {
+        "TCP_KEEPIDLE": UNREACHED_SECONDS // 3, "TCP_KEEPINTVL": UNREACHED_SECONDS // 6, "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": 1000 * UNREACHED_SECONDS,
+    }  # fmt: skip
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in options.items():
+        if hasattr(socket, name):  # Linux has them all
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _send(connection: socket.socket, text: str) -> None:
