@@ -11,6 +11,7 @@ COMMANDS = {
     "sample": ("drumjax.commands.sample", "play a trained model, or work on music of your own"),
     "jobs": ("drumjax.jobs.__main__", "what of a large job is there, and what is missing"),
     "train": ("drumjax.commands.train", "train a model"),
+    "population": ("drumjax.population", "train runs that differ in a few settings together"),
     "evaluate": ("drumjax.evaluate.__main__", "how good a model is"),
     "compare": ("drumjax.compare", "runs side by side"),
     "explore": ("drumjax.explore.__main__", "what is in a dataset"),
@@ -20,7 +21,7 @@ COMMANDS = {
 
 
 def describe() -> str:
-    lines = [f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:<12}{what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join(
         ["drumjax COMMAND [--flags]", "", *lines, "", "drumjax COMMAND --help lists the flags of a command."]
     )

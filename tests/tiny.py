@@ -113,10 +113,13 @@ def make_weights(model: Model, seed: int = 0) -> Weights:
         rng = np.random.default_rng([seed, zlib.crc32(jax.tree_util.keystr(path).encode())])
         return jnp.asarray(rng.normal(scale=0.4, size=p.shape), jnp.float32)
 
-    params, stats = jax.eval_shape(model.init, jax.random.key(0))
-    params = jax.tree_util.tree_map_with_path(draw, params)
-    stats = {name: {"mean": jnp.zeros(s["mean"].shape), "var": jnp.ones(s["var"].shape)} for name, s in stats.items()}
-    return Weights(params, stats)
+    with jax.ensure_compile_time_eval():  # who traces a function that is the first to ask is given arrays, too
+        params, stats = jax.eval_shape(model.init, jax.random.key(0))
+        params = jax.tree_util.tree_map_with_path(draw, params)
+        stats = {
+            name: {"mean": jnp.zeros(s["mean"].shape), "var": jnp.ones(s["var"].shape)} for name, s in stats.items()
+        }
+        return Weights(params, stats)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from drumjax.models.model import Model
 from drumjax.models.scoring import Example, Score, place_of, score_tokens
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Array, Context, Song
+from drumjax.system.kept_programs import keep
 
 # Scores are compared between devices: a GPU's own choice is TensorFloat-32, a TPU's bfloat16.
 PRECISION = "float32"
@@ -37,17 +38,17 @@ class SongBatch(NamedTuple):
     context: Context
 
 
-@functools.lru_cache(maxsize=8)  # so that the next songs of a run do not compile again
-def _make_encoder(codec: Codec) -> Callable[[Corpus, np.ndarray, int, int], Array]:
-    """A compiled function (corpus, songs [B], num_beats, num_notes) -> tokens [B, T, F]."""
+@functools.lru_cache(maxsize=32)  # so that the next songs of a run do not compile again
+def _make_encoder(codec: Codec, num_beats: int, num_notes: int) -> Callable[[Corpus, np.ndarray], Array]:
+    """A compiled function (corpus, songs [B]) -> tokens [B, T, F], of songs of so many beats and notes at most."""
+    num_steps = -(-codec.num_steps(num_beats, num_notes) // CHUNK_STEPS) * CHUNK_STEPS
 
-    @functools.partial(jax.jit, static_argnums=(2, 3))
-    def encode(corpus, songs, num_beats, num_notes):
-        num_steps = -(-codec.num_steps(num_beats, num_notes) // CHUNK_STEPS) * CHUNK_STEPS
+    @jax.jit
+    def encode(corpus, songs):
         windows = jax.vmap(lambda song: window_at(corpus, song, jnp.int32(0), num_beats, num_notes))(songs)
         return jax.vmap(lambda window: codec.encode(window, num_steps))(windows)
 
-    return encode
+    return keep(encode, codec, num_beats, num_notes)
 
 
 def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> list[SongBatch]:
@@ -58,7 +59,7 @@ def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> 
     for song in songs:
         if not codec.accepts(song.beats_per_bar):
             raise ValueError(f"{song.name}: bars of {write_metre(song.time_signature)} do not fit the codec's steps")
-    corpus, encode = pack(songs, styles), _make_encoder(codec)
+    corpus = pack(songs, styles)
     device_corpus = jax.device_put(corpus)
     # Lengths are rounded up to powers of two, and the notes to the most of any song of that length: few shapes compile.
     length = 1 << np.maximum(5, np.ceil(np.log2(np.maximum(corpus.end_beat, 1)))).astype(int)
@@ -70,7 +71,8 @@ def encode_songs(songs: Sequence[Song], codec: Codec, styles: Sequence[str]) -> 
         index = by_length[begin : begin + BATCH_SONGS]
         rows = np.resize(index, BATCH_SONGS).astype(np.int32)
         beats = int(length[rows].max())
-        tokens = encode(device_corpus, rows, beats, max(most[other] for other in most if other <= beats))
+        encode = _make_encoder(codec, beats, max(most[other] for other in most if other <= beats))
+        tokens = encode(device_corpus, rows)
         used = (np.asarray(tokens[:, :, 0]) != ABSENT).any(axis=0).sum()
         tokens = np.array(tokens[:, : max(1, -(-int(used) // CHUNK_STEPS)) * CHUNK_STEPS])
         tokens[len(index) :] = ABSENT  # the rows that only fill the batch
@@ -106,7 +108,7 @@ def make_song_scorer(model: Model, codec: Codec, chunk_scorer: ChunkScorer | Non
     Asked for again it is the same function, which does not compile again. chunk_scorer may stand in the place of
     make_chunk_scorer's.
     """
-    score_chunk = chunk_scorer or make_chunk_scorer(model, codec)
+    score_chunk = chunk_scorer or keep(make_chunk_scorer(model, codec), model, codec, donate_argnums=(4,))
 
     def score(weights: Weights, batches: list[SongBatch]) -> tuple[Score, ...]:
         num_songs = sum(len(batch.songs) for batch in batches)

@@ -63,3 +63,51 @@ class TextProgress:
     def preview(self, path: Path, text: str) -> None:
         """What the run has played, as text; `path` is its file."""
         self.say(text)
+
+
+class GroupProgress:
+    """Several runs that are trained together: one line for all of them, and what each says with its name."""
+
+    def __init__(self) -> None:
+        self._reports: list[tuple[int, int, float, float]] = []
+
+    def member(self, name: str, num_steps: int) -> "MemberProgress":
+        """The progress of one of them."""
+        return MemberProgress(name, num_steps, self._reports)
+
+    def tell(self) -> None:
+        """What they have reported since, in a line."""
+        if self._reports:
+            step, num_steps, _, rate = self._reports[-1]
+            losses = [loss for *_, loss, _ in self._reports]
+            left = (num_steps - step) / max(rate, 1e-9)
+            logger.info(
+                "step %d/%d  loss %.3f to %.3f of %d runs  %.2f steps/s of each  %d:%02d left",
+                step, num_steps, min(losses), max(losses), len(losses), rate, left // 60, left % 60,
+            )  # fmt: skip
+            self._reports.clear()
+
+
+class MemberProgress:
+    """One of several runs; what it plays is only in its files."""
+
+    def __init__(self, name: str, num_steps: int, reports: list[tuple[int, int, float, float]]):
+        self.name, self.num_steps, self._reports = name, num_steps, reports
+
+    def __enter__(self) -> "MemberProgress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def advance(self, step: int, loss: float) -> None:
+        pass
+
+    def report(self, step: int, loss: float, steps_per_second: float) -> None:
+        self._reports.append((step, self.num_steps, loss, steps_per_second))
+
+    def say(self, text: str) -> None:
+        logger.info("%s: %s", self.name, text)
+
+    def preview(self, path: Path, text: str) -> None:
+        pass

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from drumjax.config.augmentation import AUGMENTATIONS
-from drumjax.config.load import load_config
-from drumjax.config.settings import make_settings
 from drumjax.report.figures import write_json
 from drumjax.runs.metrics import read_metrics
 from drumjax.runs.workdir import read_config
 from drumjax.studies.command import StudyError
 from drumjax.system.console import run_or_explain, set_up_logging
-from drumjax.system.devices import count_shares, use_compile_cache, use_cores
+from drumjax.system.devices import count_cores, use_compile_cache, use_cores
 from drumjax.system.files import check_own, replace_own, user_path
 from drumjax.system.strict_json import read_json
-from drumjax.training.train import train
+from drumjax.training.loop import TrainError
+from drumjax.training.population import make_members, train_population
 
 CONFIG = "ablation"  # in configs/
 MODERATE = {name: row.moderate for name, row in AUGMENTATIONS.items() if row.moderate is not None}
@@ -39,6 +38,7 @@ DATA: dict[str, dict[str, Any]] = {
     "all styles": {"train.num_steps": 400},  # 3 times through
 }  # fmt: skip
 FIELDS = ("hits", "velocity", "offset")
+AT_ONCE = 8  # trainings: more take more memory, and are no faster on a CPU
 TABLE_MARK = b"| augmentation |"  # how table.md begins
 
 
@@ -76,19 +76,27 @@ def best_figures(workdir: Path) -> dict[str, float] | None:
 def run(trials: list[Trial], out_dir: Path) -> dict[Trial, dict[str, float]]:
     """Trains what is missing, and writes the table after each. Raises UserError if a training fails or is stopped."""
     figures = read(out_dir)
+    by_folder = {trial.workdir(out_dir).name: trial for trial in trials if trial not in figures}
+    missing = {name: trial.overrides() for name, trial in by_folder.items() if best_figures(out_dir / name) is None}
+    _collect(figures, [trial for name, trial in by_folder.items() if name not in missing], out_dir)
+    for outcomes in train_population(make_members(CONFIG, out_dir, missing), at_once=AT_ONCE):
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, TrainError):
+                raise StudyError(f"{name}: {outcome}")
+            if outcome.stopped_by:
+                raise StudyError(f"stopped by {outcome.stopped_by}; the same command goes on from here")
+        _collect(figures, [by_folder[name] for name in outcomes], out_dir)
+    return {trial: figures[trial] for trial in trials}
+
+
+def _collect(figures: dict[Trial, dict[str, float]], trials: list[Trial], out_dir: Path) -> None:
+    """Adds the figures of trials that are finished, and writes the table."""
     for trial in trials:
-        if trial in figures:
-            continue
-        if best_figures(trial.workdir(out_dir)) is None:
-            print(f"{trial.data}, {trial.case}, seed {trial.seed}", flush=True)
-            result = train(CONFIG, trial.workdir(out_dir), overrides=trial.overrides())
-            if result.stopped_by:
-                raise StudyError(f"stopped by {result.stopped_by}; the same command goes on from here")
         found = best_figures(trial.workdir(out_dir))
         assert found is not None, f"{trial.workdir(out_dir)} ended early"
         figures[trial] = found
+    if trials:
         write(figures, out_dir)
-    return {trial: figures[trial] for trial in trials}
 
 
 def read(out_dir: Path) -> dict[Trial, dict[str, float]]:
@@ -145,7 +153,7 @@ def main() -> int:
     trials = [Trial(data, case, seed) for seed in range(args.seeds) for case in cases for data in DATA]
 
     def study() -> None:
-        use_cores(count_shares(make_settings(load_config(CONFIG)).train.batch_size))
+        use_cores(count_cores())
         use_compile_cache()
         args.out_dir.mkdir(parents=True, exist_ok=True)
         check_own(args.out_dir / "table.md", TABLE_MARK)

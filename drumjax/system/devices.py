@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import os
 from collections import Counter
 from pathlib import Path
@@ -129,6 +130,18 @@ def make_data_mesh(num_devices: int = 0) -> jax.sharding.Mesh:
         raise DeviceError(f"num_devices is {num_devices}; there are {jax.device_count()}")
     devices = jax.devices()[: num_devices or None]
     return jax.make_mesh((len(devices),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
+
+
+def make_population_mesh(num_members: int, batch_size: int, num_devices: int = 0) -> jax.sharding.Mesh:
+    """A mesh of two axes, `member` and `data`, over at most num_devices of this process's devices (0: all): as many
+    shares of the members as go, and of their batches what devices are left."""
+    devices = jax.local_devices()[: num_devices or None]
+    members = math.gcd(num_members, len(devices))
+    shares = max(n for n in range(1, len(devices) // members + 1) if batch_size % n == 0)
+    return jax.make_mesh(
+        (members, shares), ("member", "data"), axis_types=(jax.sharding.AxisType.Auto,) * 2,
+        devices=devices[: members * shares],
+    )  # fmt: skip
 
 
 def replicate(tree, mesh: jax.sharding.Mesh):

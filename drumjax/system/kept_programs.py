@@ -14,9 +14,10 @@ import logging
 import os
 import pickle
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,6 +34,10 @@ _PACKAGES = ("jax", "jaxlib", "flax", "numpy")
 # Settings of JAX that say where it keeps things, not what it makes.
 _PLACES = ("cache", "dump", "profil", "logging", "tracer", "traceback")
 
+# Functions that JAX finds for XLA when it traces a call of one: a process that only reads the program has none, and
+# dies.
+_NEEDS_ITS_TRACE = "@lapack_"
+
 _folder: Path | None = None
 
 
@@ -43,44 +48,88 @@ def use_kept_programs(folder: Path | None) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def keep(function: Callable[..., Any], *closed_over: Any) -> Callable[..., Any]:
-    """The jitted function, whose programs are kept where use_kept_programs says. What it is closed over has to decide
-    all that it does, but for its arguments: arrays of one process, on one device."""
-    return _Kept(function, closed_over)
+def keep(
+    function: Callable[..., Any], *closed_over: Any, mesh: jax.sharding.Mesh | None = None, **options: Any
+) -> "Kept":
+    """The jitted function, whose programs are kept where use_kept_programs says.
+
+    Args:
+      function: as jax.jit has made it with these `options`, such as donate_argnums.
+      closed_over: what has to decide all that it does, but for its arguments.
+      mesh: the devices that it runs on, of all processes; None where its arguments are arrays of one process, on one
+        device.
+    """
+    return Kept(function, closed_over, mesh, options)
 
 
-class _Kept:
-    def __init__(self, function: Callable[..., Any], closed_over: Any):
-        self._function, self._closed_over = function, closed_over
-        self._programs: dict[Any, Callable[..., Any]] = {}  # by folder, shapes and device
+class Kept:
+    """A function that looks for its programs before it is traced."""
+
+    def __init__(self, function: Callable[..., Any], closed_over: Any, mesh: Any, options: Any):
+        self._function, self._closed_over, self._mesh, self._options = function, closed_over, mesh, options
+        self._programs: dict[Any, Callable[..., Any]] = {}  # by folder, shapes and devices
+        self._read_ahead: dict[Any, Future[Callable[..., Any] | None]] = {}
 
     def __call__(self, *args: Any) -> Any:
-        leaves, tree = jax.tree.flatten(args)
-        if _folder is None or jax.process_count() > 1 or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        if (key := self._key(args)) is None:
             return self._function(*args)
-        devices = {d for leaf in leaves if isinstance(leaf, jax.Array) for d in leaf.devices()} or set(
-            jax.devices()[:1]
-        )
-        if len(devices) > 1:
-            return self._function(*args)
-        kinds = tuple((leaf.shape, str(leaf.dtype), bool(getattr(leaf, "weak_type", False))) for leaf in leaves)
-        key = (_folder, tree, kinds, devices.pop())
         if key not in self._programs:
-            self._programs[key] = self._find(_folder, args, key)
+            self._programs[key] = self._find(args, key)
         return self._programs[key](*args)
 
-    def _find(self, folder: Path, args: Any, key: Any) -> Callable[..., Any]:
-        _, tree, kinds, device = key
+    def read_ahead(self, *args: Any) -> None:
+        """Begins to read the program for such arguments, in a thread; jax.ShapeDtypeStructs will do for arrays. Who
+        calls with them then waits for the rest alone."""
+        key = self._key(args)
+        if key is None or key in self._programs or key in self._read_ahead:
+            return
+        path = self._path(key)
+        if path is not None and path.exists():
+            pool = ThreadPoolExecutor(1, thread_name_prefix="read_ahead")
+            self._read_ahead[key] = pool.submit(_load, path, key.devices)
+            pool.shutdown(wait=False)
+
+    def _key(self, args: Any) -> "_Key | None":
+        """What decides the program, but for what it is closed over; None where none can be kept."""
+        leaves, tree = jax.tree.flatten(args)
+        if _folder is None or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return None
+        devices = self._devices(leaves)
+        return None if devices is None else _Key(_folder, tree, tuple(_describe_leaf(leaf) for leaf in leaves), devices)
+
+    def _devices(self, leaves: Sequence[Any]) -> tuple[jax.Device, ...] | None:
+        """Those that it runs on; None if they are not known."""
+        if self._mesh is not None:
+            return tuple(self._mesh.devices.flat)
+        found = {device for leaf in leaves if isinstance(leaf, jax.Array) for device in leaf.devices()}
+        return tuple(found or jax.local_devices()[:1]) if len(found) <= 1 else None
+
+    def _find(self, args: Any, key: "_Key") -> Callable[..., Any]:
+        path = self._path(key)
+        if path is None:
+            return self._function
+        reading = self._read_ahead.pop(key, None)
+        return (reading.result() if reading else _load(path, key.devices)) or self._make(path, args)
+
+    def _path(self, key: "_Key") -> Path | None:
+        """Where the program is or will be; None if what it is closed over has no plain form."""
+        layout = [*map(_describe_device, key.devices), jax.device_count(), jax.process_index(), jax.process_count()]
+        if self._mesh is not None:
+            layout += [list(self._mesh.axis_names), list(self._mesh.devices.shape)]
+        options = [f"{name}={value}" for name, value in sorted(self._options.items())]
         try:
-            name = _digest(self._closed_over, [str(tree), kinds, _describe_device(device), _surroundings()])
+            name = _digest(self._closed_over, [str(key.tree), key.leaves, layout, options, _surroundings()])
         except TypeError as error:
             logger.debug("a program is not kept: %s", error)
-            return self._function
-        path = folder / f"{name}{_SUFFIX}"
-        return _load(path, device) or self._make(path, args)
+            return None
+        return key.folder / f"{name}{_SUFFIX}"
 
     def _make(self, path: Path, args: Any) -> Callable[..., Any]:
-        program = _compile_anew(self._function, path.stem, args)
+        lowered = _lower_anew(self._function, path.stem, args, self._options)
+        program = _compile_anew(lowered)
+        if _NEEDS_ITS_TRACE in lowered.as_text():
+            logger.debug("a program is not kept: it calls %s", _NEEDS_ITS_TRACE)
+            return program
         try:
             write_atomically(path, pickle.dumps(serialize_executable.serialize(program)))
             _remove_oldest(path.parent)
@@ -89,30 +138,50 @@ class _Kept:
         return program
 
 
-def _compile_anew(function: Callable[..., Any], name: str, args: Any) -> Any:
-    """Compiled here, not read from JAX's cache: XLA writes a program for the CPU that it has read itself without some
-    of its functions, which is found out when it runs. So it has a name that only this file gives, and JAX is told to
-    keep only what takes forever."""
-    threshold = "jax_persistent_cache_min_compile_time_secs"
-    before = jax.config.values[threshold]
+class _Key(NamedTuple):
+    """Arguments as their tree and what of each leaf decides the program, and the devices."""
+
+    folder: Path
+    tree: Any
+    leaves: tuple[Any, ...]
+    devices: tuple[jax.Device, ...]
+
+
+def _describe_leaf(leaf: Any) -> tuple[Any, ...]:
+    """What of an argument decides the program."""
+    sharding = getattr(leaf, "sharding", None)
+    layout = str(sharding.spec) if isinstance(sharding, jax.sharding.NamedSharding) else ""
+    return leaf.shape, str(leaf.dtype), bool(getattr(leaf, "weak_type", False)), layout
+
+
+def _lower_anew(function: Callable[..., Any], name: str, args: Any, options: Mapping[str, Any]) -> Any:
+    """Lowered under a name that only this file gives, so that JAX's cache does not hold it: XLA writes a program for
+    the CPU that it has read itself without some of its functions, which is found out when it runs."""
 
     def program(*args: Any) -> Any:
         return function(*args)
 
     program.__name__ = program.__qualname__ = f"kept_{name}"
+    return jax.jit(program, **options).lower(*args)
+
+
+def _compile_anew(lowered: Any) -> Any:
+    """Compiled here, and not kept by JAX, who is told to keep only what takes forever."""
+    threshold = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.values[threshold]
     jax.config.update(threshold, 1e9)
     try:
-        return jax.jit(program).lower(*args).compile()
+        return lowered.compile()
     finally:
         jax.config.update(threshold, before)
 
 
-def _load(path: Path, device: jax.Device) -> Callable[..., Any] | None:
+def _load(path: Path, devices: Sequence[jax.Device]) -> Callable[..., Any] | None:
     """The program that is kept there; None if there is none that can be used."""
     try:
         payload, in_tree, out_tree = pickle.loads(path.read_bytes())
         program = serialize_executable.deserialize_and_load(
-            payload, in_tree, out_tree, backend=device.client, execution_devices=[device]
+            payload, in_tree, out_tree, backend=devices[0].client, execution_devices=list(devices)
         )
         os.utime(path)
     except FileNotFoundError:
@@ -161,7 +230,8 @@ def _processor() -> tuple[str, ...]:
 
 
 def _describe_device(device: jax.Device) -> str:
-    return f"{device.platform} {device.device_kind} {device.id} {device.client.platform_version} {jax.device_count()}"
+    version = device.client.platform_version
+    return f"{device.platform} {device.device_kind} {device.id} {device.process_index} {version}"
 
 
 def _digest(*values: Any) -> str:

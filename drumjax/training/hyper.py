@@ -1,7 +1,9 @@
 """The numbers of a run that a sweep may vary: they go through the compiled step as arrays, not as constants."""
 
+import dataclasses
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +40,23 @@ class Hyper(NamedTuple):
     average_decay: Array
     field_weights: Array
     augment: Strengths
+
+
+def without_numbers(settings: Settings) -> Settings:
+    """The settings with what Hyper holds, and the seed, set to 0 or, where it decides what is compiled, to 1: runs for
+    which they are equal have the same compiled step."""
+    t, a = settings.train, settings.augment
+    strengths: dict[str, Any] = dict.fromkeys(a.strengths(), 0.0) | {"transpose": float(math.ceil(a.transpose))}
+    if a.is_on:  # one will do for all
+        strengths["double_time"] = 1.0
+    numbers = (
+        "seed", "weight_decay", "clip_norm", "context_dropout", "measured_dropout", "memory_dropout", "average_decay"
+    )  # fmt: skip
+    plain: dict[str, Any] = dict.fromkeys(numbers, 0) | {"history_dropout": {}, "field_weights": {}}
+    plain |= {"learning_rate": 1.0, "dropout": 0.5 if t.dropout > 0 else 0.0}
+    return dataclasses.replace(
+        settings, augment=dataclasses.replace(a, **strengths), train=dataclasses.replace(t, **plain)
+    )
 
 
 def make_hyper(settings: Settings, fields: Sequence[Field]) -> Hyper:

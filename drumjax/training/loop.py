@@ -1,6 +1,7 @@
 """The loop around the compiled training call: look at metrics, log, evaluate, save, stop."""
 
 import dataclasses
+import functools
 import logging
 import math
 import time
@@ -68,25 +69,19 @@ class Result:
 
 
 class Trainer:
-    """The running state of one call of train().
+    """One run as it is trained, alone or beside others: its figures, evaluations and checkpoints. Its state is kept by
+    the loop below.
 
-    settings   when to log, evaluate, save and stop
-    fields     names of the codec's fields, for the log
-    start      where it goes on
-    step       the compiled training call, data and numbers included
+    settings  when to log, evaluate, save and stop
+    fields    names of the codec's fields, for the log
+    start     where it goes on
     """
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        fields: Sequence[str],
-        start: Start,
-        step: Step,
-        validator: Validates,
-        sinks: Sinks,
+        self, settings: TrainSettings, fields: Sequence[str], start: Start, validator: Validates, sinks: Sinks
     ):
-        self.settings, self.fields, self.call, self.validator, self.sinks = settings, fields, step, validator, sinks
-        self.state, self.step, self.saved_step = start.state, start.step, start.saved_step
+        self.settings, self.fields, self.validator, self.sinks = settings, fields, validator, sinks
+        self.step, self.saved_step = start.step, start.saved_step
         self.best_step, self.best_loss = start.best_step, start.best_loss
         self.evals_since_best = start.evals_since_best
         self.key_play = jax.random.fold_in(jax.random.key(settings.seed), 1)
@@ -94,37 +89,47 @@ class Trainer:
         self.window = list(start.window)  # looked at, not yet logged
         self.window_step, self.window_start = start.step, time.perf_counter()  # where and when it began
 
-    def run(self) -> Result:
-        """Trains to the last step, or until it is asked to stop."""
-        t = self.settings
-        stopped_by = ""
-        with catch_stop_signals() as stop:
-            while self.step < t.num_steps and not (stopped_by := self._why_stop(stop())):
-                boundary = min(_next(self.step, t.log_every_steps), _next(self.step, t.eval_every_steps), t.num_steps)
-                self._dispatch(min(t.steps_per_call, boundary - self.step))
-                if self.step % t.log_every_steps == 0 or self.step == t.num_steps:
-                    self._log_training()
-                if self.step % t.eval_every_steps == 0 or self.step == t.num_steps:
-                    self._evaluate()
-            self._look(keep=0)
-            if self.step != self.saved_step:
-                self._check_state()
-                self._save(metric=None)
-        return Result(self.step, self.best_step, self.best_loss, stopped_by)
+    @property
+    def is_over(self) -> bool:
+        return self.step >= self.settings.num_steps or self._has_no_patience
 
-    def _why_stop(self, asked: str) -> str:
-        """ "" to go on. Several processes decide together, at steps where the host waits for the device anyway."""
-        t = self.settings
-        if jax.process_count() > 1:
-            asked = agree(asked) if self.step % t.log_every_steps == 0 else ""
-        return asked or ("patience" if 0 < t.patience_evals <= self.evals_since_best else "")
+    @property
+    def _has_no_patience(self) -> bool:
+        return 0 < self.settings.patience_evals <= self.evals_since_best
 
-    def _dispatch(self, num_steps: int) -> None:
-        """Starts a call of num_steps steps, then looks at the one before it, so that the device never waits."""
-        self.state, metrics = self.call(self.state, num_steps)
+    def due(self) -> int:
+        """How many steps the next call may take: up to where something is to be done."""
+        t = self.settings
+        boundary = min(_next(self.step, t.log_every_steps), _next(self.step, t.eval_every_steps), t.num_steps)
+        return min(t.steps_per_call, boundary - self.step)
+
+    def advance(self, num_steps: int, metrics: Metrics) -> None:
+        """A call of num_steps steps was started. Looks at the one before it, so that the device never waits; raises
+        TrainError if that was not finite."""
         self.step += num_steps
         self.pending.append((self.step, num_steps, metrics))
         self._look(keep=1)
+
+    def keep_up(self, state: Callable[[], TrainState]) -> None:
+        """Logs and evaluates where that is due. Raises TrainError."""
+        t = self.settings
+        if self.step % t.log_every_steps == 0 or self.step == t.num_steps:
+            self._log_training()
+        if self.step % t.eval_every_steps == 0 or self.step == t.num_steps:
+            self._evaluate(state())
+
+    def finish(self, state: Callable[[], TrainState], stopped_by: str) -> Result:
+        """Saves what is not saved yet. Raises TrainError."""
+        self._look(keep=0)
+        if self.step != self.saved_step:
+            last = state()
+            self._check_state(last)
+            self._save(last, metric=None)
+        if self.step >= self.settings.num_steps:
+            stopped_by = ""
+        elif self._has_no_patience:
+            stopped_by = "patience"
+        return Result(self.step, self.best_step, self.best_loss, stopped_by)
 
     def _look(self, keep: int) -> None:
         """Reads the metrics of all but the `keep` newest calls; raises TrainError at the first that is not finite."""
@@ -146,10 +151,10 @@ class Trainer:
             "nothing was overwritten; try a smaller config.train.learning_rate or clip_norm"
         )
 
-    def _check_state(self) -> None:
+    def _check_state(self, state: TrainState) -> None:
         """Raises TrainError if any number of the state is not finite: the last update may have broken the weights
         although its own loss and gradient were fine, and nothing else may look at them before they are saved."""
-        params, rest = self.state.to_items()
+        params, rest = state.to_items()
         for tree in (params, rest):
             arrays = {name: to_host(name, leaf) for name, leaf in flatten(tree).items()}
             if broken := find_not_finite(arrays):
@@ -170,12 +175,12 @@ class Trainer:
         self.sinks.progress.report(self.step, loss, rate)
         self.window, self.window_step, self.window_start = [], self.step, time.perf_counter()
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, state: TrainState) -> None:
         """Scores the validation songs, plays a preview, and saves a checkpoint."""
         self._look(keep=0)
-        self._check_state()
+        self._check_state(state)
         start = time.perf_counter()
-        weights = to_local(self.state.averaged)
+        weights = to_local(state.averaged)
         figures = self.validator.score(weights)
         loss = figures.get("loss", math.nan)
         if figures and not math.isfinite(loss):  # the last update broke the weights: do not save them
@@ -190,17 +195,90 @@ class Trainer:
             path = self.sinks.workdir / "samples" / f"step_{self.step:06d}.mid"
             key = jax.random.fold_in(self.key_play, self.step)
             self.sinks.progress.preview(path, self.validator.play(weights, key, path))
-        self._save(metric=loss)
+        self._save(state, metric=loss)
         self.window_start += time.perf_counter() - start  # so that steps/s speaks of training
 
-    def _save(self, metric: float | None) -> None:
-        params, rest = self.state.to_items()
+    def _save(self, state: TrainState, metric: float | None) -> None:
+        params, rest = state.to_items()
         now = Start(
-            self.state, self.step, self.step, self.best_step, self.best_loss, self.evals_since_best, tuple(self.window)
+            state, self.step, self.step, self.best_step, self.best_loss, self.evals_since_best, tuple(self.window)
         )
         metadata = {**self.sinks.metadata, "progress": now.progress()}
         self.sinks.checkpoints.save(self.step, params=params, state=rest, metadata=metadata, metric=metric)
         self.saved_step = self.step
+
+
+class States(Protocol):
+    """The train states of one or several runs, each with its number."""
+
+    def advance(self, num_steps: Sequence[int]) -> Sequence[Metrics]:
+        """Starts so many steps of each, and returns their metrics without waiting for them."""
+        ...
+
+    def of(self, number: int) -> TrainState: ...
+
+
+class Single:
+    """The state of a run that is trained alone."""
+
+    def __init__(self, state: TrainState, step: Step):
+        self.state, self.call = state, step
+
+    def advance(self, num_steps: Sequence[int]) -> Sequence[Metrics]:
+        self.state, metrics = self.call(self.state, num_steps[0])
+        return [metrics]
+
+    def of(self, number: int) -> TrainState:
+        return self.state
+
+
+def train_alone(trainer: Trainer, state: TrainState, step: Step) -> Result:
+    """Trains a run to its last step, or until it is asked to stop. Raises TrainError."""
+    (outcome,) = train_together([trainer], Single(state, step))
+    if isinstance(outcome, TrainError):
+        raise outcome
+    return outcome
+
+
+def train_together(trainers: Sequence[Trainer], states: States) -> list[Result | TrainError]:
+    """Trains each run to its last step, or until they are asked to stop; one that cannot go on is left behind.
+
+    Those that are behind the others, as a kill between two saves may leave them, first catch up.
+    """
+    failed: dict[int, TrainError] = {}
+    stopped_by = ""
+
+    def attempt(number: int, what: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return what(*args)
+        except TrainError as error:
+            failed[number] = error
+
+    def going() -> list[int]:
+        return [i for i, trainer in enumerate(trainers) if i not in failed and not trainer.is_over]
+
+    with catch_stop_signals() as stop:
+        while (left := going()) and not (stopped_by := _agree(stop(), trainers[left[0]])):
+            first = min(trainers[i].step for i in left)
+            now = [i for i in left if trainers[i].step == first]
+            count = min(trainers[i].due() for i in now)
+            metrics = states.advance([count if i in now else 0 for i in range(len(trainers))])
+            for i in now:
+                attempt(i, trainers[i].advance, count, metrics[i])
+                if i not in failed:
+                    attempt(i, trainers[i].keep_up, functools.partial(states.of, i))
+        outcomes: list[Any] = []
+        for i, trainer in enumerate(trainers):
+            result = None if i in failed else attempt(i, trainer.finish, functools.partial(states.of, i), stopped_by)
+            outcomes.append(failed.get(i, result))
+    return outcomes
+
+
+def _agree(asked: str, trainer: Trainer) -> str:
+    """ "" to go on. Several processes decide together, at steps where the host waits for the device anyway."""
+    if jax.process_count() > 1:
+        return agree(asked) if trainer.step % trainer.settings.log_every_steps == 0 else ""
+    return asked
 
 
 def _next(step: int, every: int) -> int:

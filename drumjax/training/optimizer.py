@@ -1,7 +1,5 @@
 """Optimizers whose numbers are traced: what a sweep varies goes through the compiled step as arrays."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -10,7 +8,6 @@ from drumjax.models.interface import Params
 from drumjax.music.notes import Array
 
 
-@functools.cache  # equal by identity: a second run of the same process finds its step compiled
 def make_tx(optimizer: str) -> optax.GradientTransformation:
     """Turns gradients into directions of descent of unit scale; the learning rate comes later, traced."""
     if optimizer in ("adamw", "adam"):

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,25 @@ class Start:
 
 
 def find_start(
-    fresh: TrainState, settings: Settings, metadata: dict[str, Any], checkpoints: Checkpoints, workdir: Path
+    shapes: TrainState,
+    fresh: Callable[[], TrainState],
+    settings: Settings,
+    metadata: dict[str, Any],
+    checkpoints: Checkpoints,
+    workdir: Path,
 ) -> Start:
-    """The newest good checkpoint, if there is one, else the run that is to be started from, else the `fresh` state.
+    """The newest good checkpoint, if there is one, else the run that is to be started from, else the `fresh` state,
+    whose `shapes` may be jax.ShapeDtypeStructs.
 
     Raises RunError for a checkpoint of other settings or data, CheckpointError if none is good.
     """
     if checkpoints.steps():  # settings and data first: they explain a difference better than shapes do
         _check_metadata(checkpoints.read_metadata(), metadata, workdir)
-    params, rest = fresh.to_items()
+    params, rest = shapes.to_items()
     restored = checkpoints.restore_latest(params=params, state=rest)
     if restored is None:
         source = settings.train.init_from
-        return Start(_transfer(fresh, source, settings, metadata) if source else fresh)
+        return Start(_transfer(fresh(), source, settings, metadata) if source else fresh())
     progress = restored.metadata["progress"]
     window = progress["window"]
     logger.info("resuming %s at step %d", workdir, restored.step)

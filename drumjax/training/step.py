@@ -22,7 +22,7 @@ from drumjax.training.augment import Strengths, augment
 from drumjax.training.example import WindowShape, take_example
 from drumjax.training.hyper import Hyper
 from drumjax.training.optimizer import clip, descend, make_tx
-from drumjax.training.schedule import make_learning_rate, make_strength
+from drumjax.training.schedule import LearningRate, Strength
 from drumjax.training.state import TrainState
 
 
@@ -30,7 +30,7 @@ class Augmentation(NamedTuple):
     """Whose drums are augmented (None: a pitched instrument), and the factor of hyper.augment at a step."""
 
     kit: Kit | None
-    schedule: optax.Schedule
+    schedule: Strength
 
     def at(self, step: Array, most: Strengths) -> Callable[[Array, Window], Window]:
         """How windows are changed at a step of a run whose strengths are `most` at most."""
@@ -39,9 +39,10 @@ class Augmentation(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """All that is static of a training step.
+    """All that is static of a training step, as plain data: equal recipes make the same program.
 
-    tx, schedule      directions of descent of unit scale, and the factor of hyper.learning_rate at a step
+    optimizer         one of config.training.OPTIMIZERS
+    schedule          the factor of hyper.learning_rate at a step
     shape             of a batch of windows
     noisy             False: it is compiled without dropout
     augmentation      None: it is compiled without
@@ -51,12 +52,17 @@ class Recipe(NamedTuple):
 
     model: Model
     codec: Codec
-    tx: optax.GradientTransformation
-    schedule: optax.Schedule
+    optimizer: str
+    schedule: LearningRate
     shape: WindowShape
     noisy: bool = True
     augmentation: Augmentation | None = None
     matmul_precision: str = "default"
+
+    @property
+    def tx(self) -> optax.GradientTransformation:
+        """Directions of descent of unit scale."""
+        return make_tx(self.optimizer)
 
 
 class Metrics(NamedTuple):
@@ -74,12 +80,12 @@ TrainCall = Callable[[TrainState, Corpus, Hyper, Array], tuple[TrainState, Metri
 def make_recipe(settings: Settings, model: Model, codec: Codec, shape: WindowShape) -> Recipe:
     """What the settings say of a training step. Nothing is compiled of what they leave out."""
     t, a = settings.train, settings.augment
-    augmentation = Augmentation(settings.codec.make_kit(), make_strength(a.schedule, t.num_steps)) if a.is_on else None
+    augmentation = Augmentation(settings.codec.make_kit(), Strength(a.schedule, t.num_steps)) if a.is_on else None
     return Recipe(
         model,
         codec,
-        tx=make_tx(t.optimizer),
-        schedule=make_learning_rate(t.schedule, t.warmup_steps, t.num_steps),
+        optimizer=t.optimizer,
+        schedule=LearningRate(t.schedule, t.warmup_steps, t.num_steps),
         shape=shape,
         noisy=t.dropout > 0,
         augmentation=augmentation,
@@ -98,25 +104,74 @@ def make_train_call(recipe: Recipe, mesh: jax.sharding.Mesh, max_steps: int) -> 
     between them: written out with shard_map, because left to itself the compiler repeats the recurrence of the whole
     batch on every device (two CPU devices took 1.15 times as long as one; with shard_map 0.8 times).
     """
-    axis = mesh.axis_names[0]
-    precision = choose_precision(recipe.matmul_precision, mesh.devices.flat[0])
-    share = recipe.shape.batch // mesh.size
+    step = _make_step(recipe, mesh)
 
     @functools.partial(jax.jit, donate_argnums=(0,))
     @functools.partial(jax.shard_map, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), check_vma=False)
     def train_call(state, corpus, hyper, num_steps):
-        fields = (len(recipe.model.fields),)
-        empty = Metrics(*(jnp.full((max_steps, *s), jnp.nan) for s in ((), fields, fields, ())))
-
         def body(i, loop):
             state, log = loop
-            with jax.default_matmul_precision(precision):
-                state, metrics = _step(recipe, axis, share, corpus, hyper, state)
+            state, metrics = step(corpus, hyper, state)
             return state, jax.tree.map(lambda column, value: column.at[i].set(value), log, metrics)
 
-        return jax.lax.fori_loop(0, num_steps, body, (state, empty))
+        return jax.lax.fori_loop(0, num_steps, body, (state, _empty_metrics(recipe, max_steps)))
 
     return train_call
+
+
+@functools.lru_cache(maxsize=4)
+def make_population_call(recipe: Recipe, mesh: jax.sharding.Mesh, max_steps: int) -> TrainCall:
+    """The training call of N runs of one recipe: state, hyper, num_steps and metrics begin with an axis [N] each.
+
+    The mesh has two axes, `member` and `data`: a device has a share of the members, and of their batches where there
+    are more devices than members. Each member takes as many steps as num_steps says of it, and then stays as it is.
+    The members of a device are one more axis of every array, so that a layer's step is one batched matrix product for
+    all of them.
+    """
+    step = _make_step(recipe, mesh)
+    members, whole = PartitionSpec("member"), PartitionSpec()
+
+    @functools.partial(jax.jit, donate_argnums=(0,))
+    @functools.partial(
+        jax.shard_map, mesh=mesh, in_specs=(members, whole, members, members), out_specs=members, check_vma=False
+    )
+    def train_call(states, corpus, hypers, num_steps):
+        def body(i, loop):
+            states, logs = loop
+            is_on = i < num_steps
+
+            def keep(new, old):
+                return jnp.where(is_on.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+            stepped, metrics = jax.vmap(step, in_axes=(None, 0, 0))(corpus, hypers, states)
+            logs = jax.tree.map(lambda column, value: column.at[:, i].set(keep(value, column[:, i])), logs, metrics)
+            return jax.tree.map(keep, stepped, states), logs
+
+        empty = jax.tree.map(
+            lambda column: jnp.broadcast_to(column, (len(num_steps), *column.shape)), _empty_metrics(recipe, max_steps)
+        )
+        return jax.lax.fori_loop(0, jnp.max(num_steps), body, (states, empty))
+
+    return train_call
+
+
+def _empty_metrics(recipe: Recipe, max_steps: int) -> Metrics:
+    fields = (len(recipe.model.fields),)
+    return Metrics(*(jnp.full((max_steps, *shape), jnp.nan) for shape in ((), fields, fields, ())))
+
+
+def _make_step(
+    recipe: Recipe, mesh: jax.sharding.Mesh
+) -> Callable[[Corpus, Hyper, TrainState], tuple[TrainState, Metrics]]:
+    """One step of one run, as each device of the mesh takes it."""
+    precision = choose_precision(recipe.matmul_precision, mesh.devices.flat[0])
+    share = recipe.shape.batch // mesh.shape["data"]
+
+    def step(corpus: Corpus, hyper: Hyper, state: TrainState) -> tuple[TrainState, Metrics]:
+        with jax.default_matmul_precision(precision):
+            return _step(recipe, "data", share, corpus, hyper, state)
+
+    return step
 
 
 def _step(

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,12 +26,13 @@ from drumjax.runs.run import Run, make_metadata, make_model, with_known_defaults
 from drumjax.runs.workdir import check_same_run, make_workdir, write_config
 from drumjax.system.devices import choose_precision, find_devices, make_data_mesh, replicate, replicated
 from drumjax.system.files import user_path
+from drumjax.system.kept_programs import Kept, keep
 from drumjax.system.lock import lock_folder
 from drumjax.training.data import TrainingData, load_training_data
 from drumjax.training.example import count_steps, make_window_shape
 from drumjax.training.hyper import make_hyper
 from drumjax.training.init_from import inherited_vocabulary
-from drumjax.training.loop import Result, Sinks, Step, Trainer
+from drumjax.training.loop import Result, Sinks, Step, Trainer, train_alone
 from drumjax.training.start import find_start
 from drumjax.training.state import TrainState, init_state
 from drumjax.training.step import Recipe, make_recipe, make_train_call
@@ -63,35 +64,65 @@ def train(
     override(config, overrides or {})
     settings, workdir = make_settings(config), user_path(workdir)
     find_devices()
-    is_main = jax.process_index() == 0
     check_same_run(workdir, config)
     mesh = make_data_mesh(num_devices)
     must = f"a multiple of the {mesh.size} devices"
     require(settings.train.batch_size % mesh.size == 0, "train.batch_size", settings.train.batch_size, must)
     data = load_training_data(settings)
-    make_hyper(settings, make_codec(settings.codec, data.vocabulary).fields)  # before anything is written
-    make_workdir(workdir)
     with contextlib.ExitStack() as stack:
-        if is_main:
-            stack.enter_context(lock_folder(workdir, "--workdir"))
-        checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints"))
-        data = _keep_vocabulary(data, checkpoints, settings.train.init_from)
-        run, recipe = describe(settings, data)
-        metadata = make_metadata(config, data.styles, data.vocabulary, data.description)
-        start = find_start(init(recipe, settings.train.seed, mesh), run.settings, metadata, checkpoints, workdir)
-        if is_main:
-            write_config(workdir, config, data.description)
-        log = stack.enter_context(MetricsLog(workdir, start.step, enabled=is_main))
-        progress = stack.enter_context(_make_progress(workdir, start.step, run, enabled=is_main))
-        trainer = Trainer(
-            run.settings.train,
-            [field.name for field in run.codec.fields],
-            start,
-            make_step(recipe, run.settings, data, mesh),
-            Validator(run, data.validation),
-            Sinks(workdir, checkpoints, log, progress, metadata),
-        )
-        return trainer.run()
+        opened = open_run(stack, config, workdir, data, mesh, _make_progress, _read_step_ahead)
+        step = make_step(opened.recipe, opened.run.settings, opened.data, mesh)
+        return train_alone(opened.trainer, opened.state, step)
+
+
+class Opened(NamedTuple):
+    """A run that is ready to be trained. `data` is what it was given, but for the vocabulary of a run that goes on."""
+
+    run: Run
+    recipe: Recipe
+    data: TrainingData
+    trainer: Trainer
+    state: TrainState
+
+
+def open_run(
+    stack: contextlib.ExitStack,
+    config: dict[str, Any],
+    workdir: Path,
+    data: TrainingData,
+    mesh: jax.sharding.Mesh,
+    make_progress: Callable[[Path, int, Run, bool], Progress],
+    foresee: Callable[[Recipe, Settings, TrainingData, jax.sharding.Mesh], None] | None = None,
+) -> Opened:
+    """Makes or opens the run of this config in `workdir`, until `stack` is left, and finds where it goes on. Its state
+    is on every device of the mesh. `foresee` is called as soon as it is known how it will be trained. Raises what
+    train() does, before anything is written if the settings are wrong."""
+    settings = make_settings(config)
+    make_hyper(settings, make_codec(settings.codec, data.vocabulary).fields)
+    make_workdir(workdir)
+    is_main = jax.process_index() == 0
+    if is_main:
+        stack.enter_context(lock_folder(workdir, "--workdir"))
+    checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints"))
+    data = _keep_vocabulary(data, checkpoints, settings.train.init_from)
+    run, recipe = describe(settings, data)
+    if foresee:
+        foresee(recipe, run.settings, data, mesh)
+    metadata = make_metadata(config, data.styles, data.vocabulary, data.description)
+    fresh = functools.partial(init, recipe, settings.train.seed, mesh)
+    start = find_start(shapes_of_state(recipe, mesh), fresh, run.settings, metadata, checkpoints, workdir)
+    if is_main:
+        write_config(workdir, config, data.description)
+    log = stack.enter_context(MetricsLog(workdir, start.step, enabled=is_main))
+    progress = stack.enter_context(make_progress(workdir, start.step, run, is_main))
+    trainer = Trainer(
+        run.settings.train,
+        [field.name for field in run.codec.fields],
+        start,
+        Validator(run, data.validation),
+        Sinks(workdir, checkpoints, log, progress, metadata),
+    )
+    return Opened(run, recipe, data, trainer, start.state)
 
 
 def _make_progress(workdir: Path, first_step: int, run: Run, enabled: bool) -> Progress:
@@ -131,12 +162,28 @@ def describe(settings: Settings, data: TrainingData) -> tuple[Run, Recipe]:
 
 def init(recipe: Recipe, seed: int, mesh: jax.sharding.Mesh) -> TrainState:
     """A fresh state on every device of the mesh."""
-    # The key goes in as numpy: several processes share no other input.
-    return _make_init(recipe, mesh)(np.asarray(jax.random.key_data(jax.random.key(seed))))
+    return _make_init(recipe, mesh)(_key_data(seed))
+
+
+def shapes_of_state(recipe: Recipe, mesh: jax.sharding.Mesh) -> TrainState:
+    """What init() makes, as jax.ShapeDtypeStructs: nothing is computed."""
+    shapes: TrainState = _shapes(_make_init(recipe, mesh).eval_shape(_key_data(0)), mesh)
+    return shapes
+
+
+def _shapes(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+    """Of arrays that are, or will be, whole on every device of the mesh."""
+    whole = replicated(mesh)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole), tree)
+
+
+def _key_data(seed: int) -> np.ndarray:
+    """Of a key, as numpy: several processes share no other input."""
+    return np.asarray(jax.random.key_data(jax.random.key(seed)))
 
 
 @functools.lru_cache(maxsize=4)
-def _make_init(recipe: Recipe, mesh: jax.sharding.Mesh) -> Callable[[np.ndarray], TrainState]:
+def _make_init(recipe: Recipe, mesh: jax.sharding.Mesh) -> Any:
     def init(key_data):
         return init_state(recipe.model, recipe.tx, jax.random.wrap_key_data(key_data))
 
@@ -150,7 +197,19 @@ def make_step(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.
             "matrix products take bfloat16 and add up in float32 (config.train.matmul_precision=%s)",
             recipe.matmul_precision,
         )
-    call = make_train_call(recipe, mesh, settings.train.steps_per_call)
+    call = _find_step(recipe, settings, mesh)
     corpus = replicate(data.corpus, mesh)
     hyper = replicate(make_hyper(settings, recipe.codec.fields), mesh)
     return lambda state, num_steps: call(state, corpus, hyper, np.asarray(num_steps, np.int32))
+
+
+def _read_step_ahead(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.sharding.Mesh) -> None:
+    """Begins to read the compiled training call, if it is kept, while the run is opened."""
+    hyper = make_hyper(settings, recipe.codec.fields)
+    shapes = _shapes(shapes_of_state(recipe, mesh), mesh), _shapes(data.corpus, mesh), _shapes(hyper, mesh)
+    _find_step(recipe, settings, mesh).read_ahead(*shapes, np.asarray(0, np.int32))
+
+
+def _find_step(recipe: Recipe, settings: Settings, mesh: jax.sharding.Mesh) -> Kept:
+    num_steps = settings.train.steps_per_call
+    return keep(make_train_call(recipe, mesh, num_steps), recipe, num_steps, mesh=mesh, donate_argnums=(0,))

@@ -42,14 +42,17 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
     finish(trials[0].workdir(tmp_path), [(4, 1.0)])
     trained = []
 
-    def train(config, workdir, *, overrides):
-        trained.append((config, workdir, overrides))
-        finish(workdir, [(4, 1.5)])
-        return Result(4, 4, 1.5, "")
+    def train_population(members, *, at_once):
+        for member in members:
+            trained.append(member.workdir)
+            assert member.config["train"]["seed"] == int(member.name[-1])
+            assert member.config["augment"]["gain"] == (CASES["gain"]["gain"] if "gain" in member.name else 0)
+            finish(member.workdir, [(4, 1.5)])
+            yield {member.name: Result(4, 4, 1.5, "")}
 
-    monkeypatch.setattr(ablation, "train", train)
+    monkeypatch.setattr(ablation, "train_population", train_population)
     figures = run(trials, tmp_path)
-    assert trained == [(CONFIG, trial.workdir(tmp_path), trial.overrides()) for trial in trials[1:]]
+    assert trained == [trial.workdir(tmp_path) for trial in trials[1:]]
     assert len(figures) == 4
     assert "| none | " in (tmp_path / "table.md").read_text()
     assert len(json.loads((tmp_path / "ablation.json").read_text())) == 4
@@ -62,7 +65,9 @@ def test_a_copy_of_the_figures_is_enough(tmp_path, monkeypatch):
     found = run(trials, tmp_path / "first")
     (tmp_path / "second").mkdir()
     (tmp_path / "second" / "ablation.json").write_bytes((tmp_path / "first" / "ablation.json").read_bytes())
-    monkeypatch.setattr(ablation, "train", None)
+    monkeypatch.setattr(
+        ablation, "train_population", lambda members, **_: pytest.fail("trained again") if members else []
+    )
     assert run(trials, tmp_path / "second") == found
 
 
@@ -76,7 +81,8 @@ def test_the_table_has_means_and_spreads():
 
 
 def test_a_training_that_is_stopped_stops_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation, "train", lambda *_, **__: Result(2, 0, 9.0, "SIGINT"))
+    stopped = Result(2, 0, 9.0, "SIGINT")
+    monkeypatch.setattr(ablation, "train_population", lambda members, **_: [{m.name: stopped} for m in members])
     with pytest.raises(StudyError, match="stopped by SIGINT; the same command goes on from here"):
         run([Trial("all styles", "none", 0)], tmp_path)
 

@@ -1,6 +1,7 @@
 """What is kept is used again without a trace, and never where it would not do the same."""
 
 import dataclasses
+import functools
 import os
 import subprocess
 import sys
@@ -8,10 +9,13 @@ import textwrap
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec
 
 from drumjax.system import kept_programs
+from drumjax.system.devices import make_data_mesh, replicated
 from drumjax.system.kept_programs import keep, use_kept_programs
 
 
@@ -118,6 +122,38 @@ def test_where_nothing_can_be_kept_it_computes_all_the_same(tmp_path):
     same(keep(jax.jit(lambda pair, weights: pair), object())(*ARGS), ARGS[0])  # closed over what has no plain form
     use_kept_programs(None)
     assert not programs(tmp_path)
+
+
+def test_on_several_devices_and_with_what_it_is_given(folder):
+    """A donated argument is used up by a program that was kept, too."""
+    traces = []
+    mesh = make_data_mesh(4)
+    whole, spec = replicated(mesh), PartitionSpec()
+
+    def start():
+        @functools.partial(jax.jit, donate_argnums=(0,))
+        @functools.partial(jax.shard_map, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+        def add(x, count):
+            traces.append(1)
+            return jax.lax.fori_loop(0, count, lambda i, x: x + jax.lax.psum(1.0, "data"), x)
+
+        x = jax.device_put(np.zeros(3, np.float32), whole)
+        return keep(add, "add", mesh=mesh, donate_argnums=(0,))(x, np.int32(2)), x
+
+    for _ in range(2):
+        y, x = start()
+        np.testing.assert_array_equal(y, [8, 8, 8])
+        assert y.sharding.is_equivalent_to(whole, 1)
+        assert x.is_deleted()
+    assert len(traces) == len(programs(folder)) == 1
+
+
+def test_what_calls_functions_that_only_a_trace_finds_is_not_kept(folder):
+    """The decompositions of LAPACK: another process would end with a segmentation fault."""
+    matrix = np.eye(3, dtype=np.float32)
+    q, _ = keep(jax.jit(jnp.linalg.qr), "qr")(matrix)
+    np.testing.assert_allclose(abs(q), matrix, atol=1e-6)
+    assert not programs(folder)
 
 
 def test_within_another_program_it_is_traced(folder):

@@ -15,7 +15,7 @@ from pretended import MAX_STEPS, fresh_state, train_steps
 from configs import default
 from drumjax.config.settings import make_settings
 from drumjax.runs.checkpoint import Restored
-from drumjax.training.loop import Result, Sinks, Trainer, TrainError
+from drumjax.training.loop import Result, Sinks, Trainer, TrainError, train_alone
 from drumjax.training.start import Start, find_start
 from drumjax.training.step import Metrics
 
@@ -54,7 +54,7 @@ class Bench:
     def train(self, **changes) -> Result:
         given = {"num_steps": 10, "steps_per_call": 3, "log_every_steps": 4, "eval_every_steps": 5, "patience_evals": 0}
         settings = dataclasses.replace(SETTINGS.train, **given | changes)
-        start = find_start(fresh_state(), SETTINGS, METADATA, self.checkpoints, self.workdir)
+        start = find_start(fresh_state(), fresh_state, SETTINGS, METADATA, self.checkpoints, self.workdir)
         self.rows = [row for row in self.rows if row["step"] <= start.step]
         log = SimpleNamespace(
             write=lambda step, split, figures: self.rows.append({"step": step, "split": split, **figures})
@@ -62,7 +62,7 @@ class Bench:
         progress = SimpleNamespace(advance=lambda *now: None, report=lambda *now: None, say=self.said.append)
         progress.preview = lambda path, text: self.said.append(text)
         sinks = Sinks(self.workdir, self.checkpoints, log, progress, METADATA)
-        return Trainer(settings, FIELDS, start, self.step, self, sinks).run()
+        return train_alone(Trainer(settings, FIELDS, start, self, sinks), start.state, self.step)
 
     def step(self, state, num_steps):
         self.calls.append(num_steps)

@@ -22,7 +22,7 @@ from drumjax.system.devices import make_data_mesh, replicate
 from drumjax.training.example import WindowShape, encode, take_example
 from drumjax.training.hyper import Hyper
 from drumjax.training.optimizer import clip, descend, make_tx
-from drumjax.training.schedule import make_learning_rate, make_strength
+from drumjax.training.schedule import LearningRate, Strength
 from drumjax.training.state import TrainState, init_state
 from drumjax.training.step import Augmentation, Recipe, make_train_call
 
@@ -49,8 +49,8 @@ BARE = make_model(num_layers=1, conditions=(), **dict.fromkeys(PARTS, False))  #
 
 @functools.cache
 def train_call(num_devices, augmentation=None, model=MODEL):
-    mesh, schedule = make_data_mesh(num_devices), make_learning_rate("constant", 1, 100)
-    recipe = Recipe(model, CODEC, make_tx("adamw"), schedule, SHAPE, augmentation=augmentation)
+    mesh, schedule = make_data_mesh(num_devices), LearningRate("constant", 1, 100)
+    recipe = Recipe(model, CODEC, "adamw", schedule, SHAPE, augmentation=augmentation)
     call = make_train_call(recipe, mesh, MAX_STEPS)
     corpus = replicate(CORPUS, mesh)
 
@@ -176,7 +176,7 @@ def test_dropout_of_every_kind_is_at_work():
 
 @pytest.mark.slow
 def test_augmentation_follows_its_schedule_and_changes_nothing_at_0():
-    fading = Augmentation(CODEC.kit, make_strength("rise", 8))  # 0 at the first step, a half at the second
+    fading = Augmentation(CODEC.kit, Strength("rise", 8))  # 0 at the first step, a half at the second
     _, plain = run([3], model=BARE)
     _, none = run([3], augmentation=fading, model=BARE)
     np.testing.assert_allclose(none, plain, rtol=1e-6)
@@ -192,12 +192,12 @@ def test_augmentation_follows_its_schedule_and_changes_nothing_at_0():
 )
 def test_schedules_of_augmentation(schedule, factors):
     steps = jnp.asarray([0, 10, 20, 70, 80])
-    np.testing.assert_allclose(jax.vmap(make_strength(schedule, 80))(steps), factors)
+    np.testing.assert_allclose(jax.vmap(Strength(schedule, 80))(steps), factors)
 
 
 def test_an_unknown_schedule_of_augmentation_is_named():
     with pytest.raises(ValueError, match="sometimes"):
-        make_strength("sometimes", 2)
+        Strength("sometimes", 2)
     choices = r"config\.augment\.schedule is 'sometimes'; it must be one of 'constant', 'rise', 'fade'"
     with pytest.raises(SettingsError, match=choices):
         AugmentSettings("sometimes")
@@ -263,7 +263,7 @@ def test_clip_of_no_gradient():
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 def test_schedule(schedule):
-    rate = jax.vmap(make_learning_rate(schedule, 10, 110))(jnp.arange(150))
+    rate = jax.vmap(LearningRate(schedule, 10, 110))(jnp.arange(150))
     np.testing.assert_allclose(rate[:11], np.arange(11) / 10, atol=1e-6)
     if schedule == "constant":
         assert (rate[10:] == 1).all()
@@ -276,7 +276,7 @@ def test_schedule(schedule):
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 @pytest.mark.parametrize(("warmup_steps", "num_steps"), [(0, 1), (0, 2), (1, 1), (5, 5), (100, 3)])
 def test_schedules_of_short_runs(schedule, warmup_steps, num_steps):
-    rate = make_learning_rate(schedule, warmup_steps, num_steps)
+    rate = LearningRate(schedule, warmup_steps, num_steps)
     assert all(0 <= float(rate(step)) <= 1 for step in range(num_steps))
 
 
@@ -284,7 +284,7 @@ def test_names_that_are_not_there():
     with pytest.raises(ValueError, match="sgd"):
         make_tx("sgd")
     with pytest.raises(ValueError, match="step"):
-        make_learning_rate("step", 1, 2)
+        LearningRate("step", 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_a_window_of_notes_remembers_the_notes_before_it():
 def test_the_state_that_is_given_away_is_the_memory_of_the_new_one(num_devices):
     """As XLA has it: every byte of it, keys too; and as it is lowered for a device that is not there."""
     mesh = make_data_mesh(num_devices)
-    recipe = Recipe(BARE, CODEC, make_tx("adamw"), make_learning_rate("constant", 1, 100), SHAPE)
+    recipe = Recipe(BARE, CODEC, "adamw", LearningRate("constant", 1, 100), SHAPE)
     arguments = (*replicate((fresh_state(BARE), CORPUS, HYPER), mesh), np.int32(1))
     traced = make_train_call(recipe, mesh, MAX_STEPS).trace(*arguments)
     elsewhere = inspect(traced.lower(lowering_platforms=("tpu",)))
