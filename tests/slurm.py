@@ -1,7 +1,6 @@
 """A cluster of Slurm on this machine alone: a controller and a node, from the distribution's packages."""
 
 import contextlib
-import datetime
 import os
 import shutil
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+SECONDS_TO_LET_GO = 5.0  # after which a node refuses a job that it has ended no more
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 SETTINGS = """
 ClusterName=test
@@ -52,6 +52,7 @@ class Slurm:
     def __init__(self, folder: Path):
         self.folder = folder
         self.env = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        self._waits: dict[str, float] = {}  # since when tasks wait for their time to begin
 
     def run(self, *command: str, env: dict[str, str] | None = None) -> str:
         env = self.env if env is None else env | {"SLURM_CONF": self.env["SLURM_CONF"]}
@@ -71,13 +72,15 @@ class Slurm:
 
     def hasten(self, job: str) -> None:
         """Slurm lets a requeued task wait for two minutes; here, until its node has let go of it and no longer."""
-        lines = self.run("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r %S", f"--jobs={job}")
-        now = datetime.datetime.now()
-        late, soon = (f"{now + datetime.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}" for seconds in (10, 5))
-        for task, reason, start in map(str.split, lines.splitlines()):
-            if reason == "BeginTime" and start != "N/A" and start > late:
-                update = ["scontrol", "update", f"JobId={task}", f"StartTime={soon}"]
-                subprocess.run(update, env=self.env, capture_output=True)
+        lines = self.run("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i %r", f"--jobs={job}")
+        waiting = {line.split()[0] for line in lines.splitlines() if line.endswith("BeginTime")}
+        self._waits = {task: self._waits.get(task, time.monotonic()) for task in waiting}
+        for task, since in self._waits.items():
+            if time.monotonic() - since > SECONDS_TO_LET_GO:
+                subprocess.run(
+                    ["scontrol", "update", f"JobId={task}", "StartTime=now"], env=self.env, capture_output=True
+                )
+                self._waits[task] = time.monotonic()
 
     def wait_until(self, what: Callable[[], bool], seconds: float = 240) -> None:
         end = time.monotonic() + seconds

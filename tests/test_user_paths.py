@@ -141,7 +141,7 @@ def test_flags_of_run_sample(flag, monkeypatch, home):
 
 def test_flags_of_run_train(monkeypatch, home):
     (home / "mine.py").write_bytes((ROOT / "configs" / "tiny.py").read_bytes())
-    monkeypatch.setattr("drumjax.system.console.set_up_logging", lambda: None)
+    monkeypatch.setattr(run_train, "set_up_logging", lambda: None)
     monkeypatch.setattr("drumjax.system.devices.use_compile_cache", lambda: None)
     monkeypatch.setattr("drumjax.system.devices.use_cores", lambda number: None)
     monkeypatch.setattr("drumjax.training.train.train", given_to)
@@ -152,7 +152,7 @@ def test_flags_of_run_train(monkeypatch, home):
 
 
 def test_a_command_to_copy_quotes_the_path(monkeypatch, home, caplog):
-    monkeypatch.setattr("drumjax.system.console.set_up_logging", lambda: None)
+    monkeypatch.setattr(run_train, "set_up_logging", lambda: None)
     monkeypatch.setattr("drumjax.system.devices.use_compile_cache", lambda: None)
     monkeypatch.setattr("drumjax.system.devices.use_cores", lambda number: None)
     result = SimpleNamespace(step=1, stopped_by="", best_step=0)

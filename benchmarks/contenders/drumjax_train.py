@@ -64,7 +64,9 @@ def take_windows(config: str, changes: dict[str, Any], dataset: str, batches: in
         def take(corpus, hyper, key):
             change = augmentation.at(jnp.int32(0), hyper.augment) if augmentation else None
             keys = jax.random.split(key, t.batch_size)
-            return jax.vmap(lambda k: take_example(corpus, codec, shape, k, hyper, change))(keys)
+            return jax.vmap(
+                lambda key: take_example(corpus, key, codec=codec, shape=shape, hyper=hyper, change=change)
+            )(keys)
 
         keys = jax.random.split(jax.random.key(0), batches)
 

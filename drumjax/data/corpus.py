@@ -1,10 +1,12 @@
 """All songs end to end in flat arrays that live on the device, and windows taken from them.
 
 There is no data loader: the whole Groove MIDI Dataset is about 6 MB packed, so a batch is `vmap(take_window)` over
-random keys, inside the compiled training step.
+random keys, inside the compiled training step. A large corpus is split by songs into as many groups as a batch has
+windows, each window from a group of its own: so each device holds only its share.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -15,6 +17,7 @@ from drumjax.music.notes import Array, Context, Notes, Song, Window
 
 # A note this much before the window's start may still belong to its first step (a grid of one step per beat).
 MARGIN_BEAT = 0.5
+_STRETCH_NOTES = 1 << 22
 
 
 class Corpus(NamedTuple):
@@ -77,13 +80,29 @@ def _pack_context(songs: Sequence[Song], styles: Sequence[str], players: Sequenc
 
 def max_notes(corpus: Corpus, num_beats: int) -> int:
     """The most notes that any window of `num_beats` beats can hold, the margin before it included."""
-    note_song = np.repeat(np.arange(len(corpus.end_beat)), np.diff(corpus.song_note))
-    start_beat = np.arange(len(corpus.beat_song)) - corpus.song_beat[:-1][corpus.beat_song]
+    corpus = jax.tree.map(np.asarray, corpus)
+    return max(1, *(_most(corpus, songs, num_beats) for songs in _stretches(corpus)))
+
+
+def _stretches(corpus: Corpus) -> Iterator[slice]:
+    """The songs, so many at a time that their notes and beats are few beside a large corpus."""
+    size = corpus.song_note[:-1] // _STRETCH_NOTES + corpus.song_beat[:-1] // _STRETCH_NOTES
+    starts = np.flatnonzero(np.diff(size, prepend=-1))
+    return (slice(*span) for span in itertools.pairwise([*starts.tolist(), len(size)]))
+
+
+def _most(corpus: Corpus, songs: slice, num_beats: int) -> int:
+    """The most notes of a window of some songs."""
+    first_note, end_note = corpus.song_note[[songs.start, songs.stop]]
+    first_beat, end_beat = corpus.song_beat[[songs.start, songs.stop]]
+    note_song = np.repeat(np.arange(songs.start, songs.stop), np.diff(corpus.song_note[songs.start : songs.stop + 1]))
+    beat_song = corpus.beat_song[first_beat:end_beat]
+    start_beat = np.arange(first_beat, end_beat) - corpus.song_beat[beat_song]
     # One sorted axis for all songs: a stride longer than any song and window keeps them apart.
-    stride = float(corpus.end_beat.max()) + num_beats + 2
-    onset = corpus.notes.onset_beat + note_song * stride
-    end = np.searchsorted(onset, corpus.beat_song * stride + start_beat + num_beats, side="left")
-    return max(1, int(np.max(end - corpus.beat_note[:-1])))
+    stride = float(corpus.end_beat[songs].max()) + num_beats + 2
+    onset = corpus.notes.onset_beat[first_note:end_note] + (note_song - songs.start) * stride
+    end = first_note + np.searchsorted(onset, (beat_song - songs.start) * stride + start_beat + num_beats, side="left")
+    return int(np.max(end - corpus.beat_note[first_beat:end_beat]))
 
 
 def take_window(

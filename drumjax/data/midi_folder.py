@@ -1,5 +1,6 @@
 """Any tree of MIDI files as a dataset: which files, and in which split each of them is."""
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import os
@@ -27,15 +28,16 @@ def find_midi_files(directory: Path) -> tuple[list[SongFile], dict[str, list[str
         raise ValueError(f"{directory} is not a folder; set config.data.dir to one that holds MIDI files")
     files: dict[str, SongFile] = {}
     skipped: dict[str, list[str]] = {}
-    for path in _walk(directory, skipped):
-        name = shown(path.relative_to(directory))
-        try:
-            digest = _hash(path)
-            if digest in files:
-                raise ValueError("duplicate of another file")
-            files[digest] = SongFile(name, str(path), digest)
-        except ValueError as error:
-            skipped.setdefault(str(error), []).append(name)
+    paths = _walk(directory, skipped)
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # most of it is waiting for the disk
+        found = pool.map(_hash, paths, chunksize=64)
+        for path, digest in zip(paths, found, strict=True):
+            name = shown(path.relative_to(directory))
+            reason = str(digest) if isinstance(digest, ValueError) else ""
+            if reason or digest in files:
+                skipped.setdefault(reason or "duplicate of another file", []).append(name)
+            else:
+                files[str(digest)] = SongFile(name, str(path), str(digest))
     return list(files.values()), skipped
 
 
@@ -57,16 +59,16 @@ def _walk(directory: Path, skipped: dict[str, list[str]]) -> list[Path]:
     return sorted(paths, key=lambda path: path.relative_to(directory).parts)
 
 
-def _hash(path: Path) -> str:
-    """SHA-256 of the content. Raises ValueError with a countable reason."""
+def _hash(path: Path) -> str | ValueError:
+    """SHA-256 of the content, or a countable reason why there is none."""
     try:
         if not path.is_file():
-            raise ValueError("not a regular file")  # or a link to nowhere; opening a named pipe would wait for ever
+            return ValueError("not a regular file")  # or a link to nowhere; opening a named pipe would wait for ever
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError("file too large")
+            return ValueError("file too large")
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise ValueError(error.strerror or type(error).__name__) from error
+        return ValueError(error.strerror or type(error).__name__)
 
 
 def assign_splits(songs: Sequence[Song], hashes: Sequence[str], validation_fraction: float) -> list[Song]:

@@ -1,4 +1,5 @@
-"""Many MIDI files to songs: parsed in parallel the first time, taken from the cache afterwards."""
+"""Many MIDI files to songs: parsed in parallel the first time, taken from the cache afterwards. Of very many, those
+that were read before the process was killed are not read again."""
 
 import concurrent.futures
 import contextlib
@@ -25,6 +26,9 @@ from drumjax.midi.reader import READER_VERSION
 logger = logging.getLogger(__name__)
 
 PARALLEL_FROM = 200  # files; with fewer, starting processes takes longer than reading
+# Files that are read and kept together, about: what a process that is killed has to read again, and what is held as
+# more than arrays at any time.
+PART_FILES = 4096
 
 _CHUNK_FILES = 16
 _FILES_PER_WORKER = 100
@@ -63,6 +67,35 @@ def read_songs(
       cache_dir: folder of the cache files; made if missing.
       num_workers: processes that read; default one per CPU core, and none for few files.
     """
+    results: list[Result] = [""] * len(files)
+    parts = _cut(files)
+    done = 0
+    for part in parts:
+        chosen = [files[i] for i in part]
+        for i, result in zip(part, _read_part(chosen, kind, take, cache_dir, num_workers), strict=True):
+            results[i] = result
+        done += len(part)
+        if len(parts) > 1:
+            logger.info("%d of %d MIDI files are read", done, len(files))
+    return results
+
+
+def _cut(files: Sequence[SongFile]) -> list[list[int]]:
+    """Which files are read and kept together. Each has its part by its name alone, so that one more, or one that
+    changes, leaves the other parts as they are."""
+    num_parts = 1
+    while num_parts * PART_FILES < len(files):
+        num_parts *= 2
+    parts: list[list[int]] = [[] for _ in range(num_parts)]
+    for i, file in enumerate(files):
+        rank = int.from_bytes(hashlib.sha256(file.name.encode()).digest()[:8], "big")
+        parts[rank % num_parts].append(i)
+    return [part for part in parts if part]
+
+
+def _read_part(
+    files: Sequence[SongFile], kind: str, take: Take, cache_dir: Path, num_workers: int | None
+) -> list[Result]:
     names = [file.name for file in files]
     path = Path(cache_dir) / f"{kind}-{_cache_key(files, kind, take)}.npz"
     cached = load_songs(path, names)

@@ -49,7 +49,10 @@ def trace_examples(recipe: Recipe, run: Run, data: TrainingData) -> jax.stages.T
     def take(corpus, hyper, seed, step):
         change = recipe.augmentation.at(step, hyper.augment) if recipe.augmentation else None
         keys = jax.random.split(jax.random.wrap_key_data(seed), recipe.shape.batch)
-        return jax.vmap(lambda key: take_example(corpus, recipe.codec, recipe.shape, key, hyper, change))(keys)
+        codec, shape = recipe.codec, recipe.shape
+        return jax.vmap(lambda key: take_example(corpus, key, codec=codec, shape=shape, hyper=hyper, change=change))(
+            keys
+        )
 
     hyper = shapes_of(make_hyper(run.settings, recipe.codec.fields))
     return jax.jit(take).trace(shapes_of(data.corpus), hyper, _SEED, _STEP)

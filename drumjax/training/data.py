@@ -129,5 +129,5 @@ def _fingerprint(corpus: Corpus) -> str:
     digest = hashlib.sha256()
     said = [column for name, column in corpus.context._asdict().items() if name not in _NOT_IN_FINGERPRINT]
     for leaf in jax.tree.leaves((corpus.notes, said, corpus[2:])):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
+        digest.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]

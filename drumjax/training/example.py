@@ -17,10 +17,15 @@ from drumjax.models.scoring import Example
 from drumjax.music.notes import Array, Window
 from drumjax.training.hyper import Hyper
 
+# A smaller corpus is whole on every device: 70 MB. What is learned depends a little on which songs are in a group, but
+# not on how many devices there are.
+SPLIT_FROM_NOTES = 1 << 22
+SONGS_PER_WINDOW = 16  # so that groups are of nearly the same length
+
 
 class WindowShape(NamedTuple):
     """Static sizes of a batch of windows: windows; beats, tokens, notes (padded, the remembered ones included) of each;
-    beats remembered before it, and the most notes of them (None: all)."""
+    beats remembered before it, and the most notes of them (None: all); whether each window is of songs of its own."""
 
     batch: int
     num_beats: int
@@ -28,6 +33,7 @@ class WindowShape(NamedTuple):
     num_notes: int
     memory_beats: int = 0
     memory_notes: int | None = None
+    is_split: bool = False
 
 
 class Encoded(NamedTuple):
@@ -50,7 +56,8 @@ def make_window_shape(settings: Settings, codec: Codec, corpus: Corpus) -> Windo
     if memory_beats:
         most = max_notes(corpus, t.window_beats + memory_beats)
         num_notes = min(most, num_notes + (max_notes(corpus, memory_beats) if memory_notes is None else memory_notes))
-    return WindowShape(t.batch_size, t.window_beats, num_steps, num_notes, memory_beats, memory_notes)
+    is_split = len(corpus.notes.pitch) >= SPLIT_FROM_NOTES and len(corpus.end_beat) >= SONGS_PER_WINDOW * t.batch_size
+    return WindowShape(t.batch_size, t.window_beats, num_steps, num_notes, memory_beats, memory_notes, is_split)
 
 
 def _most_notes(settings: Settings, corpus: Corpus) -> int:
@@ -77,9 +84,10 @@ def count_steps(settings: Settings, shape: WindowShape, corpus: Corpus) -> Setti
 
 def take_example(
     corpus: Corpus,
+    key: Array,
+    *,
     codec: Codec,
     shape: WindowShape,
-    key: Array,
     hyper: Hyper,
     change: Callable[[Array, Window], Window] | None = None,
 ) -> Example:

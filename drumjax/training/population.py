@@ -23,13 +23,13 @@ from drumjax.runs.leaves import from_host, put, to_host
 from drumjax.runs.progress import GroupProgress, Progress
 from drumjax.runs.run import Run
 from drumjax.runs.workdir import check_same_run
-from drumjax.system.devices import DeviceError, find_devices, make_data_mesh, make_population_mesh, replicated
+from drumjax.system.devices import DeviceError, find_devices, make_data_mesh, make_population_mesh
 from drumjax.system.kept_programs import keep
 from drumjax.training.data import TrainingData, load_training_data
 from drumjax.training.hyper import make_hyper, without_numbers
 from drumjax.training.loop import Result, TrainError, train_together
 from drumjax.training.state import TrainState
-from drumjax.training.step import Metrics, make_population_call
+from drumjax.training.step import Metrics, make_population_call, place_corpus
 from drumjax.training.train import Opened, open_run
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class _States:
         members = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("member"))
         hypers = [make_hyper(each.run.settings, each.recipe.codec.fields) for each in opened]
         self._hypers = jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *hypers), members)
-        self._corpus = jax.device_put(first.data.corpus, replicated(mesh))
+        self._corpus = place_corpus(first.data.corpus, first.recipe, mesh)
         self._states = _stack([each.state for each in opened], members)
         call = make_population_call(first.recipe, mesh, t.steps_per_call)
         self._call = keep(call, first.recipe, t.steps_per_call, mesh=mesh, donate_argnums=(0,))

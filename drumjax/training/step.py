@@ -12,11 +12,13 @@ from jax.sharding import PartitionSpec
 from drumjax.codecs.base import Codec
 from drumjax.config.settings import Settings
 from drumjax.data.corpus import Corpus
+from drumjax.data.song_groups import split_songs
 from drumjax.models.interface import Noise, Params, Weights
 from drumjax.models.model import Model
 from drumjax.models.scoring import Example, score_tokens
 from drumjax.music.kits import Kit
 from drumjax.music.notes import Array, Window
+from drumjax.runs.leaves import put
 from drumjax.system.devices import choose_precision
 from drumjax.training.augment import Strengths, augment
 from drumjax.training.example import WindowShape, take_example
@@ -106,8 +108,12 @@ def make_train_call(recipe: Recipe, mesh: jax.sharding.Mesh, max_steps: int) -> 
     """
     step = _make_step(recipe, mesh)
 
+    whole = PartitionSpec()
+
     @functools.partial(jax.jit, donate_argnums=(0,))
-    @functools.partial(jax.shard_map, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), check_vma=False)
+    @functools.partial(
+        jax.shard_map, mesh=mesh, in_specs=(whole, corpus_spec(recipe), whole, whole), out_specs=whole, check_vma=False
+    )
     def train_call(state, corpus, hyper, num_steps):
         def body(i, loop):
             state, log = loop
@@ -129,12 +135,13 @@ def make_population_call(recipe: Recipe, mesh: jax.sharding.Mesh, max_steps: int
     all of them.
     """
     step = _make_step(recipe, mesh)
-    members, whole = PartitionSpec("member"), PartitionSpec()
+    members = PartitionSpec("member")
 
     @functools.partial(jax.jit, donate_argnums=(0,))
     @functools.partial(
-        jax.shard_map, mesh=mesh, in_specs=(members, whole, members, members), out_specs=members, check_vma=False
-    )
+        jax.shard_map, mesh=mesh, in_specs=(members, corpus_spec(recipe), members, members), out_specs=members,
+        check_vma=False,
+    )  # fmt: skip
     def train_call(states, corpus, hypers, num_steps):
         def body(i, loop):
             states, logs = loop
@@ -153,6 +160,19 @@ def make_population_call(recipe: Recipe, mesh: jax.sharding.Mesh, max_steps: int
         return jax.lax.fori_loop(0, jnp.max(num_steps), body, (states, empty))
 
     return train_call
+
+
+def corpus_spec(recipe: Recipe) -> PartitionSpec:
+    """Where the corpus is: whole on every device, or the groups of a device's share of the batch."""
+    return PartitionSpec("data") if recipe.shape.is_split else PartitionSpec()
+
+
+def place_corpus(corpus: Corpus, recipe: Recipe, mesh: jax.sharding.Mesh) -> Corpus:
+    """The corpus of numpy arrays, the same in each process, as the recipe's training call takes it."""
+    if recipe.shape.is_split:
+        corpus = split_songs(corpus, recipe.shape.batch)
+    sharding = jax.sharding.NamedSharding(mesh, corpus_spec(recipe))
+    return jax.tree.map(lambda column: put(column, sharding), corpus)
 
 
 def _empty_metrics(recipe: Recipe, max_steps: int) -> Metrics:
@@ -184,8 +204,8 @@ def _step(
     keys = jax.random.split(key_data, recipe.shape.batch)[mine]
     keys_dropout = jax.random.split(key_dropout, recipe.shape.batch)[mine]
     change = recipe.augmentation.at(state.step, hyper.augment) if recipe.augmentation else None
-    take = functools.partial(take_example, corpus, recipe.codec, recipe.shape, hyper=hyper, change=change)
-    example = jax.vmap(take)(keys)
+    take = functools.partial(take_example, codec=recipe.codec, shape=recipe.shape, hyper=hyper, change=change)
+    example = jax.vmap(take, in_axes=(0 if recipe.shape.is_split else None, 0))(corpus, keys)
     noise = Noise(keys_dropout, hyper.dropout) if recipe.noisy else None
 
     def loss_of(params: Params) -> tuple[Array, tuple[Array, Array, Params]]:

@@ -35,7 +35,7 @@ from drumjax.training.init_from import inherited_vocabulary
 from drumjax.training.loop import Result, Sinks, Step, Trainer, train_alone
 from drumjax.training.start import find_start
 from drumjax.training.state import TrainState, init_state
-from drumjax.training.step import Recipe, make_recipe, make_train_call
+from drumjax.training.step import Recipe, make_recipe, make_train_call, place_corpus
 from drumjax.training.validation import Validator
 
 logger = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ def make_step(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.
             recipe.matmul_precision,
         )
     call = _find_step(recipe, settings, mesh)
-    corpus = replicate(data.corpus, mesh)
+    corpus = place_corpus(data.corpus, recipe, mesh)
     hyper = replicate(make_hyper(settings, recipe.codec.fields), mesh)
     return lambda state, num_steps: call(state, corpus, hyper, np.asarray(num_steps, np.int32))
 
@@ -206,6 +206,8 @@ def make_step(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.
 def _read_step_ahead(recipe: Recipe, settings: Settings, data: TrainingData, mesh: jax.sharding.Mesh) -> None:
     """Begins to read the compiled training call, if it is kept, while the run is opened."""
     hyper = make_hyper(settings, recipe.codec.fields)
+    if recipe.shape.is_split:  # its shapes are only known once it is
+        return
     shapes = _shapes(shapes_of_state(recipe, mesh), mesh), _shapes(data.corpus, mesh), _shapes(hyper, mesh)
     _find_step(recipe, settings, mesh).read_ahead(*shapes, np.asarray(0, np.int32))
 

@@ -10,7 +10,9 @@ from tiny import make_song
 
 from drumjax.codecs.base import ABSENT
 from drumjax.codecs.grid import GridCodec
+from drumjax.data import corpus as corpus_module
 from drumjax.data.corpus import MARGIN_BEAT, max_notes, pack, take_window, window_at
+from drumjax.data.song_groups import split_songs
 from drumjax.models.song_scoring import encode_songs
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import FILL_NO, Song, make_notes
@@ -86,6 +88,46 @@ def test_max_notes_is_exact(corpus):
                 onset = song.notes.onset_beat - start
                 most = max(most, int(np.sum((onset >= -MARGIN_BEAT) & (onset < num_beats))))
         assert max_notes(corpus, num_beats) == most
+
+
+def test_max_notes_is_exact_however_the_corpus_is_walked(corpus, monkeypatch):
+    expected = [max_notes(corpus, beats) for beats in (1, NUM_BEATS, 100)]
+    for size in (1, 7, 30):
+        monkeypatch.setattr(corpus_module, "_STRETCH_NOTES", size)
+        assert [max_notes(corpus, beats) for beats in (1, NUM_BEATS, 100)] == expected
+
+
+@pytest.mark.parametrize("num_groups", [1, 2, 3, 6])
+def test_a_group_is_a_corpus_of_its_songs(corpus, num_groups):
+    """Windows of it are those of the whole, and each song is in one group."""
+    split = split_songs(pack(SONGS, STYLES), num_groups)
+    num_notes, found = max_notes(corpus, NUM_BEATS), []
+    at = jax.jit(lambda c, s, b: window_at(c, s, b, NUM_BEATS, num_notes))
+    for group in range(num_groups):
+        own = jax.tree.map(lambda column, group=group: jnp.asarray(column[group]), split)
+        styles = own.context.style[np.unique(own.beat_song)].tolist()
+        found += styles
+        for place, style in enumerate(styles):
+            for start in (0, LENGTHS[style - 1] // 2, LENGTHS[style - 1] - 1):
+                ours = at(own, jnp.int32(place), jnp.int32(start))
+                expected = at(corpus, jnp.int32(style - 1), jnp.int32(start))
+                mask = expected.notes.mask
+                np.testing.assert_array_equal(ours.notes.mask, mask)
+                for mine, theirs in zip(ours.notes[:4], expected.notes[:4], strict=True):
+                    np.testing.assert_array_equal(mine[mask], theirs[mask])
+                assert ours[1:] == expected[1:]
+    assert sorted(found) == [1, 2, 3, 4, 5, 6]
+
+
+def test_groups_have_nearly_the_same_length():
+    songs = [make_song(seed, 2 + seed % 5) for seed in range(120)]
+    split = split_songs(pack(songs), 6)
+    lengths = [len(np.unique(np.stack([songs_of, np.arange(len(songs_of))]), axis=1)) for songs_of in split.beat_song]
+    assert len(set(lengths)) == 1  # filled up
+    beats = split.song_beat.max(axis=1)
+    assert beats.max() - beats.min() <= 4 * 6
+    with pytest.raises(ValueError, match="120 songs are too few for 121 groups"):
+        split_songs(pack(songs), 121)
 
 
 def test_max_notes_of_one_song_and_one_note():

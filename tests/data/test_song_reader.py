@@ -65,6 +65,39 @@ def test_workers_read_the_same_in_the_same_order(tmp_path, six_files, read_names
     assert velocity == [1, 2, 3, 4, 6]
 
 
+def test_of_very_many_files_those_that_were_read_are_not_read_again(tmp_path, six_files, monkeypatch, read_names):
+    """They are read and kept in parts, each file in a part by its name."""
+    monkeypatch.setattr(song_reader, "PARALLEL_FROM", 99)
+    whole = read_with_two_workers(six_files, tmp_path / "whole")
+    assert len(read_names) == 6
+    read_names.clear()
+    monkeypatch.setattr(song_reader, "PART_FILES", 2)
+    read_all, parts = song_reader._read_all, []
+
+    def fail_at_last(files, *args):
+        parts.append([file.name for file in files])
+        if len(parts) == 2:
+            raise KeyboardInterrupt
+        return read_all(files, *args)
+
+    monkeypatch.setattr(song_reader, "_read_all", fail_at_last)
+    with pytest.raises(KeyboardInterrupt):
+        read_with_two_workers(six_files, tmp_path)
+    assert sorted(read_names) == sorted(parts[0])
+    read_names.clear()
+    found = read_with_two_workers(six_files, tmp_path)
+    assert not set(parts[0]) & set(read_names)
+    assert len(read_names) == 6 - len(parts[0])
+    for ours, expected in zip(found, whole, strict=True):
+        assert isinstance(ours, str) == isinstance(expected, str)
+        if not isinstance(ours, str):
+            assert ours[0].name == expected[0].name
+            assert ours[0].notes.onset_beat.tobytes() == expected[0].notes.onset_beat.tobytes()
+    read_names.clear()
+    read_with_two_workers(six_files, tmp_path)
+    assert not read_names
+
+
 @pytest.mark.parametrize(
     ("where", "error"),
     [

@@ -19,12 +19,13 @@ from drumjax.config.training import OPTIMIZERS
 from drumjax.data.corpus import max_notes, pack, window_at
 from drumjax.studies.lowered import inspect
 from drumjax.system.devices import make_data_mesh, replicate
-from drumjax.training.example import WindowShape, encode, take_example
+from drumjax.training import example as example_module
+from drumjax.training.example import WindowShape, encode, make_window_shape, take_example
 from drumjax.training.hyper import Hyper
 from drumjax.training.optimizer import clip, descend, make_tx
 from drumjax.training.schedule import LearningRate, Strength
 from drumjax.training.state import TrainState, init_state
-from drumjax.training.step import Augmentation, Recipe, make_train_call
+from drumjax.training.step import Augmentation, Recipe, make_train_call, place_corpus
 
 CORPUS = pack([make_song(i, 4, style="rock") for i in range(3)] + [make_song(3, 6, (3, 4), style="jazz")], STYLES)
 SHAPE = WindowShape(batch=8, num_beats=8, num_steps=16, num_notes=max_notes(CORPUS, 12), memory_beats=4)
@@ -98,6 +99,32 @@ def test_how_steps_are_grouped_into_calls_changes_no_bit():
         np.testing.assert_array_equal(losses, other_losses)
         assert_same_states(state, other)
     assert state.step == 4
+
+
+@pytest.mark.slow
+def test_songs_that_devices_share_are_learned_from_alike_on_any_number_of_them():
+    """Each window comes from songs of its own, wherever these are."""
+    shape = SHAPE._replace(is_split=True)
+    recipe = Recipe(BARE, CODEC, "adamw", LearningRate("constant", 1, 100), shape)
+    losses = []
+    for num_devices in (1, 4):
+        mesh = make_data_mesh(num_devices)
+        corpus = place_corpus(pack([make_song(seed, 4) for seed in range(20)]), recipe, mesh)
+        for column in jax.tree.leaves(corpus):
+            assert [len(shard.data) for shard in column.addressable_shards] == [8 // num_devices] * num_devices
+        state, hyper = replicate((fresh_state(BARE), HYPER), mesh)
+        _, metrics = make_train_call(recipe, mesh, MAX_STEPS)(state, corpus, hyper, np.int32(3))
+        losses.append(np.asarray(metrics.loss)[:3])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_a_large_corpus_of_many_songs_is_split(monkeypatch):
+    settings = make_settings(default.get_config().to_dict())
+    assert not make_window_shape(settings, CODEC, CORPUS).is_split
+    monkeypatch.setattr(example_module, "SPLIT_FROM_NOTES", 1)
+    assert not make_window_shape(settings, CODEC, CORPUS).is_split  # of 4 songs
+    monkeypatch.setattr(example_module, "SONGS_PER_WINDOW", 4 / settings.train.batch_size)
+    assert make_window_shape(settings, CODEC, CORPUS).is_split
 
 
 @pytest.mark.slow
@@ -302,7 +329,9 @@ def test_settings_name_those_that_are_there(name, value, message):
 
 
 def test_an_example_is_a_function_of_its_key():
-    take = jax.jit(jax.vmap(lambda key: take_example(jax.device_put(CORPUS), CODEC, SHAPE, key, HYPER)))
+    take = jax.jit(
+        jax.vmap(lambda key: take_example(jax.device_put(CORPUS), key, codec=CODEC, shape=SHAPE, hyper=HYPER))
+    )
     keys = jax.random.split(jax.random.key(1), 6)
     example, other = take(keys), take(keys[::-1])
     for a, b in zip(jax.tree.leaves(example), jax.tree.leaves(other), strict=True):
@@ -336,14 +365,16 @@ def test_a_window_remembers_the_song_before_it():
 def test_what_is_remembered_is_hidden_as_what_is_heard():
     shape = WindowShape(8, 8, 16, max_notes(CORPUS, 12), 4)
     hyper = HYPER._replace(history_dropout=np.asarray([0, 1, 0], np.float32))
-    example = jax.jit(lambda key: take_example(jax.device_put(CORPUS), CODEC, shape, key, hyper))(jax.random.key(0))
+    example = jax.jit(lambda key: take_example(jax.device_put(CORPUS), key, codec=CODEC, shape=shape, hyper=hyper))(
+        jax.random.key(0)
+    )
     for array in (example.inputs, example.memory.tokens):
         assert (array[:, field_slices(CODEC.fields)[1]] == ABSENT).all()
     assert example.memory.tokens.shape == (8, example.tokens.shape[1])
 
 
 def test_a_memory_can_be_hidden_and_nothing_else_with_it():
-    take = jax.jit(lambda key, hyper: take_example(jax.device_put(CORPUS), CODEC, SHAPE, key, hyper))
+    take = jax.jit(lambda key, hyper: take_example(jax.device_put(CORPUS), key, codec=CODEC, shape=SHAPE, hyper=hyper))
     rows = []
     for seed in range(20):
         key = jax.random.key(seed)

@@ -584,6 +584,7 @@ def test_another_number_of_devices_goes_on_with_a_run(songs, tmp_path, monkeypat
 def test_products_in_bfloat16_are_said(monkeypatch, caplog, chosen, is_said):
     monkeypatch.setattr(train_module, "choose_precision", lambda name, device: chosen)
     monkeypatch.setattr(train_module, "_find_step", lambda *args: None)
+    monkeypatch.setattr(train_module, "place_corpus", lambda *args: None)
     settings = make_settings(default.get_config().to_dict())
     recipe = types.SimpleNamespace(matmul_precision=settings.train.matmul_precision, codec=make_codec(settings.codec))
     with caplog.at_level(logging.INFO):
