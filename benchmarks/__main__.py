@@ -15,12 +15,15 @@ from benchmarks import machine, report
 from benchmarks.contender import num_cores
 from benchmarks.contest import Contest, Outcome, hold, pin
 from benchmarks.options import Options
-from benchmarks.rows import data, end_to_end, growth, memory, sample, train
+from benchmarks.rows import controls, data, end_to_end, growth, memory, population, sample, train
 from benchmarks.songs import dataset_name
 from drumjax.system.console import set_up_output
 from drumjax.system.files import user_path
 
-ROWS = {"train": train, "end_to_end": end_to_end, "sample": sample, "data": data, "growth": growth, "memory": memory}
+ROWS = {
+    "train": train, "end_to_end": end_to_end, "sample": sample, "data": data, "growth": growth, "memory": memory,
+    "population": population, "controls": controls,
+}  # fmt: skip
 
 _ONLY = flags.DEFINE_list("only", list(ROWS), "Which rows.")
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Rounds of each contest.", lower_bound=1)

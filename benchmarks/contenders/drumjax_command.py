@@ -9,9 +9,10 @@ from pathlib import Path
 from benchmarks.contender import Contender, Figures, Repeat, num_cores
 
 
-def command(folder: str, num_samples: int, bars: int) -> Contender:
-    """Grooves from a run of rock.py's model; seconds per command. The warm-up fills the compile cache."""
-    workdir, out_dir = Path(folder) / "run", Path(folder) / "samples"
+def command(folder: str, num_samples: int, bars: int, form: str = "midi") -> Contender:
+    """Grooves from a run of rock.py's model, as files or packed; seconds per command. The warm-up fills the compile
+    cache."""
+    workdir, out_dir = Path(folder) / "run", Path(folder) / f"samples-{form}"
 
     def make() -> Repeat:
         changes = {"data.dataset": "starter", "train.num_steps": 1, "train.batch_size": 8, "train.window_beats": 8}
@@ -22,16 +23,26 @@ def command(folder: str, num_samples: int, bars: int) -> Contender:
             shutil.rmtree(out_dir, ignore_errors=True)
             start = time.perf_counter()
             _run("run_sample.py", f"--workdir={workdir}", f"--out_dir={out_dir}", f"--num_samples={num_samples}",
-                 f"--bars={bars}")  # fmt: skip
+                 f"--bars={bars}", f"--format={form}")  # fmt: skip
             seconds = time.perf_counter() - start
-            written = len(list(out_dir.glob("*.mid")))
+            written = _count(out_dir)
             if written != num_samples:
-                raise RuntimeError(f"run_sample.py wrote {written} files, not {num_samples}")
+                raise RuntimeError(f"run_sample.py wrote {written} grooves, not {num_samples}")
             return {"seconds": seconds}
 
         return repeat
 
     return Contender({"": make}, lambda: str(num_cores()))
+
+
+def _count(out_dir: Path) -> int:
+    """The grooves in a folder."""
+    packed = list(out_dir.glob("*.parquet"))
+    if not packed:
+        return len(list(out_dir.rglob("*.mid")))
+    import pyarrow.parquet
+
+    return sum(pyarrow.parquet.read_metadata(path).num_rows for path in packed)
 
 
 def _run(*words: str) -> None:

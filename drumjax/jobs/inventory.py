@@ -47,6 +47,8 @@ class Inventory:
             lines.append(f"missing: {len(self.missing)} ({write_ranges(self.missing)})")
         elif self.is_known:
             lines[0] += ": complete"
+        else:
+            lines.append("how many were asked for is not said here: --num_samples N tells what is missing")
         for number, who in self.at_work:
             lines.append(f"shard {number}/{self.num_shards} is being made by {who}")
         if self.shards_to_start:

@@ -75,9 +75,9 @@ def prepare(settings: Settings, data: TrainingData, pack_seconds: float, mesh: j
 
 
 def _bytes_on(device: jax.Device) -> int:
-    """Of all arrays there are."""
-    shards = (shard for array in jax.live_arrays() for shard in array.addressable_shards)
-    return sum(shard.data.nbytes for shard in shards if shard.device == device)
+    """Of all arrays there are; a shard that was looked at is an array, too, of the same memory."""
+    shards = (shard for array in jax.live_arrays() for shard in array.addressable_shards if shard.device == device)
+    return sum({shard.data.unsafe_buffer_pointer(): shard.data.nbytes for shard in shards}.values())
 
 
 def study(config: str, num_notes: int, num_devices: int) -> list[dict[str, Any]]:
