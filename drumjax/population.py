@@ -144,8 +144,8 @@ def train_grid(
     """Trains or resumes every run of the grid, writes figures and table after each group of them, and prints the table.
     Returns the exit status."""
     from drumjax.system.lock import lock_folder
-    from drumjax.training.loop import Result
     from drumjax.training.population import make_members, train_population
+    from drumjax.training.trainer import Result
 
     check_own(out_dir / "table.md", _TABLE_MARK)
     members = make_members(config, out_dir, grid)

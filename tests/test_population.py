@@ -8,7 +8,7 @@ from drumjax.config.checks import SettingsError
 from drumjax.population import best_figures, make_grid, make_table, read_axis, train_grid
 from drumjax.system.errors import UserError
 from drumjax.training import population as training
-from drumjax.training.loop import Result, TrainError
+from drumjax.training.trainer import Result, TrainError
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,11 @@ def main() -> int:
 def tell(out_dir: Path, num_samples: int | None, *, join: bool) -> int:
     """Prints it, and returns the exit status."""
     from drumjax.jobs.inventory import join_job, take_inventory
+    from drumjax.jobs.job_file import read_job_file
 
     if join:
+        if num_samples is None and out_dir.is_dir() and (file := read_job_file(out_dir)):
+            num_samples = file.num_samples  # once all are joined, nothing says it any more
         logging.getLogger("drumjax").info("%d samples joined in %s", join_job(out_dir), out_dir)
     found = take_inventory(out_dir, num_samples)
     print(found)

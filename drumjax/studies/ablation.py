@@ -22,8 +22,8 @@ from drumjax.system.console import run_or_explain, set_up_logging
 from drumjax.system.devices import count_cores, use_compile_cache, use_cores
 from drumjax.system.files import check_own, replace_own, user_path
 from drumjax.system.strict_json import read_json
-from drumjax.training.loop import TrainError
 from drumjax.training.population import make_members, train_population
+from drumjax.training.trainer import TrainError
 
 CONFIG = "ablation"  # in configs/
 MODERATE = {name: row.moderate for name, row in AUGMENTATIONS.items() if row.moderate is not None}

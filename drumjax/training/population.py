@@ -27,10 +27,11 @@ from drumjax.system.devices import DeviceError, find_devices, make_data_mesh, ma
 from drumjax.system.kept_programs import keep
 from drumjax.training.data import TrainingData, load_training_data
 from drumjax.training.hyper import make_hyper, without_numbers
-from drumjax.training.loop import Result, TrainError, train_together
+from drumjax.training.loop import train_together
 from drumjax.training.state import TrainState
 from drumjax.training.step import Metrics, make_population_call, place_corpus
 from drumjax.training.train import Opened, open_run
+from drumjax.training.trainer import Result, TrainError
 
 logger = logging.getLogger(__name__)
 

@@ -32,10 +32,11 @@ from drumjax.training.data import TrainingData, load_training_data
 from drumjax.training.example import count_steps, make_window_shape
 from drumjax.training.hyper import make_hyper
 from drumjax.training.init_from import inherited_vocabulary
-from drumjax.training.loop import Result, Sinks, Step, Trainer, train_alone
+from drumjax.training.loop import Step, train_alone
 from drumjax.training.start import find_start
 from drumjax.training.state import TrainState, init_state
 from drumjax.training.step import Recipe, make_recipe, make_train_call, place_corpus
+from drumjax.training.trainer import Result, Sinks, Trainer
 from drumjax.training.validation import Validator
 
 logger = logging.getLogger(__name__)

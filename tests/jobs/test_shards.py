@@ -299,8 +299,9 @@ def test_it_is_said_which_shards_to_start_again(big, tmp_path, monkeypatch, caps
         write_samples(part(big, index, 7), tmp_path)
     status, said = run(monkeypatch, capsys, tmp_path, "--join")
     assert status == 0
-    assert f"{NUM} samples are there" in said
-    assert run(monkeypatch, capsys, tmp_path)[0] == 0
+    assert f"{NUM} of {NUM} samples are there: complete" in said
+    status, said = run(monkeypatch, capsys, tmp_path)
+    assert (status, "not said here: --num_samples" in said) == (0, True)
     status, said = run(monkeypatch, capsys, tmp_path, "--num_samples", NUM + 2)
     assert (status, f"missing: 2 ({NUM}-{NUM + 1})" in said) == (75, True)
 

@@ -10,7 +10,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from drumjax.runs.metrics import MetricsLog, read_metrics
-from drumjax.runs.progress import TextProgress
+from drumjax.runs.progress import GroupProgress, TextProgress
 
 
 def write_steps(workdir, resumed_at, steps, loss=0.0):
@@ -185,3 +185,19 @@ def test_a_bar_on_a_terminal(monkeypatch, caplog):
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_the_other_processes_of_a_run_are_silent(monkeypatch, caplog, is_terminal):
     assert show_progress(monkeypatch, caplog, is_terminal=is_terminal, enabled=False) == ("", [])
+
+
+def test_runs_that_are_trained_together_have_one_line(caplog):
+    group = GroupProgress()
+    with caplog.at_level(logging.INFO):
+        for name, loss in (("a", 2.0), ("b", 1.0)):
+            with group.member(name, 100) as progress:
+                progress.advance(40, loss)
+                progress.report(40, loss, 2.0)
+        group.tell()
+        group.tell()  # nothing new
+        progress.say("step 40  validation loss 1.5")
+    assert [record.getMessage() for record in caplog.records] == [
+        "step 40/100  loss 1.000 to 2.000 of 2 runs  2.00 steps/s of each  0:30 left",
+        "b: step 40  validation loss 1.5",
+    ]

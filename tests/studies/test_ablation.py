@@ -11,7 +11,7 @@ from drumjax.studies import ablation
 from drumjax.studies.ablation import CASES, CONFIG, DATA, FIELDS, MODERATE, Trial, best_figures, make_table, run
 from drumjax.studies.command import StudyError
 from drumjax.system.errors import UserError
-from drumjax.training.loop import Result
+from drumjax.training.trainer import Result
 
 
 def finish(workdir, losses, num_steps=4):

@@ -15,9 +15,10 @@ from pretended import MAX_STEPS, fresh_state, train_steps
 from configs import default
 from drumjax.config.settings import make_settings
 from drumjax.runs.checkpoint import Restored
-from drumjax.training.loop import Result, Sinks, Trainer, TrainError, train_alone
+from drumjax.training.loop import train_alone
 from drumjax.training.start import Start, find_start
 from drumjax.training.step import Metrics
+from drumjax.training.trainer import Result, Sinks, Trainer, TrainError
 
 CONFIG = default.get_config().to_dict()
 SETTINGS = make_settings(CONFIG)

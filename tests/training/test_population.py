@@ -17,10 +17,10 @@ from drumjax.system.devices import DeviceError, make_data_mesh, make_population_
 from drumjax.training import population
 from drumjax.training.data import load_training_data
 from drumjax.training.hyper import make_hyper, without_numbers
-from drumjax.training.loop import Result, Trainer, TrainError
 from drumjax.training.population import group_members, make_members, train_population
 from drumjax.training.step import make_population_call, make_train_call
 from drumjax.training.train import describe, shapes_of_state, train
+from drumjax.training.trainer import Result, Trainer, TrainError
 
 CHANGES = {"train.num_steps": 6, "train.eval_every_steps": 3, "train.log_every_steps": 1, "train.weight_decay": 0.01}
 GRID = {

@@ -33,8 +33,8 @@ from drumjax.system.errors import UserError
 from drumjax.system.lock import LockError, lock_folder
 from drumjax.training import train as train_module
 from drumjax.training.data import load_training_data
-from drumjax.training.loop import Result, TrainError
 from drumjax.training.train import train
+from drumjax.training.trainer import Result, TrainError
 
 NUM_STEPS = 10
 
