@@ -89,6 +89,7 @@ def as_script(command: Command, quick: bool, install: bool = False) -> list[str]
         code = re.sub(r"pip install [^&]*&& ", "", code)
     if quick:
         code = re.sub(r"(run_train\.py(?: --config[ =]\S+))", rf"\1 {QUICK_FLAGS}", code)
+        code = re.sub(r"(drumjax\.population --config \S+)", rf"\1 {QUICK_FLAGS.replace('config.', 'grid ')}", code)
     return ["bash", "-c", code]
 
 
