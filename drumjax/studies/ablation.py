@@ -19,7 +19,7 @@ from drumjax.runs.metrics import read_metrics
 from drumjax.runs.workdir import read_config
 from drumjax.studies.command import StudyError
 from drumjax.system.console import run_or_explain, set_up_logging
-from drumjax.system.devices import count_cores, use_compile_cache, use_cores
+from drumjax.system.devices import use_compile_cache, use_cores
 from drumjax.system.files import check_own, replace_own, user_path
 from drumjax.system.strict_json import read_json
 from drumjax.training.population import make_members, train_population
@@ -153,7 +153,7 @@ def main() -> int:
     trials = [Trial(data, case, seed) for seed in range(args.seeds) for case in cases for data in DATA]
 
     def study() -> None:
-        use_cores(count_cores())
+        use_cores(AT_ONCE)
         use_compile_cache()
         args.out_dir.mkdir(parents=True, exist_ok=True)
         check_own(args.out_dir / "table.md", TABLE_MARK)

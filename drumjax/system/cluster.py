@@ -47,8 +47,8 @@ def join_cluster(timeouts: Timeouts) -> None:
     """
     if hasattr(jax.config, "jax_enable_preemption_service"):  # its handler of SIGTERM would take the place of ours
         jax.config.update("jax_enable_preemption_service", False)
-    check_coordinator(os.environ)
     try:
+        check_coordinator(os.environ)
         num_processes, process_id = (
             int(os.environ[name]) if name in os.environ else None for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
         )

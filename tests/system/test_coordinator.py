@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from drumjax.system.cluster import Timeouts, join_cluster
 from drumjax.system.coordinator import check_coordinator, count_hosts
 from drumjax.system.devices import DeviceError
 
@@ -48,6 +49,15 @@ def test_a_name_that_is_of_this_machine_is_process_0s_alone(monkeypatch):
 def test_what_is_no_address_at_all(said):
     with pytest.raises(DeviceError, match="must be the host and port of process 0"):
         check_coordinator({"JAX_COORDINATOR_ADDRESS": said})
+
+
+def test_what_is_no_number_is_one_line(monkeypatch):
+    """Also where it is only asked for to count the hosts."""
+    for name, value in {"JOB_COMPLETION_INDEX": "0", "JAX_NUM_PROCESSES": "two", "JAX_PROCESS_ID": "0",
+                        "JAX_COORDINATOR_ADDRESS": "node1:1234"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DeviceError, match=r"cannot join the cluster: .*'two'"):
+        join_cluster(Timeouts())
 
 
 def test_a_host_that_nobody_knows(monkeypatch):
