@@ -44,12 +44,14 @@ class Target(NamedTuple):
 
     kind  "ratio": seconds over the baseline's, to be at least `bar`; "share": the same, at most; "seconds": at most
     aim   what we would like
+    peak  the baseline's share of the contest's peak at which it is met, too: little is left to be had of the machine
     """
 
     names: tuple[str, ...]
     kind: str
     bar: float
     aim: float | None = None
+    peak: float | None = None
 
 
 class Contest(NamedTuple):

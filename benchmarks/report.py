@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.contest import Contest, Outcome, Target, ratio
 
 COLUMNS = (
-    ("", 25), ("median", 9), ("quartiles", 17), ("rate", 19), ("ratio", 8), ("target (aim)", 24), ("start", 8),
+    ("", 25), ("median", 9), ("quartiles", 17), ("rate", 19), ("ratio", 8), ("target (aim)", 32), ("start", 8),
     ("threads", 14), ("", 0),
 )  # fmt: skip
 
@@ -111,34 +111,47 @@ def verdict(contest: Contest, outcome: Outcome, outcomes: list[Outcome]) -> dict
         judged = [o for o in outcomes if o.entry.name in target.names and o.rounds]
         fastest = min(judged, key=lambda o: o.median, default=None)
         if outcome is fastest:
-            return _judge(
-                target, outcome.median if target.kind == "seconds" else _over_baseline(contest, outcome, outcomes)
-            )
+            value = outcome.median if target.kind == "seconds" else _over_baseline(contest, outcome, outcomes)
+            at_peak = target.peak is not None and _share_of_peak(contest, outcomes) >= target.peak
+            return _judge(target, value, at_peak)
     return None
 
 
-def _judge(target: Target, value: float) -> dict[str, Any]:
+def _share_of_peak(contest: Contest, outcomes: list[Outcome]) -> float:
+    """The baseline's, NaN if it is not known."""
+    baseline, peak = _baseline(contest, outcomes), peak_flops(contest, outcomes)
+    return baseline.entry.flops / baseline.median / peak if baseline and peak else math.nan
+
+
+def _judge(target: Target, value: float, at_peak: bool) -> dict[str, Any]:
     def reached(bar: float) -> bool:
         return value >= bar if target.kind == "ratio" else value <= bar
 
     sign, show = (">=", times) if target.kind == "ratio" else ("<=", share if target.kind == "share" else duration)
     aim = "" if target.aim is None else f" ({show(target.aim)})"
     known = not math.isnan(value)
-    word = "not measured" if not known else "met" if reached(target.bar) else "MISSED"
+    met = reached(target.bar) or at_peak
+    word = "not measured" if not known else "met" if met else "MISSED"
     word = "aim met" if target.aim is not None and reached(target.aim) else word
+    limit = "" if target.peak is None else f" or {share(target.peak)} of peak"
     return {
-        "text": f"{sign} {show(target.bar)}{aim} {word}",
+        "text": f"{sign} {show(target.bar)}{aim}{limit} {word}",
         "kind": target.kind,
         "bar": target.bar,
         "aim": target.aim,
+        "peak": target.peak,
         "value": value if known else None,
-        "met": reached(target.bar) if known else None,
+        "met": met if known else None,
     }
 
 
 def _over_baseline(contest: Contest, outcome: Outcome, outcomes: list[Outcome]) -> float:
-    baseline = next((o for o in outcomes if o.entry.name == contest.baseline), None)
+    baseline = _baseline(contest, outcomes)
     return ratio(outcome, baseline) if baseline and outcome.entry.name not in contest.peaks else math.nan
+
+
+def _baseline(contest: Contest, outcomes: list[Outcome]) -> Outcome | None:
+    return next((o for o in outcomes if o.entry.name == contest.baseline), None)
 
 
 def _ratio_text(contest: Contest, outcome: Outcome, outcomes: list[Outcome]) -> str:

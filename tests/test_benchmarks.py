@@ -43,6 +43,15 @@ def test_targets_are_judged(target, seconds, word):
     assert report.verdict(contest, outcomes[0], outcomes) is None
 
 
+def test_a_target_that_is_out_of_reach_is_met_near_the_peak():
+    """Ours at 80% of the peak, and only 1.2 times as fast as a peer who should be beaten by 2."""
+    outcomes = [outcome("drumjax", 0.5, flops=400), outcome("peer", 0.6), outcome("matmul", 1.0, flops=1000)]
+    for peak, is_met in ((0.75, True), (0.85, False), (None, False)):
+        target = Target(("peer",), "ratio", 2.0, peak=peak)
+        contest = Contest("row", "", "", tuple(o.entry for o in outcomes), targets=(target,), peaks=("matmul",))
+        assert report.verdict(contest, outcomes[1], outcomes)["met"] == is_met
+
+
 def test_a_target_judges_the_fastest_of_its_names():
     outcomes = [outcome("drumjax", 1.0), outcome("on one", 4.0), outcome("on the other", 1.5), outcome("on none")]
     names = ("on one", "on the other", "on none")

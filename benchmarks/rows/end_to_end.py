@@ -1,8 +1,11 @@
 """Row 2, end to end: the same training at 2 x 256 with the data made on the fly, songs to update, augmented or not."""
 
+from typing import Any
+
 from benchmarks.contenders.drumjax_config import AUGMENTED, plain
 from benchmarks.contest import Contest, Entry, Target
 from benchmarks.options import Options
+from benchmarks.rows.train import NEAR_PEAK, PEAKS, lstm_flops, peaks
 
 
 def contests(options: Options) -> list[Contest]:
@@ -30,10 +33,11 @@ def _contest(options: Options, augmented: bool) -> Contest:
         "strength": {name.removeprefix("augment."): value for name, value in strength.items()},
     }
     loader = "PyTorch, DataLoader"
-    torch = Entry(loader, "benchmarks.contenders.torch_loader:train", theirs, needs=("torch",), work=batch * length)
-    drumjax = Entry("drumjax", "benchmarks.contenders.drumjax_train:train", ours, work=batch * length)
+    work: dict[str, Any] = {"work": batch * length, "flops": lstm_flops(hidden, batch * length)}
+    torch = Entry(loader, "benchmarks.contenders.torch_loader:train", theirs, needs=("torch",), **work)
+    drumjax = Entry("drumjax", "benchmarks.contenders.drumjax_train:train", ours, **work)
     # The target is set for augmented training.
-    targets = (Target((loader,), "ratio", 1.5, 3.0),) if augmented else ()
+    targets = (Target((loader,), "ratio", 1.5, 3.0, peak=NEAR_PEAK),) if augmented else ()
     how = "augmented" if augmented else "not augmented"
     title = f"songs to update, {how}, 2 x {hidden}, batch {batch}, {length} steps"
-    return Contest("end_to_end", title, "16ths/s", (drumjax, torch), targets=targets)
+    return Contest("end_to_end", title, "16ths/s", (drumjax, torch, *peaks(options)), targets=targets, peaks=PEAKS)
