@@ -68,6 +68,8 @@ def get_config() -> ml_collections.ConfigDict:
     model.pointer_beats = 256  # grid: how far back
     model.pointer_notes = 1024  # events: how far back
     model.pointer_heads = 2
+    model.joint_units = 16  # through which the drums of a step hear how hard and how late the others are; 0: none does
+    model.coming_beats = 8  # grid: how far velocity and timing hear the hits to come, where these are given
     model.features = True  # chords that share drums share weights
     model.conditions = tuple(CONDITIONS)  # what it knows of the music: the table in drumjax/config/conditions.py
     model.cell = "lstm"  # the recurrence of a layer
@@ -99,6 +101,7 @@ def get_config() -> ml_collections.ConfigDict:
     train.dropout = 0.3
     train.context_dropout = 0.1  # odds that style, tempo, metre or fill is hidden from an example
     train.measured_dropout = 0.5  # odds that what is measured, and who plays, is hidden; it is not given in scoring
+    train.coming_dropout = 0.5  # odds that velocity and timing do not hear the hits to come
     train.history_dropout = {}  # by field, such as {"offset": 0.25}: odds that its earlier values are hidden
     train.average_decay = 0.99  # of the weight average that is evaluated and sampled; 0 keeps none
     train.field_weights = {"hits": 1.0, "velocity": 0.1, "offset": 0.1}  # in the loss, by field of the codec
@@ -113,7 +116,8 @@ def get_config() -> ml_collections.ConfigDict:
     # ---- Sampling: what is played unless run_sample.py is told otherwise.
     # Each control, what it asks for and what it can be: drumjax/config/controls.py, or run_sample.py --help.
     config.sample = sample = ml_collections.ConfigDict(SampleSettings().values())
-    sample.lean = config_dict.placeholder(float)  # none: as it is played
+    for name in ("lean", "swing", "fill_intensity"):  # none: as it is played
+        sample[name] = config_dict.placeholder(float)
     sample.temperature = {"hits": 1.0, "velocity": 1.0, "offset": 1.0}  # by field of the codec; 1 where none is given
     sample.humanize = {"guidance": 1.0, "spread": 1.0}  # controls that are others where --humanize plays given notes
     return config
@@ -123,5 +127,6 @@ def leave_out_parts(config: ml_collections.ConfigDict) -> None:
     """Leaves of the model only what older projects have: embeddings of the previous step, the recurrence, the heads."""
     for part in ("skip", "position", "lookback", "copy", "features", "pointer"):
         config.model[part] = False
+    config.model.joint_units = config.model.coming_beats = 0
     config.train.memory_beats = config.train.memory_notes = 0
     config.model.conditions = ()

@@ -17,7 +17,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_size": 256, "num_layers": 2, "embed_size": 128, "norm": "none", "residual": False,
         "skip": True, "position": True, "lookback": True, "copy": True, "features": True, "pointer": True,
-        "pointer_notes": 1024,
+        "pointer_notes": 1024, "joint_units": 16, "coming_beats": 8,
         "conditions": tuple(CONDITIONS),
     },
     "augment": {"schedule": "constant"},

@@ -33,6 +33,8 @@ class ModelSettings:
     pointer_beats: int = 256  # grid: how far back
     pointer_heads: int = 2  # rows of attention
     pointer_notes: int = 0  # events: how far back; 0 does without
+    joint_units: int = 0  # through which the drums of a step hear how hard and how late the others are; 0: they do not
+    coming_beats: int = 0  # grid: how far velocity and timing hear the hits to come, where these are given
 
     def __post_init__(self):
         require_choice("model.norm", self.norm, NORMS)
@@ -40,8 +42,14 @@ class ModelSettings:
         require_each(self, "model", ("hidden_size", "num_layers", "embed_size", "pointer_heads"), 1)
         require_each(self, "model", ("pointer_beats",), 1, 4096)
         require_each(self, "model", ("pointer_notes",), 0, 4096)
+        require_each(self, "model", ("joint_units",), 0, 1024)
+        require_each(self, "model", ("coming_beats",), 0, 64)
         known = set(self.conditions) <= set(CONDITIONS) and len(set(self.conditions)) == len(self.conditions)
         require(known, "model.conditions", self.conditions, f"a tuple of some of {', '.join(CONDITIONS)}")
+
+    def steps_ahead(self, grid: int) -> int:
+        """How many steps to come velocity and timing may hear of, on a grid of so many steps a beat (0: of notes)."""
+        return self.coming_beats * grid
 
     def lags(self, grid: int) -> int:
         """How many earlier places the pointer sees on a grid of so many steps a beat, or (0) of notes; 0 without it."""

@@ -43,6 +43,7 @@ class TrainSettings:
     memory_beats: int = 0
     memory_notes: int = 0
     memory_dropout: float = 0.0
+    coming_dropout: float = 0.5
 
     def __post_init__(self):
         counts = ("num_steps", "batch_size", "window_beats", "steps_per_call", "log_every_steps", "eval_every_steps")
@@ -51,7 +52,7 @@ class TrainSettings:
         require_each(self, "train", (*amounts, "eval_every_epochs", "memory_beats", "memory_notes"), 0)
         for name in ("dropout", "context_dropout", "average_decay"):
             require(0 <= getattr(self, name) < 1, f"train.{name}", getattr(self, name), "in [0, 1)")
-        require_each(self, "train", ("measured_dropout", "memory_dropout"), 0, 1)
+        require_each(self, "train", ("measured_dropout", "memory_dropout", "coming_dropout"), 0, 1)
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         require_choice("train.optimizer", self.optimizer, OPTIMIZERS)
         require_choice("train.matmul_precision", self.matmul_precision, MATMUL_PRECISIONS)

@@ -76,12 +76,13 @@ class Carry(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """What the heads see of a step: the stack's output [T, B, D], the lookback's tokens [T, B, L, F], and what the
-    pointers found (pointer.Votes), None without them."""
+    """What the heads see of a step: the stack's output [T, B, D], the lookback's tokens [T, B, L, F], what the pointers
+    found (pointer.Votes), and what is known of the hits to come [T, B, E]; None without these."""
 
     output: Array
     lookback: Array
     votes: Any
+    coming: Any
 
 
 class Noise(NamedTuple):

@@ -10,9 +10,10 @@ from flax import nnx
 
 from drumjax.codecs.base import ABSENT, Field, Place
 from drumjax.config.model import ModelSettings
+from drumjax.models.heads import FieldHead
 from drumjax.models.initial import Keys, draw_all
 from drumjax.models.interface import Carry, Hidden, Memory, Noise, Params, Shape, Weights
-from drumjax.models.layers import FieldHead, FieldInput
+from drumjax.models.layers import FieldInput
 from drumjax.models.lookback import NEVER, empty_history
 from drumjax.models.network import MusicLSTM
 from drumjax.models.pointer import first_match
@@ -72,24 +73,54 @@ class Model:
         carry: Carry,
         noise: Noise | None = None,
         axis: str | None = None,
+        ahead: Array | None = None,
     ) -> tuple[Hidden, Carry, Params]:
-        """Runs the stack. previous [B, T, F] holds the token before each step, place and context are batched.
+        """Runs the stack. previous [B, T, F] holds the token before each step, place and context are batched; ahead
+        [B, T + steps_ahead - 1] is what is known of the first field of the steps to come, see coming.Coming.
 
         `axis` names the mapped axis whose devices share a training batch, so that batch norm speaks of all of it.
         Returns what the heads of each step need, the carry after the last step, and the stats, updated if `axis`.
         """
         module = self._module(weights)
-        hidden, carry = module(previous, place, context, carry, noise, axis)
+        hidden, carry = module(previous, place, context, carry, noise, axis, ahead)
         return hidden, carry, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def head(self, weights: Weights, field: int, hidden: Hidden, tokens: Array) -> jax.Array:
-        """Logits [T, B, count, size] of a field, given the fields before it in the step's own tokens [B, T, F]."""
+        """Logits [T, B, count, size] of a field, given the fields before it in the step's own tokens [B, T, F], and
+        where its variables hear each other those before each."""
         module = self._module(weights)
-        head = getattr(module, f"head_{self.fields[field].name}")
-        logits = head(hidden.output, hidden.lookback, jnp.swapaxes(tokens, 0, 1))
+        head = self._head(module, field)
+        logits = head(hidden, jnp.swapaxes(tokens, 0, 1))
         if field == 0 and hidden.votes is not None:
             logits = module.gate(hidden.output, logits[:, :, 0], hidden.votes)[:, :, None]
         return jnp.asarray(logits)
+
+    def is_joint(self, field: int) -> bool:
+        """Whether the variables of a field hear each other, and are drawn one after another."""
+        return self.settings.joint_units > 0 and field > 0 and self.fields[field].count > 1
+
+    def begin_joint(self, weights: Weights, field: int, hidden: Hidden, tokens: Array) -> tuple[Array, Array]:
+        """Of one step of a joint field: logits [B, count, size] of each variable alone, and the units [B, K] before one
+        is heard. hidden and tokens [B, F] as in `head`."""
+        head = self._head(self._module(weights), field)
+        logits, x = head.alone(hidden, tokens[None])
+        return logits[0], head.joint.begin(x[0])
+
+    def say_joint(self, weights: Weights, field: int, units: Array, chosen: Array) -> Array:
+        """What is added to the logits [B, size] of the chosen variable of each row [B, count], see joint.Joint.say."""
+        return self._head(self._module(weights), field).joint.say(units, chosen)
+
+    def hear_joint(self, weights: Weights, field: int, units: Array, chosen: Array, value: Array) -> Array:
+        """The units after the chosen variables had these values [B]."""
+        return self._head(self._module(weights), field).joint.hear(units, chosen, value)
+
+    @property
+    def steps_ahead(self) -> int:
+        """How many steps to come the heads of expression may hear of, where their hits are given."""
+        return self.settings.steps_ahead(self.shape.grid)
+
+    def _head(self, module: MusicLSTM, field: int) -> Any:
+        return getattr(module, f"head_{self.fields[field].name}")
 
     def initial_carry(self, batch: int) -> Carry:
         """The carry before the first step of a sequence."""

@@ -3,7 +3,8 @@
 The input of a step is a sum of linear maps: of the previous step's token, of the tokens some bars and beats ago
 (*lookback*), of what followed similar moments of the whole song (*pointer*), of the position in the bar and of the
 context. Heads predict the fields of the step one after another, each seeing the ones before it; the first is mixed with
-what the pointers copy. The model knows fields, sizes and places; it does not know drums.
+what the pointers copy, and those of expression may hear what is coming. The model knows fields, sizes and places; it
+does not know drums.
 
 Tokens and places, small integers, come batch-major, [B, T, ...], and are turned at once: what is computed of them is
 time-major, [T, B, ...], from the embeddings to the logits, as the recurrence wants it.
@@ -22,13 +23,14 @@ from flax import nnx
 from drumjax.codecs.base import ABSENT, Field, Place, field_slices
 from drumjax.config.conditions import CONDITIONS
 from drumjax.config.model import ModelSettings
+from drumjax.models.coming import Coming
 from drumjax.models.gate import Gate
+from drumjax.models.heads import FieldHead
 from drumjax.models.initial import Keys, embedding
 from drumjax.models.interface import Carry, Hidden, History, Shape
 from drumjax.models.layers import (
     INPUT_INIT,
     ContextInput,
-    FieldHead,
     FieldInput,
     Norm,
     dropout,
@@ -86,15 +88,19 @@ class MusicLSTM(nnx.Module):
         if s.pointer:
             self.pointer = Pointer(fields, shape.grid, s.lags(shape.grid), s.pointer_heads, size, keys)
             self.gate = Gate(width, s.pointer_heads, keys)
+        steps_ahead = s.steps_ahead(shape.grid)
+        if steps_ahead:
+            self.coming = Coming(fields[0], steps_ahead, size, keys)
         for i, field in enumerate(fields):
             slots = self.num_lookbacks if s.copy and i == 0 else 0
-            setattr(self, f"head_{field.name}", FieldHead(fields, i, width, size, slots, s.features, keys))
+            head = FieldHead(fields, i, width, size, slots, s.features, keys, s.joint_units, hears=steps_ahead > 0)
+            setattr(self, f"head_{field.name}", head)
 
     @property
     def num_lookbacks(self) -> int:
         return self.shape.num_lookbacks if self.settings.lookback else 0
 
-    def __call__(self, previous, place, context, carry, noise, axis) -> tuple[Hidden, Carry]:
+    def __call__(self, previous, place, context, carry, noise, axis, ahead) -> tuple[Hidden, Carry]:
         votes, match = self._point(previous, place, carry)
         lookback, history = self._look_back(previous, place, carry.history)
         folded = noise is None and self._can_fold
@@ -114,7 +120,8 @@ class MusicLSTM(nnx.Module):
         if self.settings.skip:
             x = jnp.concatenate([x, inputs], axis=-1)
         x = dropout(x, next(keys), noise.rate) if noise else x
-        return Hidden(x, lookback, votes), Carry(tuple(states), history, match)
+        coming = self.coming(ahead, x.shape[:2]) if self.settings.steps_ahead(self.shape.grid) else None
+        return Hidden(x, lookback, votes, coming), Carry(tuple(states), history, match)
 
     def _layer(self, i: int) -> Any:
         return getattr(self, f"lstm_{i}")

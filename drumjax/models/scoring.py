@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from drumjax.codecs.base import ABSENT, Codec, Place, field_slices
+from drumjax.models.coming import hits_ahead
 from drumjax.models.interface import Carry, Memory, Noise, Params, Weights
 from drumjax.models.model import Model
 from drumjax.music.notes import Array, Context
@@ -19,6 +20,7 @@ class Example(NamedTuple):
     place    [B, T, ...] of the steps
     context  [B]
     memory   what came before step 0; None where nothing did
+    hears    [B] bool, whether velocity and timing hear the hits to come; None: none does
     """
 
     tokens: Array
@@ -26,6 +28,7 @@ class Example(NamedTuple):
     place: Place
     context: Context
     memory: Memory | None = None
+    hears: Array | None = None
 
 
 class Score(NamedTuple):
@@ -54,7 +57,10 @@ def score_tokens(
     if first is None:
         first = jnp.full_like(example.inputs[:, 0], ABSENT)
     previous = jnp.concatenate([first[:, None], example.inputs[:, :-1]], axis=1)
-    hidden, carry, stats = model.apply(weights, previous, example.place, example.context, carry, noise, axis)
+    ahead = None
+    if model.steps_ahead and example.hears is not None:
+        ahead = hits_ahead(example.tokens[..., 0], model.steps_ahead, example.hears)
+    hidden, carry, stats = model.apply(weights, previous, example.place, example.context, carry, noise, axis, ahead)
     scores = []
     for i, where in enumerate(field_slices(model.fields)):
         logits = model.head(weights, i, hidden, example.tokens)

@@ -58,8 +58,14 @@ class Run:
 
 
 def make_model(settings: Settings, codec: Codec, num_styles: int, num_players: int = 1) -> Model:
-    """The model that the settings describe; without a pointer where that could see nothing."""
-    model = dataclasses.replace(settings.model, pointer=settings.model.lags(codec.grid) > 0)
+    """The model that the settings describe, without the parts that could see or say nothing."""
+    is_expressive = any(field.is_expression for field in codec.fields)
+    model = dataclasses.replace(
+        settings.model,
+        pointer=settings.model.lags(codec.grid) > 0,
+        joint_units=settings.model.joint_units if is_expressive else 0,
+        coming_beats=settings.model.coming_beats if is_expressive and codec.grid else 0,
+    )
     num_lookbacks = codec.num_lookbacks if settings.model.lookback else 0
     shape = Shape(codec.num_positions, num_lookbacks, codec.memory_steps, num_styles, codec.grid, num_players)
     return Model(model, codec.fields, shape)

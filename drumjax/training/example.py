@@ -110,7 +110,8 @@ def take_example(
         # begins badly. (Of 14 styles asked for 18% were recognized in 8 bars, and 33% with a third of them hidden.)
         is_hidden = jax.random.bernoulli(jax.random.fold_in(key, 4), hyper.memory_dropout)
         memory = memory._replace(tokens=jnp.where(is_hidden, ABSENT, hidden(memory.tokens)))
-    return Example(encoded.tokens, hidden(encoded.tokens), place, context, memory)
+    hears = jax.random.bernoulli(jax.random.fold_in(key, 5), 1 - hyper.coming_dropout)
+    return Example(encoded.tokens, hidden(encoded.tokens), place, context, memory, hears)
 
 
 def encode(codec: Codec, window: Window, shape: WindowShape) -> Encoded:

@@ -23,6 +23,7 @@ class Hyper(NamedTuple):
     context_dropout    odds that a part of the context is hidden from an example, 0..1
     measured_dropout   odds that all that is measured, and who plays, is hidden, 0..1
     memory_dropout     odds that what came before the window is hidden, as if the song began with it, 0..1
+    coming_dropout     odds that the hits to come are hidden from velocity and timing, 0..1
     history_dropout    [fields], odds that the earlier values of a field are hidden from an example, 0..1
     average_decay      decay of the weight average per step; 0 keeps no average
     field_weights      [fields], weight of each field's nats per step in the loss
@@ -36,6 +37,7 @@ class Hyper(NamedTuple):
     context_dropout: Array
     measured_dropout: Array
     memory_dropout: Array
+    coming_dropout: Array
     history_dropout: Array
     average_decay: Array
     field_weights: Array
@@ -50,7 +52,8 @@ def without_numbers(settings: Settings) -> Settings:
     if a.is_on:  # one will do for all
         strengths["double_time"] = 1.0
     numbers = (
-        "seed", "weight_decay", "clip_norm", "context_dropout", "measured_dropout", "memory_dropout", "average_decay"
+        "seed", "weight_decay", "clip_norm", "context_dropout", "measured_dropout", "memory_dropout", "coming_dropout",
+        "average_decay",
     )  # fmt: skip
     plain: dict[str, Any] = dict.fromkeys(numbers, 0) | {"history_dropout": {}, "field_weights": {}}
     plain |= {"learning_rate": 1.0, "dropout": 0.5 if t.dropout > 0 else 0.0}
@@ -71,6 +74,7 @@ def make_hyper(settings: Settings, fields: Sequence[Field]) -> Hyper:
         context_dropout=np.asarray(t.context_dropout, np.float32),
         measured_dropout=np.asarray(t.measured_dropout, np.float32),
         memory_dropout=np.asarray(t.memory_dropout, np.float32),
+        coming_dropout=np.asarray(t.coming_dropout, np.float32),
         history_dropout=np.asarray([odds.get(name, 0) for name in names], np.float32),
         average_decay=np.asarray(t.average_decay, np.float32),
         field_weights=np.asarray(t.weights_of(names), np.float32),

@@ -203,8 +203,8 @@ def test_what_is_left_out_of_the_settings_is_what_the_step_is_given(config):
     base = make_settings(config)
     data = load_training_data(base)
     _, recipe = describe(base, data)
-    for name in ("weight_decay", "clip_norm", "context_dropout", "measured_dropout", "memory_dropout", "average_decay",
-                 "learning_rate", "dropout"):  # fmt: skip
+    for name in ("weight_decay", "clip_norm", "context_dropout", "measured_dropout", "memory_dropout",
+                 "coming_dropout", "average_decay", "learning_rate", "dropout"):  # fmt: skip
         changed = dataclasses.replace(base, train=dataclasses.replace(base.train, **{name: 0.125}))
         assert without_numbers(changed) == without_numbers(base), name
         assert describe(changed, data)[1] == recipe
