@@ -20,6 +20,8 @@ from drumjax.music.notes import Array, Context, Notes, Window
 ABSENT = -1
 # A token that is to be chosen, where some are given.
 FREE = -2
+# Where in its bin a value is, unless it is said.
+CENTRE = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,9 +129,9 @@ class Codec(Protocol):
     def encode(self, window: Window, num_steps: int) -> Array:
         """Tokens [T, F] of the window's first `num_steps` steps."""
 
-    def decode(self, tokens: Array, context: Context) -> Notes:
+    def decode(self, tokens: Array, context: Context, points: Array | float = CENTRE) -> Notes:
         """Padded notes of the tokens, onsets from the window's start, as many for each step. Inverse of encode up to
-        its quantization."""
+        its quantization. points [T, F], in [0, 1), say where in its bin each value of expression is."""
 
     def locate(self, tokens: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """For each note [N] of the window that was encoded as tokens [T, F]: the index of the note of decode(tokens)

@@ -13,7 +13,8 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs.base import ABSENT, FREE, Field, Place
+from drumjax.codecs.base import ABSENT, CENTRE, FREE, Field, Place
+from drumjax.codecs.bins import velocity_in
 from drumjax.codecs.features import length_features, pitch_features, pitch_sets, scale_features
 from drumjax.codecs.vocabulary import Vocabulary, nearest_length
 from drumjax.music.kits import Kit
@@ -245,7 +246,7 @@ class EventCodec:
             columns["velocity"] = jnp.clip(notes.velocity * self.velocity_bins // 128, 0, self.velocity_bins - 1)
         return columns
 
-    def decode(self, tokens: Array, context: Context) -> Notes:
+    def decode(self, tokens: Array, context: Context, points: Array | float = CENTRE) -> Notes:
         """Notes [T]; without durations a 32nd long, or half a beat where time is not encoded; without velocities 90."""
         lasts = self.ticks(tokens)
         per_beat = self._per_beat(context)
@@ -256,7 +257,8 @@ class EventCodec:
             lengths = jnp.asarray(self.vocabulary.durations, jnp.float32)
             duration = lengths[jnp.maximum(tokens[:, self._column["duration"]], 0)] / per_beat
         if self.velocity_bins:
-            velocity = jnp.ceil((tokens[:, self._column["velocity"]] + 0.5) * (128 / self.velocity_bins) - 0.5)
+            column, within = self._column["velocity"], jnp.broadcast_to(points, tokens.shape)
+            velocity = velocity_in(tokens[:, column], within[:, column], self.velocity_bins)
         return Notes(
             onset_beat=(jnp.cumsum(lasts) - lasts).astype(jnp.float32) / per_beat,
             duration_beat=duration,

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs.base import ABSENT, FREE, Field, Place
+from drumjax.codecs.base import ABSENT, CENTRE, FREE, Field, Place
+from drumjax.codecs.bins import velocity_in
 from drumjax.codecs.features import chord_features, scale_features
 from drumjax.music.kits import Kit
 from drumjax.music.metre import MAX_BEATS_PER_BAR
@@ -25,8 +26,8 @@ class GridCodec:
 
     A tick is a step. A note belongs to the nearest one, so a hit up to half a step early counts for the step it
     anticipates, across bar lines too. Of several hits of one drum in a step the loudest is kept. velocity bins split
-    0..128 evenly; offset bins split [-0.5, 0.5) of a step evenly; decoding gives bin centres. Lookbacks are
-    1..lookback_bars bars and lookback_beats beats ago.
+    0..128 evenly; offset bins split [-0.5, 0.5) of a step evenly; decoding gives bin centres unless told
+    where. Lookbacks are 1..lookback_bars bars and lookback_beats beats ago.
     """
 
     kit: Kit
@@ -151,7 +152,7 @@ class GridCodec:
         usable = np.asarray(notes.mask) & (drum >= 0) & (step >= 0) & (step < len(tokens))
         return np.where(usable, step * self.kit.num_classes + drum, -1), step / self.steps_per_beat
 
-    def decode(self, tokens: Array, context: Context) -> Notes:
+    def decode(self, tokens: Array, context: Context, points: Array | float = CENTRE) -> Notes:
         """Notes [T * C], each a 32nd long; a plain codec plays on the grid at velocity 90."""
         del context  # the grid is in beats, whatever the tempo
         num_steps, num = tokens.shape[0], self.kit.num_classes
@@ -159,9 +160,9 @@ class GridCodec:
         step = jnp.arange(num_steps, dtype=jnp.float32)[:, None]
         velocity, offset = jnp.full((num_steps, num), 90.0), jnp.zeros((num_steps, num))
         if self.expressive:
-            # Half a velocity rounds down: a bin's centre must lie in the bin, also where a bin is one velocity.
-            velocity = jnp.ceil((tokens[:, 1 : 1 + num] + 0.5) * (128 / self.velocity_bins) - 0.5)
-            offset = jnp.asarray((tokens[:, 1 + num :] + 0.5) / self.offset_bins - 0.5)
+            within = jnp.broadcast_to(points, tokens.shape)
+            velocity = velocity_in(tokens[:, 1 : 1 + num], within[:, 1 : 1 + num], self.velocity_bins)
+            offset = jnp.asarray((tokens[:, 1 + num :] + within[:, 1 + num :]) / self.offset_bins - 0.5)
         onset = (step + offset) / self.steps_per_beat
         return Notes(
             onset_beat=onset.reshape(-1),

@@ -1,4 +1,8 @@
-"""Values drawn by their odds: temperature, top-k and top-p, one random number each, no sort."""
+"""Values drawn by their odds: temperature, top-k and top-p, one random number each, no sort.
+
+A value that stands for a range, as a bin of velocities does, is also given a point in it: where in its bin the random
+number falls. So what is drawn is drawn from a density that is even within each bin.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +20,25 @@ def choose(uniform: Array, logits: Array, temperature: Array, top_k: Array, top_
     The value is where the cumulative distribution passes the number: one random number per variable, where the Gumbel
     trick draws one per value. At temperature 0 only the most likely value is possible.
     """
+    return _invert(_odds(logits, temperature, top_k, top_p), uniform)
+
+
+def choose_point(uniform: Array, logits: Array, temperature: Array, top_k: Array, top_p: Array) -> tuple[Array, Array]:
+    """The value as in `choose`, and where in it [..., count] the number falls, in [0, 1): as evenly spread as the
+    numbers are. For at most BLOCK values."""
+    odds = _odds(logits, temperature, top_k, top_p)
+    sums = _cumulate(odds)
+    target = uniform * sums[..., -1]
+    value = _passed(sums, target)
+    mine = jnp.take_along_axis(odds, value[..., None], axis=-1)[..., 0]
+    before = jnp.take_along_axis(sums, value[..., None], axis=-1)[..., 0] - mine
+    return value, jnp.clip((target - before) / jnp.maximum(mine, 1e-30), 0, 1 - 2**-10)
+
+
+def _odds(logits: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
+    """What each value [..., size] counts for, 0..1."""
     odds = jnp.exp((logits - jnp.max(logits, axis=-1, keepdims=True)) / jnp.maximum(temperature, 1e-30))
-    odds = jax.lax.cond((top_k > 0) | (top_p < 1), _narrow, lambda x, *_: x, odds, top_k, top_p)
-    return _invert(odds, uniform)
+    return jax.lax.cond((top_k > 0) | (top_p < 1), _narrow, lambda x, *_: x, odds, top_k, top_p)
 
 
 def _narrow(odds: Array, top_k: Array, top_p: Array) -> Array:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from drumjax.sampling.categorical import BLOCK, choose
+from drumjax.sampling.categorical import BLOCK, choose, choose_point
 
 PROBABILITIES = np.asarray([0.05, 0.4, 0.3, 0.02, 0.23])
 
@@ -71,6 +71,20 @@ def test_a_value_is_where_the_cumulative_odds_pass_the_number(size):
     above = np.take_along_axis(sums, chosen[:, None], 1)[:, 0]
     assert (np.take_along_axis(odds, chosen[:, None], 1) > 0).all()
     assert ((below - 1e-5 <= uniform) & (uniform <= above + 1e-5)).all()
+
+
+def test_points_are_spread_evenly_in_what_is_drawn():
+    """A value is the one that `choose` draws; within it the number goes from 0 to 1, and its distribution is even."""
+    logits = np.log(PROBABILITIES).astype(np.float32)
+    uniform = np.linspace(0, 1, 20_000, endpoint=False, dtype=np.float32)
+    rows = np.broadcast_to(logits, (len(uniform), 5))
+    value, point = (np.asarray(x) for x in jax.jit(choose_point)(uniform, rows, *PLAIN))
+    np.testing.assert_array_equal(value, compiled_choose(uniform, rows, *PLAIN))
+    assert ((point >= 0) & (point < 1)).all()
+    sums = np.cumsum(PROBABILITIES) - PROBABILITIES
+    np.testing.assert_allclose(sums[value] + point * PROBABILITIES[value], uniform, atol=2e-3)
+    for k in range(5):
+        np.testing.assert_allclose(np.quantile(point[value == k], [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
 
 
 def test_the_greatest_number_draws_a_value_that_is_possible():
