@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from tiny import random_tokens
 
+from drumjax.codecs.base import CENTRE
 from drumjax.config.controls import Controls
 from drumjax.sampling.request import Samples
 
@@ -14,13 +15,13 @@ CONTROLS = Controls(bars=2, bpm=101.0, style="rock", temperature=TEMPERATURE, to
 
 
 @functools.cache
-def pretend_sampler(model, codec, *, guided=False):
+def pretend_sampler(model, codec, *, guided=False, hears=False):
     """In the place of the model's: random tokens, of the key and each sample's number alone, where the key is."""
 
     def sample(weights, key, request):
         (seed,), numbers = jax.random.key_data(key)[-1:].tolist(), request.number.tolist()
         tokens = np.stack([random_tokens(1000 * seed + n, request.clamp.shape[1], codec=codec) for n in numbers])
         nll = np.float32([[1 + seed, 2 + n, 3] for n in numbers])
-        return jax.device_put(Samples(tokens, nll), key.sharding)
+        return jax.device_put(Samples(tokens, np.full(tokens.shape, CENTRE, np.float32), nll), key.sharding)
 
     return sample

@@ -29,7 +29,7 @@ from drumjax.music.notes import Song, make_notes
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.metrics import read_metrics
 from drumjax.runs.run import load_run
-from drumjax.sampling.decode import collect_songs, decode_tokens
+from drumjax.sampling.decode import collect_songs, decode_samples
 from drumjax.sampling.edits import EditError, add_drums, continue_song, encode_given, humanize_song
 from drumjax.sampling.given_music import MusicError, give
 from drumjax.sampling.piece import Piece, RequestError
@@ -67,7 +67,7 @@ def sample(edit=None, batch=3, **changes):
     pieces = [Piece(dataclasses.replace(FREE, **changes))] * batch
     request = make_request(run_of_notes(), pieces, range(batch), edit)
     samples = make_sampler(model(), CODEC)(weights(), jax.random.key(0), request)
-    songs = collect_songs(CODEC, pieces, decode_tokens(CODEC, samples.tokens, request))
+    songs = collect_songs(CODEC, pieces, decode_samples(CODEC, samples, request))
     return jax.tree.map(np.asarray, samples), request, songs
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from drumjax.config.conditions import CONDITIONS, NAMES
+from drumjax.config.form import MUST as FORM_MUST
+from drumjax.config.form import count_form_bars, is_form
 from drumjax.config.mix import is_mix
 from drumjax.music.metre import MAX_BEATS_PER_BAR, beats_per_bar, parse_metre
 from drumjax.system.errors import UserError
@@ -87,6 +89,13 @@ def _is_share(value: float | None) -> bool:
     return value is None or 0 <= value <= 1
 
 
+def _is_crescendo(text: str) -> bool:
+    try:
+        return not text or all(1 <= end <= 127 for end in read_crescendo(text))
+    except ValueError:
+        return False
+
+
 def _fits_metre(text: str) -> bool:
     metre = parse_metre(text)
     return metre is not None and beats_per_bar(metre) <= MAX_BEATS_PER_BAR
@@ -119,6 +128,13 @@ class Controls:
         0, "Play a fill in every n-th bar; 0 asks for none.", lambda every: every >= 0, "a fill every {} bars".format,
         must="a number of bars, or 0 for no fills", neutral=0,
     )  # fmt: skip
+    fill_bars: int = _control(
+        1, "How many bars a fill lasts.", _Range(1, MAX_BARS), "fills of {} bars".format, neutral=1,
+    )  # fmt: skip
+    fill_intensity: float | None = _control(
+        None, "How busy fills are, 0..1; as the model plays them unless given.",
+        _is_share, "fill intensity {:g}".format, must="in 0..1", neutral=None,
+    )  # fmt: skip
     density: float = _control(
         0.0, f"Notes per beat, up to {MAX_DENSITY}; 0 leaves it open.",
         _Range(0, MAX_DENSITY, " notes per beat (0 leaves it open)"), "density {:g}".format, neutral=0,
@@ -126,6 +142,14 @@ class Controls:
     dynamics: float = _control(
         0.0, "Mean velocity, 1..127; 0 leaves it open.",
         _Range(0, 127, " (0 leaves it open)"), "dynamics {:g}".format, neutral=0,
+    )  # fmt: skip
+    crescendo: str = _control(
+        "", "Dynamics from the first bar to the last, such as 40-100, or 100-40.",
+        _is_crescendo, "dynamics {}".format, must="two mean velocities in 1..127, such as 40-100", neutral="",
+    )  # fmt: skip
+    form: str = _control(
+        "", "Sections and their bars: intro:4,verse:8,fill:1,chorus:8:dynamics=100:timekeeper=ride.",
+        is_form, "form {}".format, must=FORM_MUST, neutral="",
     )  # fmt: skip
     steadiness: float | None = _control(
         None, "How alike neighbouring bars are, 0..1: the share of their hits that both have.",
@@ -150,6 +174,30 @@ class Controls:
         lambda late: late is None or abs(late) < float("inf"), "lean {:g} ms".format,
         must="a finite number", neutral=None,
     )  # fmt: skip
+    swing: float | None = _control(
+        None, "Where the 8ths between the beats are: 0 straight, 1 as triplets; as they are played unless given.",
+        _is_share, "swing {:g}".format, must="in 0..1", neutral=None,
+    )  # fmt: skip
+    half_time: bool = _control(
+        False, "Play at half the speed: the backbeat on 3.", lambda on: True, lambda on: "half-time", neutral=False,
+    )  # fmt: skip
+    double_time: bool = _control(
+        False, "Play at twice the speed: a backbeat between all beats.", lambda on: True, lambda on: "double-time",
+        neutral=False,
+    )  # fmt: skip
+    without: str = _control(
+        "", "Drums that are not played, such as crash,toms.", lambda text: isinstance(text, str), "without {}".format,
+        must="names of drums", neutral="",
+    )  # fmt: skip
+    only: str = _control(
+        "", "The only drums that are played, such as kick,snare,hihat.", lambda text: isinstance(text, str),
+        "only {}".format, must="names of drums", neutral="",
+    )  # fmt: skip
+    balance: str = _control(
+        "", "How much louder or softer drums are, in velocities: kick=10,hihat=-15.",
+        lambda text: not text or read_balance(text) is not None, "balance {}".format,
+        must="velocities by drum in -127..127, such as kick=10,hihat=-15", neutral="",
+    )  # fmt: skip
     temperature: dict[str, float] = _control(  # noqa: RUF009
         {},
         "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8.",
@@ -171,6 +219,14 @@ class Controls:
     spread: float = _control(
         1.0, "How far velocity and timing stray from their medians: 1 as widely as drummers do, 0 not at all.",
         _Range(0, 1), "spread {:g}".format, neutral=1, about="draw",
+    )  # fmt: skip
+    tightness: float = _control(
+        0.0, "How near to the grid hits are: 0 as they are played, 1 on it.",
+        _Range(0, 1), "tightness {:g}".format, neutral=0, about="draw",
+    )  # fmt: skip
+    keep_accents: float = _control(
+        0.0, "With --humanize: how much of your own velocities stays, 0..1.",
+        _Range(0, 1), "accents kept {:g}".format, neutral=0, about="draw",
     )  # fmt: skip
     top_k: int = _control(
         0, "Choose among the k most likely values only; 0 among all.",
@@ -194,9 +250,57 @@ class Controls:
             value = getattr(self, name)
             if not control.allows(value):
                 raise ControlError(f"{name} is {_show(value)}; it must be {control.must}")
+        self._check_together()
         limit = MAX_LEAN_BEATS * 60_000 / self.bpm
         if self.lean is not None and abs(self.lean) > limit:
             raise ControlError(f"lean is {self.lean:g}; at {self.bpm:g} bpm it must be in -{limit:.0f}..{limit:.0f} ms")
+
+    def _check_together(self) -> None:
+        """Raises ControlError for controls that do not go together."""
+        if self.fill and self.fill_bars > self.fill:
+            raise ControlError(
+                f"fill_bars is {self.fill_bars}; of every {self.fill} bars it can be {self.fill} at most"
+            )
+        if self.half_time and self.double_time:
+            raise ControlError("half_time and double_time do not go together; ask for one of them")
+        if (self.half_time or self.double_time) and not _Range(*TEMPO_LIMITS)(self.bpm * self.pace):
+            low, high = (limit / self.pace for limit in TEMPO_LIMITS)
+            raise ControlError(f"bpm is {self.bpm:g}; at {self.pace:g} times the speed it must be in {low:g}..{high:g}")
+        if self.without and self.only:
+            raise ControlError("without and only do not go together; ask for one of them")
+        if self.form and self.crescendo:
+            raise ControlError("form and crescendo do not go together: sections have dynamics of their own")
+        if (self.form or self.crescendo) and self.num_notes:
+            raise ControlError("form and crescendo are for pieces of so many bars; leave num_notes out")
+        form_bars = count_form_bars(self.form)
+        if self.form and form_bars != self.bars:
+            raise ControlError(f"form has {form_bars} bars, and bars is {self.bars}; leave bars out")
+        metre = parse_metre(self.time_signature)
+        if self.swing is not None and metre and metre[1] > 4:
+            raise ControlError(f"swing is for metres of quarter notes, and time_signature is {self.time_signature}")
+
+    @property
+    def pace(self) -> float:
+        """How fast the model plays, of the tempo that is written: 0.5 for half-time."""
+        return 0.5 if self.half_time else 2.0 if self.double_time else 1.0
+
+
+def read_crescendo(text: str) -> tuple[float, float]:
+    """Both ends. Raises ValueError for what is none."""
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ValueError(f"{text!r} has no two ends")
+    return float(first), float(last)
+
+
+def read_balance(text: str) -> dict[str, float] | None:
+    """Velocities by the name of a drum; None for what is none."""
+    try:
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        found = {name.strip(): float(number) for name, _, number in pairs}
+    except ValueError:
+        return None
+    return found if all(name and abs(number) <= 127 for name, number in found.items()) else None
 
 
 def spell_name(name: str, known: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ from drumjax.config.controls import CONTROLS, Controls
 from drumjax.config.load import check_name, find_config, known_configs, load_config
 
 _DEFINE: dict[Any, Any] = {
-    int: flags.DEFINE_integer, float: flags.DEFINE_float, float | None: flags.DEFINE_float
+    int: flags.DEFINE_integer, float: flags.DEFINE_float, float | None: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from drumjax.config.controls import CONTROLS
+from drumjax.config.form import find_fills
 from drumjax.jobs.comparison import Comparison, show_pitches
 from drumjax.jobs.manifest import MANIFEST, read_rows
 from drumjax.midi.plain_file import read_plain
@@ -79,9 +80,10 @@ def _read_pieces(
         try:
             title, facts = make_title(run_name, row), _describe(row)
             song = _read(out_dir / row["file"], row, is_drums=kit is not None)
-            num_bars, every, index = _num_bars(song, row), row["context"].get("fill") or 0, row["index"]
+            num_bars, asked, index = _num_bars(song, row), row["context"], row["index"]
             skip = plan.edit.skip_bars if plan and plan.edit else 0
-            fills = tuple(i for i in range(num_bars) if every and (i + 1 + skip) % every == 0)
+            how = asked.get("fill") or 0, asked.get("fill_bars") or 1, asked.get("form") or ""
+            fills = tuple(bar - skip for bar in find_fills(num_bars + skip, *how) if bar >= skip)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RequestError(
                 f"{out_dir / MANIFEST}: the row of {row['file']} is damaged ({error!r}); choose another --out_dir"

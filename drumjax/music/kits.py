@@ -109,6 +109,21 @@ def get_kit(name: str) -> Kit:
     return KITS[name]
 
 
+# Names for several drums at once, and the part of their names that they have in common.
+_GROUPS = {"toms": " tom", "hihats": "hi-hat", "hats": "hi-hat"}
+
+
+def find_drums(kit: Kit, names: str) -> list[int]:
+    """The classes of the drums in a text such as "crash,toms": each as in find_drum, or a group of them. Raises
+    KitError."""
+    found: set[int] = set()
+    for name in names.split(","):
+        part = _GROUPS.get(name.strip().lower().replace("-", ""))
+        group = [k for k, known in enumerate(kit.names) if part and part in known]
+        found |= set(group or [find_drum(kit, name)])
+    return sorted(found)
+
+
 def find_drum(kit: Kit, name: str) -> int:
     """The class of a drum by its name in the kit ("closed hi-hat"), its tab symbol ("HH") or a part of its name that no
     other drum has ("ride"); "hihat" is the closed one. Raises KitError naming all there are.

@@ -15,14 +15,14 @@ import numpy as np
 from drumjax.config.controls import Controls
 from drumjax.music.notes import Array, Notes, Song
 from drumjax.runs.run import Run
-from drumjax.sampling.decode import collect_songs, decode_tokens, drop_given
+from drumjax.sampling.decode import collect_songs, decode_samples, drop_given
 from drumjax.sampling.edits import Edit
 from drumjax.sampling.piece import Piece
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.redraw import MAX_REDRAWS, STRIDE, find_lack, urge
 from drumjax.sampling.request import Urge, make_request
 from drumjax.sampling.rerank import make_reranker, ranking_of
-from drumjax.sampling.sampler import is_guided, make_sampler
+from drumjax.sampling.sampler import is_guided, is_hearing, make_sampler
 from drumjax.system.kept_programs import keep
 
 # Blocks that each device has been given while one is written. More would only make Ctrl-C wait longer: a block that
@@ -67,14 +67,14 @@ def begin(
     repeated = [piece for piece in pieces for _ in range(ranking.draws)]
     numbers = [(i * ranking.draws + draw) % 2**31 for i in number for draw in range(ranking.draws)]
     request = make_request(run, repeated, numbers, edit, urge)
-    guided = is_guided(request)
-    sampler = keep(make_sampler(run.model, run.codec, guided=guided), run.model, run.codec, guided)
+    how = {"guided": is_guided(request), "hears": is_hearing(request)}
+    sampler = keep(make_sampler(run.model, run.codec, **how), run.model, run.codec, *how.values())
     request = jax.device_put(request, getattr(key, "sharding", None))
     samples = sampler(run.weights, key, request)
     if ranking.draws > 1:
         samples, request = make_reranker(run.model, run.codec, ranking)(run.weights, samples, request)
-    tokens = drop_given(run.codec, samples.tokens, request) if edit and edit.kept else samples.tokens
-    return Block(pieces, decode_tokens(run.codec, tokens, request), samples.nll)
+    new = drop_given(run.codec, samples, request) if edit and edit.kept else samples
+    return Block(pieces, decode_samples(run.codec, new, request), samples.nll)
 
 
 def play(run: Run, key: Array, pieces: Sequence[Piece], number: Sequence[int] | None = None) -> list[Song]:

@@ -6,8 +6,11 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from drumjax.codecs.base import Field
 from drumjax.config.controls import CONTROLS, ControlError, Controls
+from drumjax.config.form import count_form_bars
 from drumjax.config.sampling import SampleSettings
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
@@ -45,6 +48,10 @@ def make_controls(
     given["temperature"] = temperatures | _temperatures(given.get("temperature", {}), names)
     if isinstance(given.get("style"), Mapping):
         given["style"] = ",".join(f"{style}={weight}" for style, weight in given["style"].items())
+    if "form" in given and "bars" not in given:
+        given["bars"] = count_form_bars(given["form"])
+    if given.get("tightness") and not any(field.name == "offset" for field in fields):
+        raise ControlError("this model knows no timing apart from its grid, which tightness is about")
     if "spread" in given and not any(field.is_expression for field in fields):
         raise ControlError("this model knows no velocity and timing, which spread is about")
     return Controls(**(values | {name: _as_declared(name, value) for name, value in given.items()}))
@@ -53,6 +60,8 @@ def make_controls(
 def _as_declared(name: str, value: Any) -> Any:
     """The value as the control's type wants it: an int for a float, NumPy's numbers too. Raises ControlError."""
     kind = _KINDS[name]
+    if kind is bool and isinstance(value, np.bool_):
+        return bool(value)
     if kind in (int, float):
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not is_number or (kind is int and not float(value).is_integer()):

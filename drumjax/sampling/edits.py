@@ -49,6 +49,7 @@ class Edit:
     new_pitch [128] int32, what is written for each pitch that is sampled; None: that pitch
     timeline  what the file of the music has beside notes, which is written back
     hidden    fields whose earlier values are hidden from the model
+    hears     whether velocity and timing hear the hits to come
     amount    odds that a bit of the first variable is let go, each on its own, for every sample anew
     seed      another seed lets go of others
     draws     how many samples are drawn for each that is wanted, the likeliest of which is taken
@@ -66,6 +67,7 @@ class Edit:
     new_pitch: np.ndarray | None = None
     timeline: Timeline = NO_TIMELINE
     hidden: tuple[str, ...] = ()
+    hears: bool = False
     amount: float = 0.0
     seed: int = 0
     draws: int = 1
@@ -135,7 +137,7 @@ def humanize_song(given: Given, codec: Codec, hidden: tuple[str, ...] = ()) -> E
     _need_time(codec)
     tokens = encode_given(given, codec)
     placement = _place(given, codec, tokens)
-    return _edit("humanize", given, *codec.loosen(tokens), placement=placement, follows=True, hidden=hidden)
+    return _edit("humanize", given, *codec.loosen(tokens), placement=placement, follows=True, hidden=hidden, hears=True)
 
 
 def add_drums(given: Given, codec: Codec, kit: Kit, drums: Sequence[str], rates: Rates = USUAL_RATES) -> Edit:

@@ -31,13 +31,15 @@ class Placement:
     anchor: np.ndarray
     loudest: np.ndarray
 
-    def follow(self, decoded: Notes) -> Notes:
+    def follow(self, decoded: Notes, keep_accents: float = 0.0) -> Notes:
         """The given notes as the decoded ones [M] are played: moved as they are from their place, with their velocity,
-        the quieter ones of a cell as much quieter as they were. Those without a cell stay."""
+        the quieter ones of a cell as much quieter as they were. Those without a cell stay. keep_accents is the share of
+        the given velocities."""
         index, follows = np.maximum(self.cell, 0), self.cell >= 0
         onset = self.notes.onset_beat + (decoded.onset_beat[index].astype(np.float64) - self.anchor)
         onset = np.where(follows, onset, self.notes.onset_beat).astype(np.float32)
-        velocity = np.rint(decoded.velocity[index] * self.notes.velocity / np.maximum(self.loudest, 1)).clip(1, 127)
+        played = decoded.velocity[index] * self.notes.velocity / np.maximum(self.loudest, 1)
+        velocity = np.rint(played + keep_accents * (self.notes.velocity - played)).clip(1, 127)
         return self.notes._replace(
             onset_beat=_keep_apart(onset, np.asarray(self.notes.pitch)),
             velocity=np.where(follows, velocity, self.notes.velocity).astype(np.int32),

@@ -188,6 +188,12 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
     request = request or EditRequest()
     if request.music and not request.prompt and (asked.get("best_of") or 1) > 1:
         raise EditError("--best_of is for pieces of its own, and for --prompt (--infill has --draws)")
+    if request.music and (asked.get("half_time") or asked.get("double_time")):
+        raise EditError("half_time and double_time are for pieces of its own: music of yours has its speed")
+    if request.music and asked.get("form"):
+        raise EditError("form is for pieces of its own: music of yours has its form")
+    if asked.get("keep_accents") and not request.humanize:
+        raise EditError("--keep_accents goes with --humanize: elsewhere your notes keep their velocities anyway")
     settings = run.settings.sample.when_humanizing() if request.humanize else run.settings.sample
     given = request.read(run, seed, asked.get("time_signature"))
     song = given.song if given else None

@@ -12,8 +12,9 @@ from drumjax.config.controls import MAX_DENSITY, Controls
 from drumjax.music.notes import Array, Context
 from drumjax.runs.run import Run
 from drumjax.sampling.buckets import padded_length
+from drumjax.sampling.course import Course, course_of, join_courses
 from drumjax.sampling.edits import KEEP_ALL, Edit
-from drumjax.sampling.piece import Piece, RequestError
+from drumjax.sampling.piece import Piece, RequestError, find_unwanted
 
 # Where notes are counted: so many steps more, of the notes, as rests may take.
 SPARE_RESTS = 0.25
@@ -42,7 +43,9 @@ class Request(NamedTuple):
                  all of it, 0 nothing
     end          [B] int32, the tick at which each sample ends
     urge         Urge, to drums that would not take part
-    fill_every   int32, every so many bars one is a fill, whatever the context says; 0 for none
+    course       Course [B], what is asked for in each bar in the place of what the context says
+    unwanted     [C] bool, drums that are not played unless they are given; [0] where a step is a note
+    hears        bool, whether velocity and timing hear the hits to come, where they are given; read on the host
     hidden       [fields] bool, whether earlier values of a field, chosen or given, are hidden from the model
     guidance     [fields] float32, >= 0: how far to go from what the model plays unconditioned (0) to what it plays as
                  asked (1) and beyond, where what was asked for is exaggerated
@@ -61,7 +64,9 @@ class Request(NamedTuple):
     keep: Array
     end: Array
     urge: Urge
-    fill_every: Array
+    course: Course
+    unwanted: Array
+    hears: Array
     hidden: Array
     guidance: Array
     temperature: Array
@@ -74,10 +79,11 @@ class Request(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """tokens [B, T, F] int32, ABSENT from the end on; nll [B, fields], nats under the model, at temperature 1, of the
-    tokens it chose."""
+    """tokens [B, T, F] int32, ABSENT from the end on; points [B, T, F] in [0, 1), where in its bin each value of
+    expression was drawn; nll [B, fields], nats under the model, at temperature 1, of the tokens it chose."""
 
     tokens: Array
+    points: Array
     nll: Array
 
 
@@ -95,11 +101,12 @@ def make_request(
 ) -> Request:
     """A request for the pieces [B], whose samples have these numbers [B]; free but for what the edit gives.
 
-    How values are drawn, fills, and the number of steps are those of the first piece and the longest one: pieces asked
-    for together differ in style, tempo, metre, bars, and what else the model is conditioned on.
+    How values are drawn, and which drums are left out, is as in the first piece: pieces asked for together differ in
+    style, tempo, metre, bars, and what else the model is conditioned on.
     """
     codec, controls = run.codec, pieces[0].controls
     contexts: dict[int, Context] = {}
+    courses: dict[int, Course] = {}
     ends: dict[int, int] = {}
     different = {id(piece): piece for piece in pieces}  # often it is one piece again and again
     for i, piece in different.items():
@@ -108,6 +115,7 @@ def make_request(
                 f"bars of {piece.controls.time_signature} do not fit the steps this model was trained on"
             )
         contexts[i] = piece.context(run.styles, run.players)
+        courses[i] = course_of(piece, contexts[i])
         ends[i] = piece.end(codec, contexts[i])
     num_steps = max(_count_steps(codec, piece, edit) for piece in different.values())
     num_steps = padded_length(num_steps)
@@ -121,7 +129,9 @@ def make_request(
         keep=keep,
         end=np.asarray([ends[id(piece)] for piece in pieces], np.int32),
         urge=urge or Urge(*np.zeros((2, len(number), codec.num_voices), np.float32)),
-        fill_every=np.asarray(controls.fill, np.int32),
+        course=join_courses([courses[id(piece)] for piece in pieces]),
+        unwanted=find_unwanted(codec, controls),
+        hears=np.asarray(edit is not None and edit.hears),
         hidden=np.asarray([edit is not None and field.name in edit.hidden for field in codec.fields]),
         guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),
         temperature=np.asarray([controls.temperature.get(field.name, 1) for field in codec.fields], np.float32),

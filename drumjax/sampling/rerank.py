@@ -84,6 +84,7 @@ def make_reranker(model: Model, codec: Codec, ranking: Ranking) -> Reranker:
             end=request.end[best],
             opening_end=request.opening_end[best],
             urge=jax.tree.map(pick, request.urge),
+            course=jax.tree.map(pick, request.course),
         )
 
     return rerank

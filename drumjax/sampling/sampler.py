@@ -13,34 +13,53 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from drumjax.codecs.base import ABSENT, FREE, Codec, Place, field_slices, per_variable
+from drumjax.codecs.base import ABSENT, CENTRE, FREE, Codec, field_slices, per_variable
 from drumjax.models.conditioning import drop_controls
 from drumjax.models.interface import Carry, Hidden, Weights
+from drumjax.models.joint import choose_kth
 from drumjax.models.model import Model
 from drumjax.models.scoring import cross_entropy
-from drumjax.music.notes import FILL_YES, Array
-from drumjax.sampling.categorical import choose
+from drumjax.music.notes import Array
+from drumjax.sampling.categorical import choose, choose_point
+from drumjax.sampling.course import at_bar
+from drumjax.sampling.luck import draw_luck, share_luck
 from drumjax.sampling.no_repeat import forbid_repeats
 from drumjax.sampling.request import Request, Samples
 
 
 class _Setup(NamedTuple):
-    """What is the same at all steps. A `guided` sampler runs two models side by side: see make_sampler."""
+    """What is the same at all steps. A `guided` sampler runs two models side by side, one that `hears` knows the hits
+    to come: see make_sampler."""
 
     model: Model
     codec: Codec
     weights: Weights
     request: Request
     guided: bool
+    hears: bool
+
+    def twice(self, x: Array) -> Array:
+        """Rows [B, ...] for the model as asked, and again for the one that nothing is asked of."""
+        return jnp.concatenate([x, x]) if self.guided else x
+
+    def guide(self, field: int, logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Logits of `twice` the rows -> those of the model as asked [B, ...], and those to draw by."""
+        if not self.guided:
+            return logits, logits
+        asked, unconditioned = jnp.split(logits, 2)
+        return asked, unconditioned + self.request.guidance[field] * (asked - unconditioned)
 
 
 class _Given(NamedTuple):
     """What a step is given, of all steps: clamp [T, B, F], bits of it to keep [T, B], uniform numbers [T, B, F] in
-    [0, 1)."""
+    [0, 1), the first field of the steps to come as far as it is given [T, B, W], and the luck of each step [T, B, 2],
+    see luck.draw_luck."""
 
     clamp: Array
     keep: Array
     uniform: Array
+    ahead: Array
+    luck: Array
 
 
 class _Loop(NamedTuple):
@@ -49,7 +68,7 @@ class _Loop(NamedTuple):
     step     int32 scalar
     tick     [B] int32, when it begins in each sample
     carry    what the model remembers
-    samples  tokens [T, B, F], as far as they are chosen, and their nll [B, fields]
+    samples  tokens and points [T, B, F], as far as they are chosen, and their nll [B, fields]
     """
 
     step: Array
@@ -66,6 +85,9 @@ class _Draw(NamedTuple):
     uniform  [B, count], random numbers in [0, 1)
     keep     [B, count], what is to be kept of the clamp
     clamp    [B, count]
+    exists   [B, count] bool
+    given    [B, count] bool, whether the clamp is the value
+    luck     [B, 2], of the step
     """
 
     hidden: Hidden
@@ -73,6 +95,17 @@ class _Draw(NamedTuple):
     uniform: Array
     keep: Array
     clamp: Array
+    exists: Array
+    given: Array
+    luck: Array
+
+
+class _Drawn(NamedTuple):
+    """A field's values, where in their bins they are, and their nats under the model as asked, unguided: [B, count]."""
+
+    value: Array
+    point: Array
+    nats: Array
 
 
 Sampler = Callable[[Weights, Array, Request], Samples]
@@ -81,7 +114,7 @@ Sampler = Callable[[Weights, Array, Request], Samples]
 def draw(model: Model, codec: Codec, weights: Weights, key: Array, request: Request) -> Samples:
     """Samples for a request, on the devices where the weights are. Its guidance, read on the host, decides whether the
     model runs once or twice."""
-    return make_sampler(model, codec, guided=is_guided(request))(weights, key, request)
+    return make_sampler(model, codec, guided=is_guided(request), hears=is_hearing(request))(weights, key, request)
 
 
 def is_guided(request: Request) -> bool:
@@ -89,41 +122,59 @@ def is_guided(request: Request) -> bool:
     return bool(np.any(np.asarray(request.guidance) != 1))
 
 
+def is_hearing(request: Request) -> bool:
+    """Whether velocity and timing hear the hits to come."""
+    return bool(np.any(np.asarray(request.hears)))
+
+
 @functools.lru_cache(maxsize=8)  # so that the next request of a run does not compile again
-def make_sampler(model: Model, codec: Codec, *, guided: bool = False) -> Sampler:
+def make_sampler(model: Model, codec: Codec, *, guided: bool = False, hears: bool = False) -> Sampler:
     """A compiled function (weights, key, request) -> Samples; compiled once per shape [B, T] of the clamp.
 
     A `guided` one runs the model twice side by side, once as asked and once without what controls ask for
-    (classifier-free guidance, Ho & Salimans 2022).
+    (classifier-free guidance, Ho & Salimans 2022). One that `hears` knows the hits to come where they are given.
     """
 
     @jax.jit
     def sample(weights: Weights, key: Array, request: Request) -> Samples:
         batch, num_steps, num_variables = request.clamp.shape
         folded, weights = model.within(num_steps).fold(weights)
-        setup = _Setup(folded, codec, weights, request, guided)
-        body = functools.partial(_step, setup, _give(key, request))
+        setup = _Setup(folded, codec, weights, request, guided, hears)
+        body = functools.partial(_step, setup, _give(setup, key))
         first = _Loop(
             step=jnp.int32(0),
             tick=jnp.zeros(batch, jnp.int32),
             carry=folded.initial_carry(2 * batch if guided else batch),
-            samples=Samples(jnp.full((num_steps, batch, num_variables), ABSENT), jnp.zeros((batch, len(model.fields)))),
+            samples=Samples(
+                jnp.full((num_steps, batch, num_variables), ABSENT),
+                jnp.full((num_steps, batch, num_variables), CENTRE),
+                jnp.zeros((batch, len(model.fields))),
+            ),
         )
 
         def goes_on(loop: _Loop) -> Array:
             return (loop.step < num_steps) & jnp.any(loop.tick < request.end)
 
-        tokens, nll = jax.lax.while_loop(goes_on, body, first).samples
-        return Samples(jnp.swapaxes(tokens, 0, 1), nll)
+        tokens, points, nll = jax.lax.while_loop(goes_on, body, first).samples
+        return Samples(jnp.swapaxes(tokens, 0, 1), jnp.swapaxes(points, 0, 1), nll)
 
     return sample
 
 
-def _give(key: Array, request: Request) -> _Given:
+def _give(setup: _Setup, key: Array) -> _Given:
     """What all steps are given."""
+    request, codec = setup.request, setup.codec
+    steps_ahead = setup.model.steps_ahead if setup.hears else 0
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(request.number)
     uniform = jax.vmap(lambda k: jax.random.uniform(k, request.clamp.shape[1:]))(keys)
-    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), _Given(request.clamp, request.keep, uniform))
+    first = jnp.where((request.clamp[..., 0] >= 0) & (request.keep == -1), request.clamp[..., 0], ABSENT)
+    later = jnp.pad(first[:, 1:], ((0, 0), (0, steps_ahead)), constant_values=ABSENT)
+    which = jnp.arange(first.shape[1])[:, None] + jnp.arange(steps_ahead)[None]
+    luck: Array = jnp.zeros((*first.shape, 2))
+    if setup.hears and codec.grid:
+        luck = jax.vmap(lambda k: draw_luck(jax.random.fold_in(k, 1), first.shape[1], codec.grid))(keys)
+    given = _Given(request.clamp, request.keep, uniform, later[:, which], luck)
+    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), given)
 
 
 def _step(setup: _Setup, given: _Given, loop: _Loop) -> _Loop:
@@ -133,13 +184,15 @@ def _step(setup: _Setup, given: _Given, loop: _Loop) -> _Loop:
     is_on = loop.tick < request.end
     previous = jnp.where(loop.step > 0, loop.samples.tokens[jnp.maximum(loop.step - 1, 0)], ABSENT)
     place = jax.vmap(codec.place)(request.context, loop.tick[:, None])
-    context = request.context._replace(fill=_fill_at(request, place))
+    context = at_bar(request.course, request.context, place.bar[:, 0])
     inputs = jnp.where(per_variable(model.fields, request.hidden), ABSENT, previous)
     if setup.guided:
-        context = jax.tree.map(_stack, context, drop_controls(context))
-        place, inputs = jax.tree.map(lambda x: _stack(x, x), (place, inputs))
-    hidden, carry, _ = model.apply(setup.weights, inputs[:, None], place, context, loop.carry)
-    tokens, nll = jnp.full_like(previous, ABSENT), []
+        context = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), context, drop_controls(context))
+    place, inputs, ahead = jax.tree.map(setup.twice, (place, inputs, now.ahead))
+    hidden, carry, _ = model.apply(
+        setup.weights, inputs[:, None], place, context, loop.carry, ahead=ahead if ahead.shape[1] else None
+    )
+    tokens, points, nll = jnp.full_like(previous, ABSENT), jnp.full(previous.shape, CENTRE), []
     for i, where in enumerate(field_slices(model.fields)):
         exists, clamp = codec.present(i, tokens) & is_on[:, None], now.clamp[:, where]
         keep = now.keep[:, None] if i == codec.partial_field else jnp.full_like(clamp, -1)
@@ -147,47 +200,74 @@ def _step(setup: _Setup, given: _Given, loop: _Loop) -> _Loop:
         is_given = (clamp != FREE) & (clamp != ABSENT) & (keep == -1)
         is_drawn = exists & ~is_given
         # No head where no sample needs it: who humanizes pays for no hits, and a rest for no velocities.
-        by = _Draw(hidden, tokens, now.uniform[:, where], jnp.where(clamp < 0, 0, keep), clamp)
-        value, surprise = jax.lax.cond(
-            jnp.any(is_drawn), functools.partial(_draw_field, setup, i, loop), _draw_nothing, by
-        )
-        tokens = tokens.at[:, where].set(jnp.where(exists, jnp.where(is_given, clamp, value), ABSENT))
-        nll.append(jnp.sum(jnp.where(is_drawn, surprise, 0.0), axis=1))
+        uniform, kept = now.uniform[:, where], jnp.where(clamp < 0, 0, keep)
+        by = _Draw(hidden, tokens, uniform, kept, clamp, exists, is_given, now.luck)
+        draw = _draw_jointly if model.is_joint(i) else _draw_apart
+        drawn = jax.lax.cond(jnp.any(is_drawn), functools.partial(draw, setup, i, loop), _draw_nothing, by)
+        tokens = tokens.at[:, where].set(jnp.where(exists, jnp.where(is_given, clamp, drawn.value), ABSENT))
+        points = points.at[:, where].set(jnp.where(is_drawn, drawn.point, CENTRE))
+        nll.append(jnp.sum(jnp.where(is_drawn, drawn.nats, 0.0), axis=1))
     written = jnp.asarray(loop.samples.tokens).at[loop.step].set(tokens)
-    samples = Samples(written, loop.samples.nll + jnp.stack(nll, axis=1))
+    pointed = jnp.asarray(loop.samples.points).at[loop.step].set(points)
+    samples = Samples(written, pointed, loop.samples.nll + jnp.stack(nll, axis=1))
     return _Loop(loop.step + 1, loop.tick + codec.ticks(tokens), carry, samples)
 
 
-def _fill_at(request: Request, place: Place) -> Array:
-    """[B]: whether a fill is asked for in the bar of each sample."""
-    every = request.fill_every
-    is_fill = (every > 0) & (place.bar[:, 0] % jnp.maximum(every, 1) == every - 1)
-    return jnp.where(is_fill, FILL_YES, request.context.fill)
-
-
-def _draw_field(setup: _Setup, field: int, loop: _Loop, by: _Draw) -> tuple[Array, Array]:
-    """A field's values [B, count] and their nats under the model as asked, unguided."""
+def _draw_apart(setup: _Setup, field: int, loop: _Loop, by: _Draw) -> _Drawn:
+    """Draws a field whose variables do not hear each other."""
     model, codec, request = setup.model, setup.codec, setup.request
-    if setup.guided:
-        both = model.head(setup.weights, field, by.hidden, _stack(by.tokens, by.tokens)[:, None])[0]
-        logits, unconditioned = jnp.split(both, 2)
-        guided_logits = unconditioned + request.guidance[field] * (logits - unconditioned)
-    else:
-        guided_logits = logits = model.head(setup.weights, field, by.hidden, by.tokens[:, None])[0]
+    both = model.head(setup.weights, field, by.hidden, setup.twice(by.tokens)[:, None])[0]
+    asked, logits = setup.guide(field, both)
     if field == codec.partial_field:
         allowed = jax.vmap(codec.allows)(by.clamp[:, 0], by.keep[:, 0], loop.tick)
-        guided_logits = jnp.where(allowed[:, None], guided_logits, -jnp.inf)
+        logits = jnp.where(allowed[:, None], logits, -jnp.inf)
     if field == 0:
-        guided_logits = _guard(request, loop, _urge(codec, request, loop, guided_logits[:, 0]))[:, None]
-    uniform: Array = by.uniform
-    if model.fields[field].is_expression:  # values from least to most, so the middle of the odds is their median
-        uniform = 0.5 + request.spread * (uniform - 0.5)
+        wanted = _urge(codec, request, loop, logits[:, 0])
+        logits = _guard(request, loop, _leave_out(codec, request, by, wanted))[:, None]
     temperature = jnp.asarray(request.temperature[field])
     if field == 0:
         in_opening = loop.tick < request.opening_end
         temperature = jnp.where(in_opening, request.opening_temperature, temperature)[:, None, None]
-    value = choose(uniform, guided_logits, temperature, request.top_k, request.top_p)
-    return value, cross_entropy(logits, value)
+    value, point = _choose(setup, field, by.uniform, logits, temperature)
+    return _Drawn(value, point, cross_entropy(asked, value))
+
+
+def _draw_jointly(setup: _Setup, field: int, loop: _Loop, by: _Draw) -> _Drawn:
+    """Draws a field whose variables hear each other: the first that exists of each sample, then the second, and on."""
+    del loop
+    model, weights, request = setup.model, setup.weights, setup.request
+    alone, units = model.begin_joint(weights, field, by.hidden, setup.twice(by.tokens))
+    most = jnp.max(jnp.sum(by.exists, axis=1))
+
+    def draw_next(loop):
+        k, units, drawn = loop
+        chosen = choose_kth(by.exists, k)
+        both = setup.twice(chosen)
+        logits = jnp.einsum("bc,bcv->bv", both, alone) + model.say_joint(weights, field, units, both)
+        asked, logits = setup.guide(field, logits)
+        uniform, clamp, given = (jnp.sum(x * chosen, axis=1) for x in (by.uniform, by.clamp, by.given))
+        if setup.hears and setup.codec.grid:
+            uniform = jnp.where(request.hidden[field], share_luck(uniform, by.luck, k == 0), uniform)
+        value, point = _choose(setup, field, uniform, logits, request.temperature[field])
+        value = jnp.where(given > 0, clamp.astype(jnp.int32), value)
+        units = model.hear_joint(weights, field, units, both, setup.twice(value))
+        new = _Drawn(value, point, cross_entropy(asked, value))
+        drawn = jax.tree.map(lambda old, now: jnp.where(chosen > 0, now[:, None], old), drawn, new)
+        return k + 1, units, drawn
+
+    first = jnp.int32(0), units, _draw_nothing(by)
+    return jax.lax.while_loop(lambda loop: loop[0] < most, draw_next, first)[2]
+
+
+def _choose(setup: _Setup, field: int, uniform: Array, logits: Array, temperature: Array) -> tuple[Array, Array]:
+    """Values, and where in their bins they are."""
+    request = setup.request
+    if not setup.model.fields[field].is_expression:
+        value = choose(uniform, logits, temperature, request.top_k, request.top_p)
+        return value, jnp.full(value.shape, CENTRE)
+    # Values go from least to most, so the middle of the odds is their median.
+    uniform = 0.5 + request.spread * (uniform - 0.5)
+    return choose_point(uniform, logits, temperature, request.top_k, request.top_p)
 
 
 def _urge(codec: Codec, request: Request, loop: _Loop, logits: jax.Array) -> jax.Array:
@@ -204,6 +284,15 @@ def _urge(codec: Codec, request: Request, loop: _Loop, logits: jax.Array) -> jax
     return jax.lax.cond(jnp.any(request.urge.nats > 0), raised, lambda x: x, logits)
 
 
+def _leave_out(codec: Codec, request: Request, by: _Draw, logits: jax.Array) -> jax.Array:
+    """The first field's logits [B, size] without the chords that have an unwanted drum, unless that is given."""
+    if not codec.num_voices:
+        return logits
+    unwanted = request.unwanted[None] & ~codec.voices(by.clamp[:, 0] & by.keep[:, 0])
+    chords = codec.voices(jnp.arange(logits.shape[1]))
+    return jnp.where(unwanted.astype(jnp.float32) @ chords.astype(jnp.float32).T > 0, -jnp.inf, logits)
+
+
 def _guard(request: Request, loop: _Loop, logits: jax.Array) -> jax.Array:
     """The first field's logits [B, size] without the values that no_repeat forbids, unless that leaves none."""
     earlier, length = loop.samples.tokens[..., 0], request.no_repeat
@@ -213,10 +302,7 @@ def _guard(request: Request, loop: _Loop, logits: jax.Array) -> jax.Array:
     return jnp.where(is_possible, guarded, logits)
 
 
-def _draw_nothing(by: _Draw) -> tuple[Array, Array]:
-    """In the place of _draw_field, where what it gives would not be used."""
-    return jnp.zeros(by.uniform.shape, jnp.int32), jnp.zeros(by.uniform.shape)
-
-
-def _stack(a: Array, b: Array) -> Array:
-    return jnp.concatenate([a, b])
+def _draw_nothing(by: _Draw) -> _Drawn:
+    """What is drawn where nothing of it is used."""
+    shape = by.uniform.shape
+    return _Drawn(jnp.zeros(shape, jnp.int32), jnp.full(shape, CENTRE), jnp.zeros(shape))

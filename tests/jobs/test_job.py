@@ -36,6 +36,8 @@ from drumjax.system.lock import LockError
 CONTEXT = {
     "style": "rock", "bpm": 101.0, "time_signature": "4/4", "bars": 2, "num_notes": 0, "fill": 0, "density": 0.0,
     "dynamics": 0.0, "steadiness": None, "backbeat": None, "timekeeper": "", "player": "", "lean": None,
+    "fill_bars": 1, "fill_intensity": None, "crescendo": "", "form": "", "swing": None, "half_time": False,
+    "double_time": False, "without": "", "only": "", "balance": "",
 }  # fmt: skip
 SONG, LOUDER = (Song(make_notes([0, 1], [0.1, 0.1], [36, 38], [80, v]), time_signature=(4, 4)) for v in (80, 127))
 
@@ -189,8 +191,8 @@ def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     begun, devices = [], jax.devices()[:num_devices]
     monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
-    def make_counting_sampler(model, codec, guided):
-        sampler = pretend_sampler(model, codec, guided=guided)
+    def make_counting_sampler(model, codec, guided, hears):
+        sampler = pretend_sampler(model, codec, guided=guided, hears=hears)
 
         def sample(weights, key, request):
             assert request.number.devices() == {devices[len(begun) % num_devices]}

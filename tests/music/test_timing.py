@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drumjax.config.controls import MAX_LEAN_BEATS
-from drumjax.music.timing import lean_ms, lean_to
+from drumjax.music.timing import lean_ms, lean_to, swing_of, swing_to
 
 
 def test_the_lean_is_that_of_the_notes_on_the_beat():
@@ -37,3 +37,23 @@ def test_where_nothing_is_near_a_beat_nothing_is_known_nor_moved():
     assert np.isnan(lean_ms(onset, 120.0, 4.0))
     np.testing.assert_array_equal(lean_to(onset, 120.0, 4.0, 10.0), onset)
     assert np.isnan(lean_ms(onset[:0], 120.0, 4.0))
+
+
+def test_the_swing_is_that_of_the_8ths_between_the_beats():
+    straight = np.arange(16) / 2
+    assert swing_of(straight) == pytest.approx(0)
+    assert swing_of(np.floor(straight) + np.where(straight % 1 > 0, 2 / 3, 0)) == pytest.approx(1)
+    assert np.isnan(swing_of(np.arange(4.0)))
+    assert np.isnan(swing_of(np.asarray([0.25, 0.75])))  # 16ths say nothing
+
+
+@pytest.mark.parametrize("wanted", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("found", [0.0, 0.8])
+def test_8ths_are_moved_to_the_swing_asked_for(found, wanted):
+    beat = np.arange(8.0)
+    onset = np.sort(np.concatenate([beat, beat + 0.5 + found / 6, beat + 0.9]))
+    moved = swing_to(onset, wanted)
+    assert swing_of(moved) == pytest.approx(wanted)
+    np.testing.assert_allclose(moved[onset % 1 == 0], beat)  # the beats stay
+    assert np.all(np.diff(moved) > 0)  # and nothing overtakes
+    np.testing.assert_array_equal(swing_to(beat, wanted), beat)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny import CODEC, PLAYERS, STYLES, make_model, make_run, make_song, random_tokens
 
-from drumjax.codecs.base import ABSENT
+from drumjax.codecs.base import ABSENT, CENTRE
 from drumjax.codecs.grid import GridCodec
 from drumjax.config.conditions import LEAST_SHARE
 from drumjax.config.controls import ControlError, Controls
@@ -18,9 +18,9 @@ from drumjax.music.notes import FILL_NO
 from drumjax.music.timing import lean_ms
 from drumjax.sampling.buckets import BUCKET
 from drumjax.sampling.controls import make_controls
-from drumjax.sampling.decode import collect_songs, decode_tokens
+from drumjax.sampling.decode import collect_songs, decode_samples
 from drumjax.sampling.piece import Piece, RequestError, check_known
-from drumjax.sampling.request import make_request
+from drumjax.sampling.request import Samples, make_request
 from drumjax.sampling.sampler import FREE
 
 DEFAULTS = SampleSettings(
@@ -43,7 +43,8 @@ def make_songs(piece, codec, tokens):
     context = piece.context(STYLES)
     request = make_request(RUN, [piece] * len(tokens), range(len(tokens)))
     end = np.full(len(tokens), int(codec.to_ticks(context, piece.beats)), np.int32)
-    notes = decode_tokens(codec, tokens, request._replace(end=end))
+    samples = Samples(tokens, np.full(tokens.shape, CENTRE, np.float32), np.zeros((len(tokens), 3)))
+    notes = decode_samples(codec, samples, request._replace(end=end))
     return collect_songs(codec, [piece] * len(tokens), notes)
 
 
@@ -195,9 +196,9 @@ def test_another_length_in_the_bucket_is_decoded_by_the_same_program():
     traced = []
 
     class TracedCodec(GridCodec):
-        def decode(self, tokens, context):
+        def decode(self, tokens, context, points=CENTRE):
             traced.append(tokens.shape)
-            return super().decode(tokens, context)
+            return super().decode(tokens, context, points)
 
     tokens = random_tokens(0, 2, 64)
     codec = TracedCodec(CODEC.kit, CODEC.steps_per_beat, CODEC.expressive, CODEC.velocity_bins, CODEC.offset_bins)

@@ -22,6 +22,7 @@ from drumjax.config.controls import ControlError, Controls
 from drumjax.models.conditioning import drop_controls
 from drumjax.models.interface import Weights
 from drumjax.models.model import Model
+from drumjax.models.scoring import Example, score_tokens
 from drumjax.music.notes import FILL_YES
 from drumjax.sampling.decode import drop_given
 from drumjax.sampling.piece import Piece
@@ -94,7 +95,10 @@ def test_a_pointer_that_sees_no_further_than_the_piece_is_long_plays_the_same(mo
     short = make_sampler(model, CODEC)(*args)
     monkeypatch.setattr(Model, "within", lambda self, num_steps: self)
     make_sampler.cache_clear()
-    jax.tree.map(np.testing.assert_array_equal, make_sampler(model, CODEC)(*args), short)
+    far = make_sampler(model, CODEC)(*args)
+    np.testing.assert_array_equal(far.tokens, short.tokens)
+    np.testing.assert_array_equal(far.nll, short.nll)
+    np.testing.assert_allclose(far.points, short.points, atol=1e-5)
     make_sampler.cache_clear()
 
 
@@ -105,7 +109,71 @@ def test_keys_decide():
 
 def test_the_likelihood_of_a_sample_is_that_of_its_tokens_under_a_teacher():
     samples, request = sample(temperature=(0.7, 1.5, 1.0))  # the nll is at temperature 1 all the same
-    logits = teacher_logits(samples.tokens, request.context)
+    check_likelihood(samples, teacher_logits(samples.tokens, request.context))
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_drums_that_hear_each_other_are_drawn_as_they_are_scored(guidance):
+    model = make_model(num_layers=1, joint_units=4)
+    _, request = sample()
+    request = request._replace(guidance=np.full(3, guidance, np.float32))
+    samples = jax.tree.map(
+        np.asarray, make_sampler(model, CODEC, guided=guidance != 1)(make_weights(model), jax.random.key(0), request)
+    )
+    logits = make_teacher(model)(make_weights(model), samples.tokens, request.context)
+    check_likelihood(samples, [np.asarray(x) for x in logits])
+    is_hit = samples.tokens[..., field_slices(CODEC.fields)[1]] != ABSENT
+    np.testing.assert_array_equal(is_hit, CODEC.voices(jnp.asarray(samples.tokens[..., 0])))
+
+
+def test_drums_that_are_given_are_heard():
+    """Of the first step, where nothing was played before: another velocity given to the first drum, other odds."""
+    model = make_model(num_layers=1, joint_units=4)
+    _, request = sample()
+    clamp = np.full_like(request.clamp, FREE)
+    clamp[..., 0] = 7
+    nats = []
+    for velocity in (0, 3):
+        clamp[..., 1] = velocity
+        samples = make_sampler(model, CODEC)(make_weights(model), jax.random.key(0), request._replace(clamp=clamp))
+        assert np.all(np.asarray(samples.tokens)[:, :8, 1] == velocity)
+        nats.append(np.asarray(samples.nll)[:, 1])
+    assert np.all(np.abs(nats[0] - nats[1]) > 1e-3)
+
+
+def test_a_sampler_that_hears_draws_as_the_teacher_that_hears():
+    model = make_model(num_layers=1, joint_units=4, coming_beats=2)
+    given = given_tokens()
+    clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
+    _, request = sample()
+    request = request._replace(clamp=clamp, hears=np.asarray(True))
+    deaf, heard = (
+        make_sampler(model, CODEC, hears=hears)(make_weights(model), jax.random.key(0), request)
+        for hears in (False, True)
+    )
+    tokens, num = np.asarray(heard.tokens), NUM_STEPS
+    place = jax.vmap(lambda c: CODEC.place(c, jnp.arange(num)))(request.context)
+    example = Example(tokens, tokens, place, request.context, hears=np.ones(BATCH, bool))
+    scores, *_ = jax.jit(lambda w: score_tokens(model, w, example, model.initial_carry(BATCH)))(make_weights(model))
+    for i in (1, 2):
+        np.testing.assert_allclose(heard.nll[:, i], scores[i].nll, rtol=1e-4)
+        assert np.all(np.abs(heard.nll[:, i] - deaf.nll[:, i]) > 1e-3)
+
+
+def test_drums_that_are_not_wanted_are_not_played_unless_they_are_given():
+    _, request = sample()
+    unwanted = np.asarray([False, True, False])
+    tokens = run_sampler(request._replace(unwanted=unwanted)).tokens
+    assert not np.any(hits_of(tokens) & 0b010)
+    assert np.any(hits_of(tokens) & 0b101)
+    given = given_tokens()
+    clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
+    keep = np.full(clamp.shape[:2], ~0b001, np.int32)  # the kick is free
+    tokens = run_sampler(request._replace(unwanted=unwanted, clamp=clamp, keep=keep)).tokens
+    np.testing.assert_array_equal(hits_of(tokens) & 0b110, hits_of(given) & 0b110)
+
+
+def check_likelihood(samples, logits):
     for i, where in enumerate(field_slices(CODEC.fields)):
         target = samples.tokens[..., where]
         log_p = np.take_along_axis(np.asarray(jax.nn.log_softmax(logits[i])), np.maximum(target, 0)[..., None], -1)
@@ -291,34 +359,36 @@ def test_some_drums_of_a_chord_stay_and_the_others_are_chosen(keep):
     clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
     _, request = sample()
     request = request._replace(clamp=clamp, keep=np.full(clamp.shape[:2], ~0b111 | keep, np.int32))
-    tokens = run_sampler(request).tokens
+    samples = run_sampler(request)
+    tokens = samples.tokens
     np.testing.assert_array_equal(hits_of(tokens) & keep, hits_of(given) & keep)
     others = hits_of(tokens) & ~keep
     assert np.mean(others != (hits_of(given) & ~keep)) > 0.3
-    np.testing.assert_array_equal(hits_of(drop_given(CODEC, jnp.asarray(tokens), request)), others)
+    np.testing.assert_array_equal(hits_of(drop_given(CODEC, samples, request).tokens), others)
 
 
 def test_what_was_given_is_not_among_what_was_chosen():
     clamp = np.asarray(free_clamp(BATCH, NUM_STEPS, CODEC)).copy()
     clamp[:, :10] = given_tokens()[:, :10]
     samples, request = sample(clamp=clamp)
-    chosen = np.asarray(drop_given(CODEC, jnp.asarray(samples.tokens), request))
+    chosen = np.asarray(drop_given(CODEC, samples, request).tokens)
     assert np.all(hits_of(chosen)[:, :10] == ABSENT)
     np.testing.assert_array_equal(chosen[:, 10:], samples.tokens[:, 10:])
 
 
 def test_a_fill_begins_with_its_bar():
-    base, request = sample()
-    tokens = run_sampler(request._replace(fill_every=np.int32(3))).tokens
+    base, _ = sample()
+    tokens = sample(fill=3)[0].tokens
     np.testing.assert_array_equal(tokens[:, :16], base.tokens[:, :16])  # two bars of eight steps
     assert np.any(tokens[:, 16:] != base.tokens[:, 16:])
 
 
 def test_every_bar_a_fill_is_the_context_of_a_fill():
     _, request = sample()
-    always = run_sampler(request._replace(fill_every=np.int32(1))).tokens
+    always = sample(fill=1)[0].tokens
     context = request.context._replace(fill=np.full(BATCH, FILL_YES, np.int32))
-    np.testing.assert_array_equal(always, run_sampler(request._replace(context=context)).tokens)
+    course = request.course._replace(fill=np.full_like(request.course.fill, FILL_YES))
+    np.testing.assert_array_equal(always, run_sampler(request._replace(context=context, course=course)).tokens)
 
 
 @pytest.mark.slow
@@ -330,7 +400,8 @@ def test_guidance_goes_from_unconditioned_over_asked_to_beyond():
 
     base, request = sample()
     np.testing.assert_array_equal(tokens(1), base.tokens)
-    unconditioned = request._replace(context=drop_controls(request.context))
+    course = request.course._replace(fill=np.zeros_like(request.course.fill))
+    unconditioned = request._replace(context=drop_controls(request.context), course=course)
     np.testing.assert_array_equal(tokens(0), run_sampler(unconditioned).tokens)
     assert np.any(tokens(4) != base.tokens)
 
