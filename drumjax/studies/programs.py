@@ -12,7 +12,7 @@ from drumjax.runs.run import Run
 from drumjax.sampling.piece import Piece
 from drumjax.sampling.plan import make_plan
 from drumjax.sampling.request import make_request
-from drumjax.sampling.sampler import is_guided, make_sampler
+from drumjax.sampling.sampler import is_guided, is_hearing, make_sampler
 from drumjax.system.devices import make_data_mesh
 from drumjax.training.data import TrainingData
 from drumjax.training.example import take_example
@@ -63,7 +63,7 @@ def trace_sampler(run: Run) -> jax.stages.Traced:
     plan = make_plan(run)
     pieces = [Piece(plan.controls).settle(number) for number in range(plan.block_size)]
     request = make_request(plan.run, pieces, range(plan.block_size))
-    sampler: Any = make_sampler(run.model, run.codec, guided=is_guided(request))
+    sampler: Any = make_sampler(run.model, run.codec, guided=is_guided(request), hears=is_hearing(request))
     key = jax.eval_shape(jax.random.wrap_key_data, _SEED)
     return sampler.trace(_weights_of(run), key, shapes_of(request))
 

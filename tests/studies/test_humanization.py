@@ -10,21 +10,20 @@ from tiny import make_run as make_tiny_run
 from drumjax.codecs.base import ABSENT
 from drumjax.runs.run import Run
 from drumjax.sampling.controls import make_controls
+from drumjax.studies import hits as studies_hits
 from drumjax.studies import humanization
-from drumjax.studies.command import StudyError, make_table
+from drumjax.studies.command import StudyError
+from drumjax.studies.hits import Hits, cut, hits_of, humanize
 from drumjax.studies.humanization import (
     OFFSET_BINS,
-    Hits,
+    answer,
     by_place,
-    changes,
-    compare,
-    cut,
     divergence,
     gain,
-    hits_of,
-    humanize,
     measure,
+    show,
 )
+from drumjax.studies.touch import changes
 
 
 def test_hits_are_read_from_tokens():
@@ -63,11 +62,13 @@ def test_changes_are_from_a_hit_to_the_next_of_its_drum():
 
 def test_a_player_is_measured_by_all_draws():
     real = make_hits(offset_ms=(0, 10, -10))
-    assert measure([real], real) == {
-        "timing_ms": 0, "velocity": 0, "kl_timing": 0, "kl_velocity": 0, "change_ms": 15, "change_velocity": 35,
+    song = np.asarray([0, 1, 2])
+    assert measure([real], real, song) == {
+        "timing_ms": 0, "even_ms": 0, "odd_ms": 0, "velocity": 0, "kl_timing": 0, "kl_velocity": 0,
     }  # fmt: skip
-    row = measure([real, real._replace(offset_ms=real.offset_ms + 6, velocity=real.velocity + 2)], real)
-    assert (row["timing_ms"], row["velocity"], row["change_ms"]) == (3, 1, 15)
+    late = real.offset_ms + np.asarray([6, 12, 6])
+    row = measure([real, real._replace(offset_ms=late, velocity=real.velocity + 2)], real, song)
+    assert (row["timing_ms"], row["even_ms"], row["odd_ms"], row["velocity"]) == (4, 3, 6, 1)
     assert row["kl_timing"] > 0
 
 
@@ -100,17 +101,17 @@ def test_every_player_has_a_row(monkeypatch):
         for split in ("train", "validation")
         for seed in range(3)
     ]
-    monkeypatch.setattr(humanization, "BATCH", 4)
+    monkeypatch.setattr(studies_hits, "BATCH", 4)
     monkeypatch.setattr(humanization, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(humanization, "select", lambda songs, *, split, **_: [s for s in songs if s.split == split])
-    rows = compare(make_run(offset=0.25), draws=2)
+    found = answer(make_run(offset=0.25), draws=2)
+    rows = found["near"]
     assert len(rows) == 11
     drummers, quantized, place, _, late, drawn, mean, unknown, _, loose, _ = rows
     assert (drummers["timing_ms"], drummers["velocity"], drummers["kl_timing"]) == (0, 0, 0)
     assert late["velocity"] == quantized["velocity"]
     assert late["timing_ms"] != quantized["timing_ms"]
-    assert quantized["timing_ms"] > quantized["change_ms"] == 0
-    assert drawn["change_ms"] < loose["change_ms"]
+    assert quantized["timing_ms"] > 0
     assert unknown["timing_ms"] != drawn["timing_ms"]
     assert place["velocity"] <= quantized["velocity"]  # train and held out are the same songs
     assert all(np.isfinite(v) for row in rows for v in list(row.values())[1:])
@@ -118,20 +119,26 @@ def test_every_player_has_a_row(monkeypatch):
         "the model, spread 0.4, one draw", "the model, spread 0.4, mean of 2 draws",
         "the same, style unknown, one draw", "the model, spread 1, one draw",
     ]  # fmt: skip
-    assert make_table(rows).count("\n") == 13
+    touch = {row["player"]: row for row in found["touch"]}
+    assert touch["the model, spread 0.4, one draw"]["change_ms"] < touch["the model, spread 1, one draw"]["change_ms"]
+    assert "the drummers" in touch
+    (protocol,) = found["protocol"]
+    assert protocol["windows"] == 6  # of two bars, of three songs of four
+    assert all(np.isfinite(value) for value in protocol.values())
+    assert show(found).count("\n") == 13 + (3 + len(touch)) + 5 + 4
 
 
 @pytest.mark.slow
 def test_what_a_model_learned_to_do_without_is_hidden_from_it(monkeypatch):
-    monkeypatch.setattr(humanization, "BATCH", 4)
+    monkeypatch.setattr(studies_hits, "BATCH", 4)
     excerpts = cut([make_song(0, 4)], CODEC, STYLES)
     without, with_all = make_run(offset=0.25), make_run()
     controls = make_controls(without.settings.sample, CODEC.fields)
-    tokens, others = (next(humanize(some, excerpts, controls, 1)) for some in (without, with_all))
-    np.testing.assert_array_equal(tokens[..., 0], excerpts.tokens[..., 0])
-    assert np.any(tokens != others)
+    hits, others = (next(humanize(some, excerpts, controls, 1)) for some in (without, with_all))
+    np.testing.assert_array_equal(hits.drum, hits_of(excerpts.tokens, excerpts.context, CODEC).drum)
+    assert np.any(hits.offset_ms != others.offset_ms)
 
 
 def test_a_plain_model_cannot_be_measured():
     with pytest.raises(StudyError, match="expressive"):
-        compare(make_run(dataclasses.replace(CODEC, expressive=False)), draws=1)
+        answer(make_run(dataclasses.replace(CODEC, expressive=False)), draws=1)

@@ -53,8 +53,8 @@ def test_a_note_that_is_lost_is_found_out(folder, run, monkeypatch, edit):
     """The note on a pitch that the kit lacks is the first that a careless change would lose."""
     follow = decode._follow
 
-    def careless(new, plan_edit):
-        kept, played = follow(new, plan_edit)
+    def careless(new, plan_edit, controls):
+        kept, played = follow(new, plan_edit, controls)
         if plan_edit.name == edit:
             kept, played = (type(n)(*(column[n.pitch != 56] for column in n)) for n in (kept, played))
         return kept, played
