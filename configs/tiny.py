@@ -19,6 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.hidden_size = 96
     config.model.embed_size = 64
     config.model.pointer = False  # grooves this plain need none, and a minute becomes three
+    config.model.joint_units = config.model.coming_beats = 0  # nor these
     config.train.memory_beats = 0
     config.train.num_steps = 400
     config.train.batch_size = 24

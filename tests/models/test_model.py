@@ -239,7 +239,7 @@ def train_scores_of(model, weights, tokens, num_devices=1):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"residual": True, "norm": "layer"},
+        {"residual": True, "norm": "layer", "joint_units": 3},
         {"skip": False, "copy": False, "features": False, "norm": "batch"},
     ],
     ids=["residual, layer norm", "no skip, no copy, no features, batch norm"],
