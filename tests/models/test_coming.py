@@ -15,12 +15,17 @@ NUM_STEPS = 8
 
 def logits_of(ahead, tokens):
     """Per field [T, B, count, size] of steps that hear `ahead`, a whole of theirs."""
+    return [np.asarray(x) for x in _logits_of(ahead, jnp.asarray(tokens))]
+
+
+@jax.jit
+def _logits_of(ahead, tokens):
     context = stack([make_context()] * len(tokens))
     place = place_of(CODEC, context, jnp.tile(jnp.arange(tokens.shape[1]), (len(tokens), 1)))
     previous = jnp.concatenate([jnp.full_like(tokens[:, :1], ABSENT), tokens[:, :-1]], axis=1)
     carry = MODEL.initial_carry(len(tokens))
     hidden, *_ = MODEL.apply(make_weights(MODEL), previous, place, context, carry, ahead=ahead)
-    return [np.asarray(MODEL.head(make_weights(MODEL), i, hidden, tokens)) for i in range(len(MODEL.fields))]
+    return [MODEL.head(make_weights(MODEL), i, hidden, tokens) for i in range(len(MODEL.fields))]
 
 
 def test_a_window_ends_with_what_is_known():
