@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 from drumjax.config.conditions import CONDITIONS, NAMES
 from drumjax.config.form import MUST as FORM_MUST
-from drumjax.config.form import count_form_bars, is_form
-from drumjax.config.mix import is_mix
+from drumjax.config.form import count_form_bars, find_fills, is_form
+from drumjax.config.mix import is_mix, read_numbers
 from drumjax.music.metre import MAX_BEATS_PER_BAR, beats_per_bar, parse_metre
 from drumjax.system.errors import UserError
 
@@ -261,6 +261,9 @@ class Controls:
             raise ControlError(
                 f"fill_bars is {self.fill_bars}; of every {self.fill} bars it can be {self.fill} at most"
             )
+        has_fills = self.fill or find_fills(self.bars, 0, form=self.form)
+        if not has_fills and (self.fill_bars != 1 or self.fill_intensity is not None):
+            raise ControlError("fill_bars and fill_intensity are about fills; ask for some, such as fill=4")
         if self.half_time and self.double_time:
             raise ControlError("half_time and double_time do not go together; ask for one of them")
         if (self.half_time or self.double_time) and not _Range(*TEMPO_LIMITS)(self.bpm * self.pace):
@@ -295,12 +298,9 @@ def read_crescendo(text: str) -> tuple[float, float]:
 
 def read_balance(text: str) -> dict[str, float] | None:
     """Velocities by the name of a drum; None for what is none."""
-    try:
-        pairs = [part.rpartition("=") for part in text.split(",")]
-        found = {name.strip(): float(number) for name, _, number in pairs}
-    except ValueError:
-        return None
-    return found if all(name and abs(number) <= 127 for name, number in found.items()) else None
+    found = read_numbers(text)
+    is_balance = all(name and number is not None and abs(number) <= 127 for name, number in found)
+    return {name: number for name, number in found if number is not None} if is_balance else None
 
 
 def spell_name(name: str, known: Sequence[str]) -> str:

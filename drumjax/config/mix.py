@@ -1,4 +1,5 @@
-"""Mixes: names with weights in the place of a single one, such as `hi-hat=2,ride=1`. Each sample has one of them."""
+"""Numbers by name in a text, and mixes: names with weights in the place of a single one, such as `hi-hat=2,ride=1`.
+Each sample has one of them."""
 
 # Its multiples, modulo 1, fall evenly into 0..1, however many are taken.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
@@ -33,3 +34,15 @@ def pick(text: str, number: int) -> str:
         if left < 0:
             return name
     return name
+
+
+def read_numbers(text: str) -> list[tuple[str, float | None]]:
+    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
+    pairs: list[tuple[str, float | None]] = []
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            pairs.append((name.strip(), float(number)))
+        except ValueError:
+            pairs.append((name.strip(), None))
+    return pairs

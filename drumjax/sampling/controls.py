@@ -11,6 +11,7 @@ import numpy as np
 from drumjax.codecs.base import Field
 from drumjax.config.controls import CONTROLS, ControlError, Controls
 from drumjax.config.form import count_form_bars
+from drumjax.config.mix import read_numbers
 from drumjax.config.sampling import SampleSettings
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
@@ -85,15 +86,3 @@ def _temperatures(asked: Any, names: Sequence[str]) -> dict[str, float]:
             raise ControlError(f"temperature of {name!r}: the fields are {', '.join(names)}")
         found |= {name: float(value)} if name else dict.fromkeys(names, float(value))
     return found
-
-
-def read_numbers(text: str) -> list[tuple[str, float | None]]:
-    """`a=1,b=0.5` as pairs; a number alone has the name "", and what is no number is None."""
-    pairs: list[tuple[str, float | None]] = []
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        try:
-            pairs.append((name.strip(), float(number)))
-        except ValueError:
-            pairs.append((name.strip(), None))
-    return pairs

@@ -194,6 +194,8 @@ def make_plan(run: Run, request: EditRequest | None = None, *, seed: int = 0, **
         raise EditError("form is for pieces of its own: music of yours has its form")
     if asked.get("keep_accents") and not request.humanize:
         raise EditError("--keep_accents goes with --humanize: elsewhere your notes keep their velocities anyway")
+    if request.humanize and (asked.get("without") or asked.get("only")):
+        raise EditError("--without and --only are for drums that are played anew; --humanize keeps all of your hits")
     settings = run.settings.sample.when_humanizing() if request.humanize else run.settings.sample
     given = request.read(run, seed, asked.get("time_signature"))
     song = given.song if given else None

@@ -4,8 +4,8 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from drumjax.config.mix import read_numbers
 from drumjax.runs.run import Run
-from drumjax.sampling.controls import read_numbers
 from drumjax.sampling.piece import RequestError
 
 

@@ -45,6 +45,8 @@ def test_what_is_no_form_is_refused(text):
         ({"crescendo": "40"}, "crescendo is '40'; it must be two mean velocities"),
         ({"crescendo": "0-100"}, "crescendo is"),
         ({"fill": 4, "fill_bars": 5}, "fill_bars is 5; of every 4 bars it can be 4 at most"),
+        ({"fill_bars": 2}, "fill_bars and fill_intensity are about fills"),
+        ({"fill_intensity": 0.5, "form": "verse:8"}, "fill_bars and fill_intensity are about fills"),
         ({"half_time": True, "double_time": True}, "half_time and double_time"),
         ({"half_time": True, "bpm": 30.0}, "bpm is 30; at 0.5 times the speed it must be in 40..800"),
         ({"without": "crash", "only": "kick"}, "without and only"),

@@ -104,6 +104,7 @@ def test_a_plan_without_a_drum_plays_none_of_it():
     [
         ({"vary": True}, {"half_time": True}, "half_time"),
         ({"humanize": True}, {"form": "verse:4"}, "form is for pieces"),
+        ({"humanize": True}, {"without": "snare"}, "--humanize keeps all of your hits"),
         ({}, {"keep_accents": 0.5}, "--keep_accents goes with --humanize"),
         ({"vary": True}, {"keep_accents": 0.5}, "--keep_accents goes with --humanize"),
     ],
