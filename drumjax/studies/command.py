@@ -31,11 +31,13 @@ def ask(
     amount: Amount,
     answer: Callable[..., Any],
     show: Callable[[Any], str],
+    switches: Mapping[str, str] | None = None,
     **paths: str,
 ) -> int:
     """Parses the flags, answers, prints what `show` makes of it, and writes it. Returns the exit status.
 
-    answer is called with the run, the number, and as keywords the `paths`: optional flags, here with their help.
+    answer is called with the run, the number, and as keywords the `paths` and `switches`: optional flags that take a
+    path, and flags that are True where they are given, each with its help.
     """
     set_up_logging()
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description.partition("\n")[0])
@@ -43,6 +45,8 @@ def ask(
     parser.add_argument(f"--{amount.flag}", type=int, default=amount.default, help=amount.help)
     for name, text in paths.items():
         parser.add_argument(f"--{name}", type=user_path, help=text)
+    for name, text in (switches or {}).items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     parser.add_argument("--output", type=user_path, help="write the figures to this file, as JSON")
     flags = parser.parse_args()
     if (number := getattr(flags, amount.flag)) < 1:
@@ -50,7 +54,8 @@ def ask(
 
     def run() -> None:
         use_compile_cache()
-        found = answer(load_run(flags.workdir), number, **{name: getattr(flags, name) for name in paths})
+        asked = {name: getattr(flags, name) for name in (*paths, *(switches or {}))}
+        found = answer(load_run(flags.workdir), number, **asked)
         print(show(found))
         if flags.output:
             write_json(flags.output, found)

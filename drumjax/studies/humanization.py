@@ -9,8 +9,8 @@ grid, all hits at the mean velocity), the mean and the median of the same drum a
 from the training split, and all hits as early as the median of all.
 
 A second table says what makes a performance feel like one person's: how drums that are hit together lie together, how
-steady a drum is, how the whole leans from bar to bar. A third has the
-likelihood of what was played, a fourth the figures of GrooVAE's protocol.
+steady a drum is, how the whole leans from bar to bar. A third has the loudness of each drum, a fourth the likelihood of
+what was played, a fifth the figures of GrooVAE's protocol.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from drumjax.runs.run import Run
 from drumjax.sampling.controls import make_controls
 from drumjax.studies.command import Amount, StudyError, ask, make_table
 from drumjax.studies.hits import Hits, cut, hits_of, humanize, play, score
-from drumjax.studies.touch import describe_touch
+from drumjax.studies.touch import describe_loudness, describe_touch
 
 DRAWS = Amount("draws", 32, "performances of each excerpt")
 # Of histograms: velocities in MIDI, offsets in milliseconds; ADDED to each count keeps the divergence finite.
@@ -37,14 +37,16 @@ OFFSET_BINS = np.linspace(-100, 100, 41)
 ADDED = 0.5
 # The protocol of Gillick et al. 2019: windows of so many bars, each by itself.
 WINDOW_BARS = 2
+ALL_STYLES = {"all_styles": "beats of all styles, not of those alone that the config validates with"}
 FREE_DRAWS = 4  # of what is played without hits given, to see its touch
 
 
-def answer(run: Run, draws: int) -> dict[str, list[dict[str, Any]]]:
-    """The tables: how near, how it feels, how likely, and the figures of the protocol of GrooVAE."""
+def answer(run: Run, draws: int, all_styles: bool = False) -> dict[str, list[dict[str, Any]]]:
+    """The tables: how near, how it feels, how loud, how likely, and the figures of the protocol of GrooVAE."""
     codec = check_grid(run)
     songs = load_dataset(run.settings.data).songs
     filters = {**dataclasses.asdict(run.settings.validation), "fill": "beat", "time_signatures": ("4/4",)}
+    filters |= {"styles": ()} if all_styles else {}
     held_out, train = (select(songs, split=split, **filters) for split in ("validation", "train"))
     near, drawn = compare(run, held_out, train, draws)
     learned = cut(train, codec, run.styles)
@@ -53,12 +55,15 @@ def answer(run: Run, draws: int) -> dict[str, list[dict[str, Any]]]:
     settings = run.settings.sample.for_other_music()
     controls = make_controls(settings, codec.fields, guidance=1.0, spread=1.0, opening_bars=0)
     drawn["the model, playing by itself"] = list(play(run, asked, controls, min(draws, FREE_DRAWS)))
-    touch = [{"player": name, **describe_touch(hits)} for name, hits in drawn.items() if "mean of" not in name]
+    played = {name: hits for name, hits in drawn.items() if "mean of" not in name}
+    touch = [{"player": name, **describe_touch(hits)} for name, hits in played.items()]
+    loudness = [{"player": name, **describe_loudness(hits)} for name, hits in played.items()]
     nats = [
         {"nats per hit": name, **score(run, asked, hears=hears)}
         for name, hears in (("playing", False), ("hearing the hits to come", True))
     ]
-    return {"near": near, "touch": touch, "nats": nats, "protocol": [follow_protocol(run, held_out)]}
+    protocol = [follow_protocol(run, held_out)]
+    return {"near": near, "touch": touch, "loudness": loudness, "nats": nats, "protocol": protocol}
 
 
 def check_grid(run: Run) -> GridCodec:
@@ -192,4 +197,4 @@ def divergence(real: np.ndarray, played: np.ndarray, bins: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(ask("drumjax.studies.humanization", __doc__, DRAWS, answer, show))
+    raise SystemExit(ask("drumjax.studies.humanization", __doc__, DRAWS, answer, show, switches=ALL_STYLES))

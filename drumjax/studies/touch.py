@@ -51,6 +51,13 @@ def _describe(hits: Hits) -> dict[str, float]:
     }
 
 
+def describe_loudness(drawn: Sequence[Hits]) -> dict[str, float]:
+    """The mean velocity of each drum, NaN of one that is not hit."""
+    drum = np.concatenate([hits.drum for hits in drawn])
+    velocity = np.concatenate([hits.velocity for hits in drawn])
+    return {name: _mean(velocity[drum == k]) for k, name in enumerate(NINE_DRUMS)}
+
+
 def changes(hits: Hits, name: str) -> np.ndarray:
     """By how much each hit differs in `name` from the one of the same drum before it, if that is within NEAR_BEATS."""
     order = np.lexsort((hits.grid_beat, hits.drum, hits.excerpt))

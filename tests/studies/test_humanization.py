@@ -119,6 +119,8 @@ def test_every_player_has_a_row(monkeypatch):
         "the model, spread 0.4, one draw", "the model, spread 0.4, mean of 2 draws",
         "the same, style unknown, one draw", "the model, spread 1, one draw",
     ]  # fmt: skip
+    assert {row["player"] for row in found["loudness"]} == {row["player"] for row in found["touch"]}
+    assert found["loudness"][0]["snare"] > 0
     touch = {row["player"]: row for row in found["touch"]}
     assert touch["the model, spread 0.4, one draw"]["change_ms"] < touch["the model, spread 1, one draw"]["change_ms"]
     assert "the drummers" in touch
