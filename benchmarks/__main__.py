@@ -3,7 +3,6 @@
 Only flags are parsed here; see README.md beside this file for what is measured and how.
 """
 
-import json
 import signal
 import sys
 import tempfile
@@ -13,8 +12,9 @@ from absl import app, flags
 
 from benchmarks import machine, report
 from benchmarks.contender import num_cores
-from benchmarks.contest import Contest, Outcome, hold, pin
+from benchmarks.contest import hold, pin
 from benchmarks.options import Options
+from benchmarks.record import Record
 from benchmarks.rows import controls, data, end_to_end, growth, memory, population, sample, train
 from benchmarks.songs import dataset_name
 from drumjax.system.console import set_up_output
@@ -26,10 +26,10 @@ ROWS = {
 }  # fmt: skip
 
 _ONLY = flags.DEFINE_list("only", list(ROWS), "Which rows.")
-_REPEATS = flags.DEFINE_integer("repeats", 7, "Rounds of each contest.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 3, "Rounds of each contest.", lower_bound=1)
 _QUICK = flags.DEFINE_boolean("quick", False, "Tiny sizes, two rounds: shows that everything works, not how fast.")
 _THREADS = flags.DEFINE_integer("threads", 0, "Cores and threads of every library; 0 takes all.", lower_bound=0)
-_OUTPUT = flags.DEFINE_string("output", "", "Write all figures to this file, as JSON.")
+_OUTPUT = flags.DEFINE_string("output", "", "Write the figures to this JSON file, beside those of other rows in it.")
 _PLOTS = flags.DEFINE_string("plots", "", "Write plots to this folder, as PNG.")
 
 
@@ -43,19 +43,19 @@ def main(argv: list[str]) -> int:
     pin(threads)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and temporary files end with us
     judged, rounds = not _QUICK.value, 2 if _QUICK.value else _REPEATS.value
-    print(report.header(judged))
-    results: list[tuple[Contest, list[Outcome]]] = []
+    failed = False
     with tempfile.TemporaryDirectory(prefix="benchmarks") as folder:
         options = Options(threads, _QUICK.value, dataset_name(), folder)
+        record = _open_record(options)
+        print(report.header(judged))
         for contest in (contest for name in _ONLY.value for contest in ROWS[name].contests(options)):
             outcomes = hold(contest, rounds, worker_env(options))
             print(report.section(contest, outcomes, judged), flush=True)
-            results.append((contest, outcomes))
-            if _OUTPUT.value:  # after every contest, so that a run that is stopped leaves what it has
-                _write_json(user_path(_OUTPUT.value), options, results, judged)
+            record.add(report.as_json(contest, outcomes, judged))
+            failed |= any(o.problem and not o.problem.startswith("not installed") for o in outcomes)
     if _PLOTS.value:
-        _write_plots(user_path(_PLOTS.value), results)
-    return int(any(o.problem and not o.problem.startswith("not installed") for _, os_ in results for o in os_))
+        _write_plots(user_path(_PLOTS.value), record)
+    return int(failed)
 
 
 def worker_env(options: Options) -> dict[str, str]:
@@ -74,19 +74,21 @@ def worker_env(options: Options) -> dict[str, str]:
     }
 
 
-def _write_json(path: Path, options: Options, results: list[tuple[Contest, list[Outcome]]], judged: bool) -> None:
-    contests = [report.as_json(contest, outcomes, judged) for contest, outcomes in results]
-    whole = {"machine": machine.describe(options.threads), "dataset": options.dataset, "quick": not judged}
-    path.write_text(json.dumps({**whole, "contests": contests}, indent=1) + "\n", encoding="utf-8")
+def _open_record(options: Options) -> Record:
+    whole = {"machine": machine.describe(options.threads), "dataset": options.dataset, "quick": options.quick}
+    try:
+        return Record(user_path(_OUTPUT.value) if _OUTPUT.value else None, whole)
+    except ValueError as error:
+        sys.exit(f"error: --output: {error}")
 
 
-def _write_plots(folder: Path, results: list[tuple[Contest, list[Outcome]]]) -> None:
+def _write_plots(folder: Path, record: Record) -> None:
     try:
         from benchmarks import plots
     except ImportError as error:
         print(f"no plots: {error.name} is not installed", file=sys.stderr)
         return
-    for path in plots.write(folder, results):
+    for path in plots.write(folder, record.contests):
         print(path)
 
 

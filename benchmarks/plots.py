@@ -10,10 +10,10 @@ matplotlib.use("Agg")  # no window
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.contest import Contest, Outcome
-from benchmarks.report import count, rate
+from benchmarks.report import count
 
-Results = list[tuple[Contest, list[Outcome]]]
+# Contests as report.as_json has them.
+Contests = list[dict[str, Any]]
 
 # Okabe & Ito, "Color Universal Design", 2008: told apart with any kind of colour vision. Ours is always the blue one.
 COLOURS = {
@@ -42,12 +42,12 @@ WHOLE = FuncFormatter(lambda value, _: f"{value:g}")
 SHORT = FuncFormatter(lambda value, _: count(value))
 
 
-def write(folder: Path, results: Results) -> list[Path]:
+def write(folder: Path, contests: Contests) -> list[Path]:
     """Writes train.png, sample.png and growth.png, as far as their rows were measured; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, draw in (("train", _draw_train), ("sample", _draw_sample), ("growth", _draw_growth)):
-        mine = [(c, outcomes) for c, outcomes in results if c.row == name and any(o.entry.x for o in outcomes)]
+        mine = [c for c in contests if c["row"] == name and any(row["x"] for row in c["contenders"])]
         if mine:
             with plt.rc_context(STYLE):
                 figure = draw(mine)
@@ -57,11 +57,11 @@ def write(folder: Path, results: Results) -> list[Path]:
     return paths
 
 
-def _draw_train(results: Results):
+def _draw_train(contests: Contests):
     """Bars, grouped by hidden size."""
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 1.4 * len(results)), layout="constrained")
-    lines = _lines(results)
-    groups = [outcomes[0].entry.x for _, outcomes in results]
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 1.4 * len(contests)), layout="constrained")
+    lines = _lines(contests)
+    groups = [contest["contenders"][0]["x"] for contest in contests]
     height = 0.8 / len(lines)
     for i, (name, points) in enumerate(lines.items()):
         rows = [groups.index(x) + (i - (len(lines) - 1) / 2) * height for x, _ in points]
@@ -78,12 +78,12 @@ def _draw_train(results: Results):
     return figure
 
 
-def _draw_sample(results: Results):
+def _draw_sample(contests: Contests):
     """Rate against batch, both logarithmic."""
     figure, axes = plt.subplots(figsize=(WIDTH, 4.5), layout="constrained")
-    for name, points in _lines(results).items():
+    for name, points in _lines(contests).items():
         axes.plot(*zip(*points, strict=True), color=COLOURS[name], label=name)
-    _log(axes, [outcomes[0].entry.x for _, outcomes in results])
+    _log(axes, [contest["contenders"][0]["x"] for contest in contests])
     axes.yaxis.set_major_formatter(SHORT)
     axes.set_xlabel("grooves sampled at a time")
     axes.set_ylabel("grooves of 8 bars per second")
@@ -92,34 +92,34 @@ def _draw_sample(results: Results):
     return figure
 
 
-def _draw_growth(results: Results):
+def _draw_growth(contests: Contests):
     """A small panel per axis: milliseconds against size, both logarithmic."""
-    columns = min(3, len(results))
-    rows = -(-len(results) // columns)
+    columns = min(3, len(contests))
+    rows = -(-len(contests) // columns)
     figure, panels = plt.subplots(
         rows, columns, figsize=(WIDTH, 2.7 * rows), layout="constrained", squeeze=False, sharey="row"
     )
-    for axes in panels.flat[len(results) :]:
+    for axes in panels.flat[len(contests) :]:
         axes.remove()
-    for axes, (contest, outcomes) in zip(panels.flat, results, strict=False):
-        points = [(o.entry.x, 1e3 * o.median) for o in outcomes if o.rounds]
-        is_sampler = contest.title.startswith("sampler")
+    for axes, contest in zip(panels.flat, contests, strict=False):
+        points = [(row["x"], 1e3 * row["seconds"]["median"]) for row in contest["contenders"] if not row["problem"]]
+        is_sampler = contest["title"].startswith("sampler")
         axes.plot(*zip(*points, strict=True), color=COLOURS["drumjax, all of rock.py" if is_sampler else "drumjax"])
         _log(axes, [x for x, _ in points])
         axes.yaxis.set_major_formatter(WHOLE)
-        work, _, axis = contest.title.partition(" against ")
+        work, _, axis = contest["title"].partition(" against ")
         axes.set_xlabel(axis)
         axes.set_title(f"{work}, ms", loc="left", fontsize=10)
     return figure
 
 
-def _lines(results: Results) -> dict[str, list[tuple[float, float]]]:
+def _lines(contests: Contests) -> dict[str, list[tuple[float, float]]]:
     """(x, rate) of every contender that ran, by name."""
     lines: dict[str, list[tuple[float, float]]] = {}
-    for contest, outcomes in results:
-        for outcome in outcomes:
-            if outcome.entry.name in COLOURS and outcome.rounds:
-                lines.setdefault(outcome.entry.name, []).append((outcome.entry.x, rate(contest, outcome)))
+    for contest in contests:
+        for row in contest["contenders"]:
+            if row["name"] in COLOURS and not row["problem"]:
+                lines.setdefault(row["name"], []).append((row["x"], row["rate"]))
     return lines
 
 

@@ -4,10 +4,12 @@ import json
 import math
 
 import pytest
+from tiny_run import ROOT
 
 from benchmarks import report
 from benchmarks.contender import Contender, warm_up
 from benchmarks.contest import Contest, Entry, Outcome, Target, hold, ratio
+from benchmarks.record import Record
 from benchmarks.rows.memory import QUICK
 
 
@@ -119,15 +121,56 @@ def test_the_fastest_mode_competes_and_a_failing_one_does_not():
         warm_up(Contender({"broken": fail}, lambda: ""))
 
 
+WHOLE = {"machine": {"date": "2026-01-01", "cores": 2}, "dataset": "groove", "quick": False}
+
+
+def test_figures_of_rows_that_are_not_measured_again_stay_in_the_file(tmp_path):
+    path = tmp_path / "figures.json"
+    first = Record(path, WHOLE)
+    first.add({"row": "train", "title": "a", "contenders": []})
+    first.add({"row": "sample", "title": "b", "contenders": []})
+    later = Record(path, {**WHOLE, "machine": {"date": "2026-01-02", "cores": 2}})
+    later.add({"row": "train", "title": "a", "contenders": [1]})
+    found = json.loads(path.read_text())
+    assert [(c["title"], c["contenders"]) for c in found["contests"]] == [
+        ("a", [1]), ("b", []),
+    ]  # fmt: skip
+    assert found["machine"]["date"] == "2026-01-02"
+    assert found["contests"] == later.contests
+
+
+def test_figures_of_elsewhere_are_not_mixed(tmp_path):
+    path = tmp_path / "figures.json"
+    Record(path, WHOLE).add({"row": "train", "title": "a"})
+    for other in ({"dataset": "starter"}, {"quick": True}, {"machine": {"date": "2026-01-01", "cores": 4}}):
+        with pytest.raises(ValueError, match="another machine, or of other songs or sizes"):
+            Record(path, {**WHOLE, **other})
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="no figures of a benchmark"):
+        Record(path, WHOLE)
+    with pytest.raises(ValueError, match="is no folder"):
+        Record(tmp_path / "none" / "figures.json", WHOLE)
+
+
+def test_plots_are_drawn_of_what_is_in_the_file(tmp_path):
+    plots = pytest.importorskip("benchmarks.plots")
+    contests = json.loads((ROOT / "benchmarks" / "results" / "run1.json").read_text())["contests"]
+    written = plots.write(tmp_path, contests)
+    assert [path.name for path in written] == ["train.png", "sample.png", "growth.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_our_own_contenders_train_and_play():
     """Built as the rows build them; no time is judged."""
     from benchmarks.contenders import drumjax_sample, drumjax_train
 
-    sizes = {**QUICK, "model.pointer_beats": 8, "train.memory_beats": 8}
+    quick = {"model.joint_units": 0, "model.coming_beats": 0}  # to compile
+    sizes = {**QUICK, **quick, "model.pointer_beats": 8, "train.memory_beats": 8}
     trains = drumjax_train.train("rock", sizes, "starter", calls=1)
-    plays = drumjax_sample.sample("rock", sizes, batch=2, bars=1)
-    for contender in (trains, plays):
+    plays = drumjax_sample.sample(batch=2, bars=1, config="rock", changes=sizes)
+    comes_along = drumjax_sample.sample(batch=2, bars=1, model="rock")
+    for contender in (trains, plays, comes_along):
         (make,) = contender.modes.values()
         assert make()()["seconds"] > 0

@@ -2,7 +2,6 @@
 
 from benchmarks.contest import Contest, Entry
 from benchmarks.options import Options
-from benchmarks.rows.memory import QUICK
 
 BARS = 8
 CASES = {"as drawn": {}, "--guidance 1.5": {"guidance": 1.5}, "--best_of 4": {"best_of": 4}}
@@ -11,9 +10,8 @@ FORMATS = ("midi", "parquet")
 
 def contests(options: Options) -> list[Contest]:
     batch, files = (4, 4) if options.quick else (64, 1024)
-    changes = {name: value for name, value in QUICK.items() if name.startswith("model.")} if options.quick else {}
     make = "benchmarks.contenders.drumjax_sample:play"
-    asked = {"config": "rock", "changes": changes, "batch": batch, "bars": BARS}
+    asked = {"model": "rock", "batch": batch, "bars": BARS}
     drawn = [Entry(name, make, {**asked, "controls": controls}, batch) for name, controls in CASES.items()]
     command = "benchmarks.contenders.drumjax_command:command"
     case = {"folder": f"{options.folder}/formats", "num_samples": files, "bars": 2}
