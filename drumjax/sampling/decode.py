@@ -102,7 +102,7 @@ def _follow(new: Notes, edit: Edit | None, controls: Controls) -> tuple[Notes, N
     if edit.new_pitch is not None:
         new = new._replace(pitch=edit.new_pitch[new.pitch])
     if edit.placement and edit.follows:
-        return kept, edit.placement.follow(new, controls.keep_accents)
+        return kept, edit.placement.follow(new, controls.keep_accents, controls.spread)
     return kept, _without(Notes(*(column[played] for column in new)), kept)
 
 

@@ -1,6 +1,7 @@
 """Given notes follow what is played of their cells, and none of them is lost."""
 
 import numpy as np
+import pytest
 
 from drumjax.midi.reader import read_midi, write_midi
 from drumjax.music.notes import Notes, Song, make_notes
@@ -29,3 +30,25 @@ def test_notes_at_different_places_are_where_they_are_played():
     decoded = given._replace(onset_beat=np.asarray([0.25, 1.5, 1.5], np.float32))
     played = place(given, np.arange(3), np.asarray(given.onset_beat, np.float64)).follow(decoded)
     assert played.onset_beat.tolist() == [0.25, 1.5, 1.5]
+
+
+def test_strokes_of_a_cell_differ_as_people_s_do():
+    """Two notes to each cell: those given as loud are a roll, in which the second is softer; those not keep their
+    relation."""
+    cells = np.repeat(np.arange(200), 2)
+    onset = np.arange(400) / 8
+    given = make_notes(onset, [0.1] * 400, [38] * 400, [100] * 200 + [100, 50] * 100)
+    decoded = make_notes(np.arange(200) / 4, [0.1] * 200, [38] * 200, [80] * 200)
+    placement = place(given, cells, np.floor(onset * 4) / 4)
+    for spread in (0.0, 1.0):
+        played = placement.follow(decoded, spread=spread).velocity.reshape(-1, 2)
+        assert (played[:, 0] == 80).all()
+        assert (played[100:, 1] == 40).all()
+        ratio = np.log(played[:100, 1] / 80)
+        assert np.median(ratio) == pytest.approx(-0.15, abs=0.15)
+        assert ratio.std() == pytest.approx(0.4 * spread, abs=0.12)
+    again = placement.follow(decoded)
+    np.testing.assert_array_equal(again.velocity, played.ravel())
+    other = placement.follow(decoded._replace(onset_beat=decoded.onset_beat + np.float32(0.01)))
+    assert (other.velocity != again.velocity).any()
+    assert placement.follow(decoded, keep_accents=1.0).velocity.tolist() == given.velocity.tolist()
