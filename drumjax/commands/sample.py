@@ -194,8 +194,8 @@ def play(given: flags.FlagValues) -> int:
     def show(song: Song, row: dict[str, Any]) -> None:
         if given.tab and shard.index == 0:
             song = dataclasses.replace(song, name=make_title(name, row), style=row["context"]["style"])
-            every = row["context"]["fill"]
-            print(write_text(song, kit, min(steps_per_beat, 12), fill_every=every, remark=describe(row)))
+            every, swing = row["context"]["fill"], float(row["context"].get("swing") or 0)
+            print(write_text(song, kit, min(steps_per_beat, 12), fill_every=every, swing=swing, remark=describe(row)))
 
     out_dir = user_path(given.out_dir) if given.out_dir else make_next_folder(SAMPLES, name)
     if given.gallery:

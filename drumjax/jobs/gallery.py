@@ -82,6 +82,7 @@ def _read_pieces(
             song = _read(out_dir / row["file"], row, is_drums=kit is not None)
             num_bars, asked, index = _num_bars(song, row), row["context"], row["index"]
             skip = plan.edit.skip_bars if plan and plan.edit else 0
+            swing = float(asked.get("swing") or 0)
             how = asked.get("fill") or 0, asked.get("fill_bars") or 1, asked.get("form") or ""
             fills = tuple(bar - skip for bar in find_fills(num_bars + skip, *how) if bar >= skip)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -91,7 +92,7 @@ def _read_pieces(
         if kit:
             song = show_pitches(song, kit, out_map, plan)
         midi = (out_dir / row["file"]).read_bytes()
-        piece = Piece(song, title, num_bars, facts, number=index, fills=fills, midi=midi)
+        piece = Piece(song, title, num_bars, facts, number=index, fills=fills, swing=swing, midi=midi)
         yield comparison.add(piece) if comparison else piece
 
 

@@ -1,11 +1,14 @@
 """Writing a drum tab: a song, each hit at the nearest step, as rows of marks."""
 
+import dataclasses
+
 import numpy as np
 
 from drumjax.music.kits import ROLAND_TD11, Kit
 from drumjax.music.notes import FILL_NO, FILL_YES, Array, Song
 from drumjax.music.tab_blocks import STEPS
 from drumjax.music.tab_marks import ACCENT, GHOST, NORMAL
+from drumjax.music.timing import swing_of, swing_to
 
 # Written as a ghost note below, as an accent from: half way between the loudnesses that are read.
 GHOST_BELOW, ACCENT_FROM = (GHOST + NORMAL) // 2, (NORMAL + ACCENT) // 2
@@ -23,6 +26,7 @@ def write_tab(
     *,
     header: bool = True,
     fill_every: int = 0,
+    swing: float = 0.0,
     remark: str = "",
 ) -> str:
     """The tab of a song, each hit at the nearest of `steps_per_beat` steps; of a cell's hits on a drum the loudest.
@@ -32,8 +36,9 @@ def write_tab(
     pitches the kit does not know and unknown context are left out, too, and the header lines unless `header`. The
     header says `steps: n` if bars have numbers of cells that are unusual (see tab_blocks.STEPS): without it such a tab
     is not read again. It says `fill: every n` where fills were asked for in every n-th bar, and has the remark as a
-    comment. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot say it all: if one meets a
-    closed one in a cell, or is a ghost note. Raises ValueError if a bar is not a whole number of steps.
+    comment. A song whose 8ths swing by so much (0..1, as of timing.swing_of) is written straight, and the header says
+    `swing: 0.667`. An open hi-hat is an `o` on the hi-hat row, but has its own row if that cannot say it all: if one
+    meets a closed one in a cell, or is a ghost note. Raises ValueError if a bar is not a whole number of steps.
     """
     steps_per_bar = round(song.beats_per_bar * steps_per_beat)
     if steps_per_bar < 1 or steps_per_bar != song.beats_per_bar * steps_per_beat or bars_per_line < 1:
@@ -42,10 +47,14 @@ def write_tab(
             f"cannot write {numerator}/{denominator} with {steps_per_beat} steps per beat and {bars_per_line} bars per "
             "line; give at least 1 of each, and whole steps per bar"
         )
+    onset = np.asarray(song.notes.onset_beat)
+    swing = 0.0 if np.isnan(swing_of(onset)) else swing
+    if swing:
+        song = dataclasses.replace(song, notes=song.notes._replace(onset_beat=swing_to(onset, 0.0)))
     rows = _write_rows(_loudest(song, kit, steps_per_beat, steps_per_bar), kit)
     width = max(len(symbol) for symbol in rows)
     num_steps = len(next(iter(rows.values())))
-    lines = _write_header(song, steps_per_beat, fill_every, remark) if header else []
+    lines = _write_header(song, steps_per_beat, fill_every, swing, remark) if header else []
     blocks = [
         {symbol: row[start : start + bars_per_line * steps_per_bar] for symbol, row in rows.items()}
         for start in range(0, num_steps, bars_per_line * steps_per_bar)
@@ -103,7 +112,7 @@ def _marks(velocity: np.ndarray, hit: str) -> np.ndarray:
     return np.select(conditions, ["-", "g", hit], hit.upper())
 
 
-def _write_header(song: Song, steps_per_beat: int, fill_every: int, remark: str) -> list[str]:
+def _write_header(song: Song, steps_per_beat: int, fill_every: int, swing: float, remark: str) -> list[str]:
     numerator, denominator = song.time_signature
     values = {
         "title": " ".join(song.name.split()),
@@ -112,6 +121,7 @@ def _write_header(song: Song, steps_per_beat: int, fill_every: int, remark: str)
         "time": f"{numerator}/{denominator}",
         "steps": "" if steps_per_beat in STEPS else str(steps_per_beat),
         "fill": f"every {fill_every}" if fill_every else {FILL_NO: "no", FILL_YES: "yes"}.get(song.fill, ""),
+        "swing": f"{0.5 + swing / 6:.3g}" if swing else "",
         "# asked for": " ".join(remark.split()),
     }
     return [f"{key}: {value}" for key, value in values.items() if value]

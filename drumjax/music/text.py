@@ -48,10 +48,11 @@ def write_text(
     *,
     header: bool = True,
     fill_every: int = 0,
+    swing: float = 0.0,
     remark: str = "",
 ) -> str:
     """The song for people to read: a tab of the kit's drums, or a roll where there is no kit. See write_tab."""
     if kit:
-        return write_tab(song, kit, steps_per_beat, header=header, fill_every=fill_every, remark=remark)
+        return write_tab(song, kit, steps_per_beat, header=header, fill_every=fill_every, swing=swing, remark=remark)
     lines = [line for line in (song.name, remark) if line and header]
     return "".join(f"{line}\n" for line in lines) + write_roll(song)

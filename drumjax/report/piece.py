@@ -38,6 +38,7 @@ class Piece:
     is_new    [N] bool, which notes were not given; None where that is not said
     seam      bars at the beginning that were given
     fills     the bars, counted from 0, that a fill was asked for in
+    swing     how far its 8ths were asked to swing, 0..1; its tab has them straight
     midi      the bytes of its file, or the address of it beside the page; "" where the song is to be encoded
     """
 
@@ -51,6 +52,7 @@ class Piece:
     is_new: np.ndarray | None = None
     seam: float = 0.0
     fills: tuple[int, ...] = ()
+    swing: float = 0.0
     midi: bytes | str = ""
 
     def as_data(self, number: int, kit: Kit | None) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class Piece:
             "given": self.given,
             "lane": make_lane(song, kit, num_bars, self.label, is_new) | {"seam": self.seam},
             "midi": midi,
-            "text": _write_text(song, kit),
+            "text": _write_text(song, kit, self.swing),
         }
 
 
@@ -103,9 +105,9 @@ def make_lane(
     return {"label": label, "bars": num_bars, "notes": notes}
 
 
-def _write_text(song: Song, kit: Kit | None) -> str:
+def _write_text(song: Song, kit: Kit | None, swing: float) -> str:
     """ "" for a metre that does not fit the 16ths of a tab."""
     try:
-        return write_text(song, kit)
+        return write_text(song, kit, swing=swing)
     except ValueError:
         return ""

@@ -303,3 +303,18 @@ def test_blocks_of_one_row_are_written_so_that_they_stay_apart():
     text = write_tab(song, steps_per_beat=1, bars_per_line=1, header=False)
     assert text == "RC|----|\nLT|o---|\n\nRC|-x--|\nLT|----|\n"
     assert hits(read_tab(text)) == hits(song)
+
+
+def test_what_swings_is_written_straight_and_read_back_swung():
+    hits = [(beat + place, 42) for beat in range(8) for place in (0, 2 / 3, 5 / 6)] + [(1.01, 38), (3.02, 38)]
+    onset, pitch = zip(*sorted(hits), strict=True)
+    song = Song(make_notes(onset, [0.1] * len(hits), pitch, [80] * len(hits)))
+    text = write_tab(song, swing=1.0)
+    assert "swing: 0.667" in text
+    assert "|x-xxx-xxx-xxx-xx|x-xxx-xxx-xxx-xx|" in text
+    back = read_tab(text)
+    np.testing.assert_allclose(back.notes.onset_beat, [round(beat * 6) / 6 for beat in onset], atol=1e-3)
+    assert "swing" not in write_tab(
+        dataclasses.replace(song, notes=make_notes([0, 1], [0.1] * 2, [38] * 2, [80] * 2)), swing=1.0
+    )
+    assert "swing" not in write_tab(song)
