@@ -5,15 +5,14 @@ values, the manifest's rows and the captions of pages are all made from these fi
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from drumjax.config.conditions import CONDITIONS, NAMES
+from drumjax.config.control import Control, ControlError, Range, control
 from drumjax.config.form import MUST as FORM_MUST
 from drumjax.config.form import count_form_bars, find_fills, is_form
 from drumjax.config.mix import is_mix, read_numbers
 from drumjax.music.metre import MAX_BEATS_PER_BAR, beats_per_bar, parse_metre
-from drumjax.system.errors import UserError
 
 # Notes per beat that can be asked for. No music has as many for long, so it bounds the steps where each is a note.
 MAX_DENSITY = 24
@@ -21,61 +20,6 @@ TEMPO_LIMITS = 20.0, 400.0  # bpm
 MAX_BARS = 1000
 MAX_BEST_OF = 64  # as many as are drawn at once
 MAX_LEAN_BEATS = 0.0625  # more would move notes to other 16ths
-
-
-ALWAYS = object()
-
-
-class ControlError(UserError):
-    """Something that cannot be played; the message says what was asked and what can be."""
-
-
-class Control(NamedTuple):
-    """help     for the command line
-    allows   whether a value can be played
-    must     what a value must be, for the message
-    about    "piece": what music is played; "draw": how its values are drawn
-    neutral  the value that asks for nothing, which captions leave out; ALWAYS: there is none
-    caption  what a caption says of a value, "" for nothing
-    """
-
-    help: str
-    allows: Callable[[Any], bool]
-    must: str
-    about: Literal["piece", "draw"]
-    neutral: Any
-    caption: Callable[[Any], str]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Range:
-    """A test of numbers, and what it asks for in words."""
-
-    low: float
-    high: float
-    unit: str = ""
-
-    def __call__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        return f"in {self.low:g}..{self.high:g}{self.unit}"
-
-
-def _control(
-    default: Any,
-    help: str,
-    allows: Callable[[Any], bool],
-    caption: Callable[[Any], str],
-    *,
-    must: str = "",
-    neutral: Any = ALWAYS,
-    about: Literal["piece", "draw"] = "piece",
-) -> Any:
-    row = Control(help, allows, must or str(allows), about, neutral, caption)
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=dict, metadata={"control": row})
-    return dataclasses.field(default=default, metadata={"control": row})
 
 
 def _by_field(values: dict[str, float]) -> str:
@@ -108,148 +52,148 @@ class Controls:
     A default is what asks for nothing, and what runs from before the control was there are played with.
     """
 
-    style: str = _control(
+    style: str = control(
         "", "A style the model was trained on, or a mix: rock=0.7,jazz=0.3; '' leaves it open.",
         lambda text: isinstance(text, str), str, must="a name", neutral="",
     )  # fmt: skip
-    bpm: float = _control(
-        120.0, "Quarter notes per minute, 20..400.", _Range(*TEMPO_LIMITS), "{:g} bpm".format
+    bpm: float = control(
+        120.0, "Quarter notes per minute, 20..400.", Range(*TEMPO_LIMITS), "{:g} bpm".format
     )  # fmt: skip
-    time_signature: str = _control(
+    time_signature: str = control(
         "4/4", "Such as 4/4 or 6/8.", _fits_metre, str,
         must=f"a metre such as 4/4 or 6/8, with bars of up to {MAX_BEATS_PER_BAR} quarter notes",
     )  # fmt: skip
-    bars: int = _control(8, f"Bars of each piece, 1..{MAX_BARS}.", _Range(1, MAX_BARS), "{} bars".format)
-    num_notes: int = _control(
+    bars: int = control(8, f"Bars of each piece, 1..{MAX_BARS}.", Range(1, MAX_BARS), "{} bars".format)
+    num_notes: int = control(
         0, "Notes of each, however many bars that takes; 0: as many as the bars hold.",
-        _Range(0, 100_000), "{} notes".format, neutral=0,
+        Range(0, 100_000), "{} notes".format, neutral=0,
     )  # fmt: skip
-    fill: int = _control(
+    fill: int = control(
         0, "Play a fill in every n-th bar; 0 asks for none.", lambda every: every >= 0, "a fill every {} bars".format,
         must="a number of bars, or 0 for no fills", neutral=0,
     )  # fmt: skip
-    fill_bars: int = _control(
-        1, "How many bars a fill lasts.", _Range(1, MAX_BARS), "fills of {} bars".format, neutral=1,
+    fill_bars: int = control(
+        1, "How many bars a fill lasts.", Range(1, MAX_BARS), "fills of {} bars".format, neutral=1,
     )  # fmt: skip
-    fill_intensity: float | None = _control(
+    fill_intensity: float | None = control(
         None, "How busy fills are, 0..1; as the model plays them unless given.",
         _is_share, "fill intensity {:g}".format, must="in 0..1", neutral=None,
     )  # fmt: skip
-    density: float = _control(
+    density: float = control(
         0.0, f"Notes per beat, up to {MAX_DENSITY}; 0 leaves it open.",
-        _Range(0, MAX_DENSITY, " notes per beat (0 leaves it open)"), "density {:g}".format, neutral=0,
+        Range(0, MAX_DENSITY, " notes per beat (0 leaves it open)"), "density {:g}".format, neutral=0,
     )  # fmt: skip
-    dynamics: float = _control(
+    dynamics: float = control(
         0.0, "Mean velocity, 1..127; 0 leaves it open.",
-        _Range(0, 127, " (0 leaves it open)"), "dynamics {:g}".format, neutral=0,
+        Range(0, 127, " (0 leaves it open)"), "dynamics {:g}".format, neutral=0,
     )  # fmt: skip
-    crescendo: str = _control(
+    crescendo: str = control(
         "", "Dynamics from the first bar to the last, such as 40-100, or 100-40.",
         _is_crescendo, "dynamics {}".format, must="two mean velocities in 1..127, such as 40-100", neutral="",
     )  # fmt: skip
-    form: str = _control(
+    form: str = control(
         "", "Sections and their bars: intro:4,verse:8,fill:1,chorus:8:dynamics=100:timekeeper=ride.",
         is_form, "form {}".format, must=FORM_MUST, neutral="",
     )  # fmt: skip
-    steadiness: float | None = _control(
+    steadiness: float | None = control(
         None, "How alike neighbouring bars are, 0..1: the share of their hits that both have.",
         _is_share, "steadiness {:g}".format, must="in 0..1", neutral=None,
     )  # fmt: skip
-    backbeat: float | None = _control(
+    backbeat: float | None = control(
         None, "Share of the bars with a snare on 2 and 4, or on 3 in half-time, 0..1; in 4/4.",
         _is_share, "backbeat {:g}".format, must="in 0..1", neutral=None,
     )  # fmt: skip
-    timekeeper: str = _control(
+    timekeeper: str = control(
         "", f"What keeps time: {', '.join(NAMES['timekeeper'])}, or some of each, hi-hat=2,ride=1; '' leaves it open.",
         lambda text: is_mix(text, ("", *NAMES["timekeeper"])), "time on the {}".format,
         must=f"one of {', '.join(NAMES['timekeeper'])}, a mix such as hi-hat=2,ride=1, or '' to leave it open",
         neutral="",
     )  # fmt: skip
-    player: str = _control(
+    player: str = control(
         "", "Like whom to play: a drummer of the training data, such as drummer1; '' leaves it open.",
         lambda text: isinstance(text, str), "like {}".format, must="a name", neutral="",
     )  # fmt: skip
-    lean: float | None = _control(
+    lean: float | None = control(
         None, "Milliseconds behind the beat on average: 10 is laid back, -10 pushes.",
         lambda late: late is None or abs(late) < float("inf"), "lean {:g} ms".format,
         must="a finite number", neutral=None,
     )  # fmt: skip
-    swing: float | None = _control(
+    swing: float | None = control(
         None, "Where the 8ths between the beats are: 0 straight, 1 as triplets; as they are played unless given.",
         _is_share, "swing {:g}".format, must="in 0..1", neutral=None,
     )  # fmt: skip
-    half_time: bool = _control(
+    half_time: bool = control(
         False, "Play at half the speed: the backbeat on 3.", lambda on: True, lambda on: "half-time", neutral=False,
     )  # fmt: skip
-    double_time: bool = _control(
+    double_time: bool = control(
         False, "Play at twice the speed: a backbeat between all beats.", lambda on: True, lambda on: "double-time",
         neutral=False,
     )  # fmt: skip
-    without: str = _control(
+    without: str = control(
         "", "Drums that are not played, such as crash,toms.", lambda text: isinstance(text, str), "without {}".format,
         must="names of drums", neutral="",
     )  # fmt: skip
-    only: str = _control(
+    only: str = control(
         "", "The only drums that are played, such as kick,snare,hihat.", lambda text: isinstance(text, str),
         "only {}".format, must="names of drums", neutral="",
     )  # fmt: skip
-    balance: str = _control(
+    balance: str = control(
         "", "How much louder or softer drums are, in velocities: kick=10,hihat=-15.",
         lambda text: not text or read_balance(text) is not None, "balance {}".format,
         must="velocities by drum in -127..127, such as kick=10,hihat=-15", neutral="",
     )  # fmt: skip
-    temperature: dict[str, float] = _control(  # noqa: RUF009
+    temperature: dict[str, float] = control(  # noqa: RUF009
         {},
         "0 (the most likely) .. 10; one number, or per field: hits=0.9,velocity=1,offset=0.8.",
         lambda by_field: all(0 <= value <= 10 for value in by_field.values()), _by_field,
         must="in 0..10", about="draw",
     )  # fmt: skip
-    opening_bars: int = _control(
+    opening_bars: int = control(
         0, "First bars in which hits (or pitches) are drawn at opening_temperature: on them the rest is built.",
-        _Range(0, MAX_BARS), "{} opening bars".format, neutral=0, about="draw",
+        Range(0, MAX_BARS), "{} opening bars".format, neutral=0, about="draw",
     )  # fmt: skip
-    opening_temperature: float = _control(
+    opening_temperature: float = control(
         1.0, "Temperature of hits (or pitches) in the opening bars, where theirs is not lower anyway.",
-        _Range(0, 10), "opening temperature {:g}".format, neutral=1, about="draw",
+        Range(0, 10), "opening temperature {:g}".format, neutral=1, about="draw",
     )  # fmt: skip
-    best_of: int = _control(
+    best_of: int = control(
         1, f"Pieces drawn for each that is written: the one with the likeliest opening is kept, 1..{MAX_BEST_OF}.",
-        _Range(1, MAX_BEST_OF), "best of {}".format, neutral=1, about="draw",
+        Range(1, MAX_BEST_OF), "best of {}".format, neutral=1, about="draw",
     )  # fmt: skip
-    spread: float = _control(
+    spread: float = control(
         1.0, "How far velocity and timing stray from their medians: 1 as widely as drummers do, 0 not at all.",
-        _Range(0, 1), "spread {:g}".format, neutral=1, about="draw",
+        Range(0, 1), "spread {:g}".format, neutral=1, about="draw",
     )  # fmt: skip
-    tightness: float = _control(
+    tightness: float = control(
         0.0, "How near to the grid hits are: 0 as they are played, 1 on it.",
-        _Range(0, 1), "tightness {:g}".format, neutral=0, about="draw",
+        Range(0, 1), "tightness {:g}".format, neutral=0, about="draw",
     )  # fmt: skip
-    keep_accents: float = _control(
+    keep_accents: float = control(
         0.0, "With --humanize: how much of your own velocities stays, 0..1.",
-        _Range(0, 1), "accents kept {:g}".format, neutral=0, about="draw",
+        Range(0, 1), "accents kept {:g}".format, neutral=0, about="draw",
     )  # fmt: skip
-    top_k: int = _control(
+    top_k: int = control(
         0, "Choose among the k most likely values only; 0 among all.",
         lambda k: k >= 0, "top_k {}".format, must="at least 0 (0 keeps all)", neutral=0, about="draw",
     )  # fmt: skip
-    top_p: float = _control(
+    top_p: float = control(
         1.0, "Choose among the likeliest values up to this probability; 1 among all.",
         lambda p: 0 < p <= 1, "top_p {:g}".format, must="above 0 and at most 1", neutral=1, about="draw",
     )  # fmt: skip
-    guidance: float = _control(
+    guidance: float = control(
         1.0, "How much style, fills, density and the like count, but for timing: 1 as learned, 2 exaggerated (0..10).",
-        _Range(0, 10), "guidance {:g}".format, neutral=1, about="draw",
+        Range(0, 10), "guidance {:g}".format, neutral=1, about="draw",
     )  # fmt: skip
-    no_repeat: int = _control(
+    no_repeat: int = control(
         0, "Never the same so many notes (on a grid: steps) in a row again, if it can be helped; 0 lets it.",
         lambda n: n == 0 or 2 <= n <= 1000, "no_repeat {}".format, must="in 2..1000, or 0", neutral=0, about="draw",
     )  # fmt: skip
 
     def __post_init__(self):
-        for name, control in CONTROLS.items():
+        for name, row in CONTROLS.items():
             value = getattr(self, name)
-            if not control.allows(value):
-                raise ControlError(f"{name} is {_show(value)}; it must be {control.must}")
+            if not row.allows(value):
+                raise ControlError(f"{name} is {_show(value)}; it must be {row.must}")
         self._check_together()
         limit = MAX_LEAN_BEATS * 60_000 / self.bpm
         if self.lean is not None and abs(self.lean) > limit:
@@ -266,7 +210,7 @@ class Controls:
             raise ControlError("fill_bars and fill_intensity are about fills; ask for some, such as fill=4")
         if self.half_time and self.double_time:
             raise ControlError("half_time and double_time do not go together; ask for one of them")
-        if (self.half_time or self.double_time) and not _Range(*TEMPO_LIMITS)(self.bpm * self.pace):
+        if (self.half_time or self.double_time) and not Range(*TEMPO_LIMITS)(self.bpm * self.pace):
             low, high = (limit / self.pace for limit in TEMPO_LIMITS)
             raise ControlError(f"bpm is {self.bpm:g}; at {self.pace:g} times the speed it must be in {low:g}..{high:g}")
         if self.without and self.only:
@@ -301,19 +245,6 @@ def read_balance(text: str) -> dict[str, float] | None:
     found = read_numbers(text)
     is_balance = all(name and number is not None and abs(number) <= 127 for name, number in found)
     return {name: number for name, number in found if number is not None} if is_balance else None
-
-
-def spell_name(name: str, known: Sequence[str]) -> str:
-    """The name as the model spells it: upper and lower case are the same. As it is where it is not known."""
-    return name if name in known else {other.casefold(): other for other in known}.get(name.strip().casefold(), name)
-
-
-def spell_style(style: str, styles: Sequence[str]) -> str:
-    """The style, or the mix of styles, with each name as the model spells it."""
-    if "=" not in style or style in styles:
-        return spell_name(style, styles)
-    parts = (part.rpartition("=") for part in style.split(","))
-    return ",".join(f"{spell_name(name, styles)}={weight.strip()}" for name, _, weight in parts)
 
 
 def _show(value: Any) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from drumjax.config.checks import require
 from drumjax.config.codec import FIELDS
 from drumjax.config.conditions import CONDITIONS
-from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls, spell_name, spell_style
+from drumjax.config.controls import CONDITION_OF, CONTROLS, Controls
+from drumjax.config.spelling import spell_name, spell_style
 
 
 @dataclasses.dataclass(frozen=True)

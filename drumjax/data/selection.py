@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterable, Sequence
 
-from drumjax.config.controls import spell_style
 from drumjax.config.data import FILLS
+from drumjax.config.spelling import spell_style
 from drumjax.music.metre import write_metre
 from drumjax.music.notes import Song
 

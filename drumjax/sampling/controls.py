@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from drumjax.codecs.base import Field
-from drumjax.config.controls import CONTROLS, ControlError, Controls
+from drumjax.config.control import ControlError
+from drumjax.config.controls import CONTROLS, Controls
 from drumjax.config.form import count_form_bars
 from drumjax.config.mix import read_numbers
 from drumjax.config.sampling import SampleSettings

@@ -5,7 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from drumjax.config.controls import MAX_BARS, TEMPO_LIMITS, Controls, spell_name, spell_style
+from drumjax.config.controls import MAX_BARS, TEMPO_LIMITS, Controls
+from drumjax.config.spelling import spell_name, spell_style
 from drumjax.data.datasets import load_dataset
 from drumjax.data.drum_rates import USUAL_RATES
 from drumjax.midi.instruments import parse_instrument

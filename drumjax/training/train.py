@@ -14,9 +14,9 @@ import numpy as np
 
 from drumjax.codecs.factory import make_codec
 from drumjax.config.checks import require
-from drumjax.config.controls import spell_style
 from drumjax.config.load import load_config, override
 from drumjax.config.settings import Settings, make_settings
+from drumjax.config.spelling import spell_style
 from drumjax.models.interface import Weights
 from drumjax.runs.checkpoint import Checkpoints
 from drumjax.runs.metrics import MetricsLog

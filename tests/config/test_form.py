@@ -2,7 +2,8 @@
 
 import pytest
 
-from drumjax.config.controls import ControlError, Controls
+from drumjax.config.control import ControlError
+from drumjax.config.controls import Controls
 from drumjax.config.form import KINDS, Section, count_form_bars, is_form, parse_form
 
 

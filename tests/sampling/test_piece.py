@@ -10,7 +10,8 @@ from tiny import CODEC, PLAYERS, STYLES, make_model, make_run, make_song, random
 from drumjax.codecs.base import ABSENT, CENTRE
 from drumjax.codecs.grid import GridCodec
 from drumjax.config.conditions import LEAST_SHARE
-from drumjax.config.controls import ControlError, Controls
+from drumjax.config.control import ControlError
+from drumjax.config.controls import Controls
 from drumjax.config.sampling import SampleSettings
 from drumjax.music.kits import ONE_DRUM, ROLAND_TD11
 from drumjax.music.metre import METRES

@@ -18,7 +18,8 @@ from tiny import (
 )
 
 from drumjax.codecs.base import ABSENT, field_slices
-from drumjax.config.controls import ControlError, Controls
+from drumjax.config.control import ControlError
+from drumjax.config.controls import Controls
 from drumjax.models.conditioning import drop_controls
 from drumjax.models.interface import Weights
 from drumjax.models.model import Model

@@ -8,7 +8,8 @@ import pytest
 from tiny import CODEC, STYLES, make_model
 from tiny import make_run as make_tiny_run
 
-from drumjax.config.controls import Controls, spell_style
+from drumjax.config.controls import Controls
+from drumjax.config.spelling import spell_style
 from drumjax.runs.run import Run
 from drumjax.sampling.blocks import play as play_pieces
 from drumjax.sampling.piece import Piece, RequestError

@@ -5,7 +5,8 @@ import pytest
 from tiny import CODEC, STYLES, make_run, make_song, random_tokens
 
 from drumjax.codecs.base import CENTRE
-from drumjax.config.controls import ControlError, Controls
+from drumjax.config.control import ControlError
+from drumjax.config.controls import Controls
 from drumjax.music.kits import ROLAND_TD11, KitError, find_drums
 from drumjax.music.notes import make_notes
 from drumjax.music.timing import swing_of
