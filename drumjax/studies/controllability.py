@@ -72,8 +72,8 @@ class Classifier:
 
 
 def play(run: Run, num_samples: int, **asked: Any) -> list[Song]:
-    """Pieces of NUM_BARS bars, as asked."""
-    plan = make_plan(run, bars=NUM_BARS, **asked)
+    """Pieces of NUM_BARS bars, unless asked for otherwise."""
+    plan = make_plan(run, **{"bars": NUM_BARS, **asked})
     return [sample.song for sample in sample_songs(plan, num_samples)]
 
 

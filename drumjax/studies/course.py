@@ -89,7 +89,7 @@ def check_form(run: Run, num_samples: int, form: str) -> list[dict[str, Any]]:
     """A row per section: what was played in it; timekeeper is the share of pieces whose section keeps time on it."""
     sections = parse_form(form)
     num_bars, kit = sum(section.bars for section in sections), need_kit(run.codec)
-    songs = play(run, num_samples, time_signature="4/4", form=form)
+    songs = play(run, num_samples, time_signature="4/4", bars=num_bars, form=form)
     cuts = cut_all(run, songs, num_bars)
     hits = np.stack([count_hits(cut) for cut in cuts]) / BEATS
     loudness = np.stack([loudness_of(cut) for cut in cuts])

@@ -8,6 +8,7 @@ from bars import ROCK, TOMS, make_song
 from tiny import make_run
 
 from drumjax.codecs.factory import make_codec
+from drumjax.config.controls import Controls
 from drumjax.music.kits import ROLAND_TD11
 from drumjax.music.notes import FILL_YES
 from drumjax.studies import course
@@ -31,6 +32,7 @@ def pretend(monkeypatch, *songs):
 
     def play(run, num_samples, **flags):
         asked.append(flags)
+        Controls(**{"bars": NUM_BARS, **flags})  # which are checked
         return list(songs)
 
     monkeypatch.setattr(course, "play", play)
