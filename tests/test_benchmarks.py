@@ -10,7 +10,6 @@ from benchmarks import report
 from benchmarks.contender import Contender, warm_up
 from benchmarks.contest import Contest, Entry, Outcome, Target, hold, ratio
 from benchmarks.record import Record
-from benchmarks.rows.memory import QUICK
 
 
 def outcome(name, *seconds, work=1.0, flops=0.0, problem=""):
@@ -165,13 +164,13 @@ def test_plots_are_drawn_of_what_is_in_the_file(tmp_path):
 def test_our_own_contenders_train_and_play(monkeypatch):
     """Built as the rows build them; no time is judged."""
     from benchmarks.contenders import drumjax_sample, drumjax_train
+    from benchmarks.contenders.drumjax_config import plain
 
-    quick = {"model.joint_units": 0, "model.coming_beats": 0}  # to compile
-    sizes = {**QUICK, **quick, "model.pointer_beats": 8, "train.memory_beats": 8}
-    small = drumjax_sample.make_run("rock", sizes)
+    sizes = plain(16, batch=8, beats=8)
+    small = drumjax_sample.make_run("default", sizes)
     monkeypatch.setattr(drumjax_sample, "load_run", lambda path: small)  # of the model that comes along
-    trains = drumjax_train.train("rock", sizes, "starter", calls=1)
-    plays = drumjax_sample.sample(batch=2, bars=1, config="rock", changes=sizes)
+    trains = drumjax_train.train("default", sizes, "starter", calls=1)
+    plays = drumjax_sample.sample(batch=2, bars=1, config="default", changes=sizes)
     comes_along = drumjax_sample.sample(batch=2, bars=1, model="rock")
     for contender in (trains, plays, comes_along):
         (make,) = contender.modes.values()

@@ -127,7 +127,7 @@ def test_every_player_has_a_row(monkeypatch):
     (protocol,) = found["protocol"]
     assert protocol["windows"] == 6  # of two bars, of three songs of four
     assert all(np.isfinite(value) for value in protocol.values())
-    assert show(found).count("\n") == 13 + (3 + len(touch)) + 5 + 4
+    assert show(found).count("\n") == 13 + 2 * (3 + len(touch)) + 5 + 4
 
 
 @pytest.mark.slow
