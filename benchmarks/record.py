@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from drumjax.report.figures import write_json
+
 # Of a machine: what may differ between figures that stand in one file.
 MAY_DIFFER = ("date",)
 
@@ -38,10 +40,7 @@ class Record:
         """And writes the file anew."""
         self._contests[_key(contest)] = contest
         if self._path is not None:
-            text = json.dumps({**self._whole, "contests": self.contests}, indent=1)
-            part = self._path.with_name(self._path.name + ".part")
-            part.write_text(text + "\n", encoding="utf-8")
-            part.replace(self._path)
+            write_json(self._path, {**self._whole, "contests": self.contests})
 
 
 def _key(contest: dict[str, Any]) -> tuple[str, str]:

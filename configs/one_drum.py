@@ -4,6 +4,7 @@ Command:  python run_train.py --config configs/one_drum.py
 Hardware: 2 CPU cores, 1.3 GB of memory
 Time:     1 to 2 minutes
 Score:    hits 0.272 nats/step, velocity 2.352 and offset 2.682 nats/hit, on the 122 files in 4/4 held out
+          (without coming_beats)
 """
 
 import ml_collections

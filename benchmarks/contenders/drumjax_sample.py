@@ -54,9 +54,7 @@ def play(model: str, batch: int, bars: int, controls: dict[str, Any]) -> Contend
     return Contender({"": make}, threads)
 
 
-def sample(
-    batch: int, bars: int, config: str = "", changes: dict[str, Any] | None = None, model: str = ""
-) -> Contender:
+def sample(batch: int, bars: int, config: str = "", changes: Changes | None = None, model: str = "") -> Contender:
     """Grooves of `bars` bars at temperature 1, by random parameters of a config or by a model that comes with drumjax;
     seconds per batch of samples."""
 

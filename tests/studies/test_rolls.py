@@ -34,6 +34,7 @@ def test_rolls_are_described():
     found = rolls.describe_rolls([song(2)], ROLAND_TD11)
     assert (found["rolls"], found["strokes"], found["velocity"]) == (2, 6, 80)
     assert (found["change of velocity"], found["of at most 1"]) == (20, 0)
+    assert found["second of a 16th"] == pytest.approx(np.log(9 / 7))  # on 1.24 and 1.385, say, are 90 and 70
     assert found["spacing, ms"] == pytest.approx(0.01 * 500 * np.std([1, -1, 1, -1, 1]), rel=0.01)
     assert rolls.describe_rolls([make_song([[(0, 36)]])], ROLAND_TD11) == {"rolls": 0}
 
@@ -62,8 +63,9 @@ def test_a_model_s_rolls_have_a_row(monkeypatch):
     monkeypatch.setattr(rolls, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
     monkeypatch.setattr(rolls, "PERFORMANCES", 1)
     found = rolls.answer(dataclasses.replace(run, settings=settings), 1)
-    assert [row["player"] for row in found][:2] == ["the drummers", "as it is written"]
-    assert found[1]["change of velocity"] == 0
+    assert [row["player"] for row in found][1:3] == ["the drummers", "as it is written"]
+    assert found[0] == {"player": "others, of the training split", "rolls": 0}
+    assert found[2]["change of velocity"] == 0
     assert found[-1]["player"] == "the model, spread 1"
     assert found[-1].get("change of velocity", 1) > 0
     songs[:] = [make_song([[(0, 36)]] * 4, split="validation")]
