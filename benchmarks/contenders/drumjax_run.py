@@ -8,7 +8,7 @@ from benchmarks.songs import training_songs
 from drumjax.codecs.factory import make_codec
 from drumjax.config.settings import Settings, make_settings
 from drumjax.data.corpus import Corpus, pack
-from drumjax.system.devices import make_data_mesh, use_cores
+from drumjax.system.devices import count_shares, make_data_mesh, use_cores
 from drumjax.training.data import TrainingData
 from drumjax.training.loop import Step
 from drumjax.training.state import TrainState
@@ -34,7 +34,7 @@ def make_corpus(
 
 def make_training(settings: Settings, corpus: Corpus, styles: tuple[str, ...]) -> tuple[TrainState, Step]:
     """A fresh train state and the compiled training call, built as train() builds them."""
-    use_cores(settings.train.batch_size)  # as run_train.py does
+    use_cores(count_shares(settings.train.batch_size, settings.model.hidden_size))  # as run_train.py does
     data, mesh = TrainingData(corpus, [], styles, None, {"time_signatures": ["4/4"]}), make_data_mesh()
     run, recipe = describe(settings, data)
     return init(recipe, settings.train.seed, mesh), make_step(recipe, run.settings, data, mesh)

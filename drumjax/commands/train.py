@@ -119,7 +119,8 @@ def main() -> int:
         from drumjax.training.train import train
 
         if not given.distributed:
-            use_cores(num_devices or count_shares(make_settings(config).train.batch_size))
+            settings = make_settings(config)
+            use_cores(num_devices or count_shares(settings.train.batch_size, settings.model.hidden_size))
             find_devices(require_accelerator=given.require_accelerator)
         use_compile_cache()
         result = train(config, workdir, num_devices=num_devices)

@@ -112,7 +112,8 @@ def main() -> int:
     args = parser.parse_args()
 
     def run() -> None:
-        use_cores(args.num_devices or count_shares(make_settings(load_config(args.config)).train.batch_size))
+        settings = make_settings(load_config(args.config))
+        use_cores(args.num_devices or count_shares(settings.train.batch_size, settings.model.hidden_size))
         use_compile_cache()
         rows = study(args.config, args.num_notes, args.num_devices)
         print(make_table(rows))

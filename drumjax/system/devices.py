@@ -17,6 +17,7 @@ from drumjax.system.kept_programs import use_kept_programs
 logger = logging.getLogger(__name__)
 
 MIN_SHARE = 8  # examples per CPU device
+MAX_SHARED = 256  # hidden size: see count_shares
 # What makes JAX use an accelerator.
 _EXTRAS = {"GPU": "jax[cuda12]", "TPU": "jax[tpu]"}
 
@@ -61,8 +62,16 @@ def _warn_once(text: str) -> None:
     logger.warning("%s", text)
 
 
-def count_shares(batch_size: int) -> int:
-    """How many CPU cores can share a batch evenly: fewer than MIN_SHARE examples each make matrix products too thin."""
+def count_shares(batch_size: int, hidden_size: int) -> int:
+    """How many CPU devices should share a batch, evenly: fewer than MIN_SHARE examples each make matrix products too
+    thin, and one device, whose products use all cores, is better for a recurrence wider than MAX_SHARED.
+
+    Each device goes through all recurrent weights at every step, whatever its share. At 512 these are 4 MB, more than
+    the cache of a core: two devices took 1.6 times as long as one (note_lstm.py; rock_large.py 1.3 times), at 384 1.1
+    times, at 256 and less between 0.8 and 1.0 times.
+    """
+    if hidden_size > MAX_SHARED:
+        return 1
     shares = [n for n in range(1, count_cores() + 1) if batch_size % n == 0 and batch_size // n >= MIN_SHARE]
     return max(shares, default=1)
 
@@ -76,8 +85,8 @@ def use_cores(num_devices: int) -> None:
     """Makes that many JAX devices of the CPU, one per core at most; to be called before JAX looks at a device.
 
     XLA runs most of what is not a matrix product on one thread. With one device per core, and a batch shared by them,
-    all of it runs on all cores: a training step of rock.py takes 0.8 times as long on two. XLA_FLAGS or
-    jax_num_cpu_devices, if set, have the last word.
+    all of it runs on all cores: a training step of rock.py takes 0.8 to 1.0 times as long on two, as the machine is.
+    XLA_FLAGS or jax_num_cpu_devices, if set, have the last word.
     """
     asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not asked and jax.config.jax_num_cpu_devices == -1:  # type: ignore[attr-defined]

@@ -37,7 +37,8 @@ def test_a_device_of_every_core():
 def test_a_batch_is_shared_evenly_and_not_too_thinly(monkeypatch, batch_size, cores, shares):
     monkeypatch.setattr(devices, "count_cores", lambda: cores)
     assert devices.MIN_SHARE == 8
-    assert devices.count_shares(batch_size) == shares
+    assert devices.count_shares(batch_size, hidden_size=256) == shares
+    assert devices.count_shares(batch_size, hidden_size=512) == 1
 
 
 @pytest.mark.slow
