@@ -86,7 +86,7 @@ class Slurm:
         end = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < end, self.log()
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def wait(self, job: str) -> dict[str, str]:
         """The states once nothing of it runs or waits, for some seconds: what is requeued has failed for a moment."""
@@ -97,7 +97,7 @@ class Slurm:
             nonlocal quiet
             self.hasten(job)
             quiet = 0 if going & set(self.states(job).values()) else quiet + 1
-            return quiet > 25
+            return quiet > 10
 
         self.wait_until(is_over)
         return self.states(job)

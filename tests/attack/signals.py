@@ -13,7 +13,7 @@ from drumjax.midi.writer import encode_song
 from drumjax.music.notes import Song, make_notes
 from drumjax.system.stop_signals import TWICE_SECONDS
 
-MANY_FILES = 600  # so many that several processes read them
+MANY_FILES = 300  # so many that several processes read them
 FINISHED, REFUSED, RESUMABLE = 0, 1, 75
 
 

@@ -34,13 +34,16 @@ def make_data(config: str, **overrides) -> tuple:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("config", "overrides"), [("rock", {}), ("piano", {"train.matmul_precision": "default"})])
-def test_a_tpu_and_a_gpu_get_programs_that_run_there_alone(config, overrides):
+@pytest.mark.parametrize(
+    ("config", "overrides", "targets"),
+    [("rock", {}, ("tpu", "cuda")), ("piano", {"train.matmul_precision": "default"}, ("cuda",))],
+)
+def test_a_tpu_and_a_gpu_get_programs_that_run_there_alone(config, overrides, targets):
     """Without the host, float64, copies of what is given away, large constants, or work on the whole corpus."""
     settings, data = make_data(config, **overrides)
     corpus_bytes = sum(np.asarray(column).nbytes for column in jax.tree.leaves(data.corpus))
-    found = {(program, target): lowered for program, target, lowered in lower_all(settings, data, ("tpu", "cuda"))}
-    assert found.keys() == {(program, target) for program in PROGRAMS for target in ("tpu", "cuda")}
+    found = {(program, target): lowered for program, target, lowered in lower_all(settings, data, targets)}
+    assert found.keys() == {(program, target) for program in PROGRAMS for target in targets}
     for (program, target), lowered in found.items():
         assert lowered.faults() == [], (program, target)
         # Random bits are made of a count in ui64.
@@ -51,13 +54,14 @@ def test_a_tpu_and_a_gpu_get_programs_that_run_there_alone(config, overrides):
         assert lowered.taken_bytes < corpus_bytes / 4
         if program == "scorer":
             assert lowered.products.keys() == {"HIGHEST"}
-    training = {target: found["training call", target].products for target in ("tpu", "cuda")}
-    assert training["tpu"].keys() == {"DEFAULT"}  # on a TPU that is bfloat16
-    assert training["cuda"].keys() == {"bf16" if config == "rock" else "DEFAULT"}
-    assert min(products.total() for products in training.values()) > 50
-    made = [found["training call", target].operations for target in ("tpu", "cuda")]
-    steps = [operations["call"] + operations["dot_general"] for operations in made]  # JAX 0.11 writes calls out
-    assert steps[1] > steps[0]  # several of a recurrence's steps are one on a GPU
+    training = {target: found["training call", target] for target in targets}
+    assert training["cuda"].products.keys() == {"bf16" if config == "rock" else "DEFAULT"}
+    assert min(lowered.products.total() for lowered in training.values()) > 50
+    if "tpu" in targets:
+        assert training["tpu"].products.keys() == {"DEFAULT"}  # on a TPU that is bfloat16
+        # JAX 0.11 writes calls out. Several of a recurrence's steps are one on a GPU.
+        steps = {name: low.operations["call"] + low.operations["dot_general"] for name, low in training.items()}
+        assert steps["cuda"] > steps["tpu"]
 
 
 @pytest.mark.slow
