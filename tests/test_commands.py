@@ -148,24 +148,6 @@ def test_sampling_that_was_killed_and_interrupted_goes_on(programs, finished, tm
     assert len(names) < many
 
 
-@pytest.mark.slow
-def test_of_two_jobs_in_one_folder_the_second_is_refused(programs, finished, tmp_path):
-    """They start at once; the folder is then that of the first, each file as its manifest says."""
-    flags = [f"--workdir={finished[0]}", "--num_samples=300", "--bars=2", "--notab"]
-    both = [programs.start("run_sample.py", *flags, f"--seed={s}", f"--out_dir={tmp_path / 'out'}") for s in (1, 2)]
-    outputs = [process.communicate(timeout=120)[0] for process in both]
-    statuses = [process.returncode for process in both]
-    assert sorted(statuses) == [0, 1], outputs
-    refused = outputs[statuses.index(1)]
-    assert re.search(r"^error: .*out (is in use by pid|holds the samples of another job)", refused, re.M), refused
-    seed = 1 + statuses.index(0)
-    status, output = programs.run("run_sample.py", *flags, f"--seed={seed}", f"--out_dir={tmp_path / 'alone'}")
-    assert status == 0, output
-    contents = [{path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in ("out", "alone")]
-    assert contents[0] == contents[1]
-    assert len(contents[0]) == 301
-
-
 # ---- several processes
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from benchmarks.contenders.drumjax_config import AUGMENTED, plain
 from benchmarks.contest import Contest, Entry, Target
 from benchmarks.options import Options
-from benchmarks.rows.train import NEAR_PEAK, PEAKS, lstm_flops, peaks
+from benchmarks.rows.train import NEAR_PEAK, PEAKS, peaks, training_flops
 
 
 def contests(options: Options) -> list[Contest]:
@@ -33,7 +33,7 @@ def _contest(options: Options, augmented: bool) -> Contest:
         "strength": {name.removeprefix("augment."): value for name, value in strength.items()},
     }
     loader = "PyTorch, DataLoader"
-    work: dict[str, Any] = {"work": batch * length, "flops": lstm_flops(hidden, batch * length)}
+    work: dict[str, Any] = {"work": batch * length, "flops": training_flops(hidden, batch * length)}
     torch = Entry(loader, "benchmarks.contenders.torch_loader:train", theirs, needs=("torch",), **work)
     drumjax = Entry("drumjax", "benchmarks.contenders.drumjax_train:train", ours, **work)
     # The target is set for augmented training.

@@ -5,6 +5,7 @@ from typing import Any
 from benchmarks.contenders.drumjax_config import plain
 from benchmarks.contest import Contest, Entry, Target
 from benchmarks.options import Options
+from benchmarks.rows.train import NEAR_PEAK, PEAKS, lstm_flops, peaks
 
 BARS, STEPS_PER_BAR = 8, 16
 QUICK = {"model.hidden_size": 32, "model.embed_size": 16}
@@ -27,7 +28,11 @@ def contests(options: Options) -> list[Contest]:
 
 def _contest(options: Options, batch: int) -> Contest:
     hidden = 32 if options.quick else 256
+    # Small batches wait for memory and for the next step, not for arithmetic.
+    is_bound = batch in TORCH_TARGETS
+    tokens = batch * BARS * STEPS_PER_BAR
     work: dict[str, Any] = {"work": batch, "x": batch}
+    plain_work = {**work, "flops": lstm_flops(hidden, tokens) if is_bound else 0.0}
     ours = "benchmarks.contenders.drumjax_sample:sample"
     asked = {"batch": batch, "bars": BARS}
     theirs = {
@@ -37,9 +42,9 @@ def _contest(options: Options, batch: int) -> Contest:
         "length": BARS * STEPS_PER_BAR,
     }
     entries = [
-        Entry("drumjax", ours, {"config": "default", "changes": plain(hidden), **asked}, **work),
+        Entry("drumjax", ours, {"config": "default", "changes": plain(hidden), **asked}, **plain_work),
         Entry("drumjax, all of rock.py", ours, {**whole_model(options), **asked}, **work),
-        Entry("PyTorch", "benchmarks.contenders.torch_lstm:sample", theirs, needs=("torch",), **work),
+        Entry("PyTorch", "benchmarks.contenders.torch_lstm:sample", theirs, needs=("torch",), **plain_work),
     ]
     if batch <= 64:
         for name, backend in zip(KERAS, ("jax", "tensorflow"), strict=True):
@@ -50,9 +55,12 @@ def _contest(options: Options, batch: int) -> Contest:
     if batch in KERAS_TARGETS:
         targets += [Target((name,), "ratio", *bars) for name, bars in zip(KERAS, KERAS_TARGETS[batch], strict=True)]
     if batch in TORCH_TARGETS:
-        targets.append(Target(("PyTorch",), "ratio", *TORCH_TARGETS[batch]))
+        targets.append(Target(("PyTorch",), "ratio", *TORCH_TARGETS[batch], peak=NEAR_PEAK))
     title = f"2 x {hidden}, {batch} at a time"
-    return Contest("sample", title, "grooves/s", tuple(entries), targets=tuple(targets))
+    bounds = peaks(options) if is_bound else ()
+    return Contest(
+        "sample", title, "grooves/s", (*entries, *bounds), targets=tuple(targets), peaks=PEAKS if is_bound else ()
+    )
 
 
 def whole_model(options: Options) -> dict[str, Any]:
