@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from tiny import make_model, make_song
+from tiny import make_bare_model, make_song
 from tiny import make_run as make_tiny_run
 
 from drumjax.codecs.grid import GridCodec
@@ -25,4 +25,4 @@ HELD_OUT = [song for song in SONGS if song.split == "validation"]
 
 @functools.cache
 def make_run() -> Run:
-    return make_tiny_run(make_model(CODEC, num_layers=1), CODEC)
+    return make_tiny_run(make_bare_model(CODEC), CODEC)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tiny import CODEC, THREE_DRUMS, make_context, make_model, make_run, make_song, make_teacher, stack
+from tiny import CODEC, THREE_DRUMS, make_bare_model, make_context, make_run, make_song, make_teacher, stack
 
 from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.codecs.grid import GridCodec
@@ -38,7 +38,7 @@ TEMPERATURE = dict.fromkeys(("hits", "velocity", "offset"), 1.0)
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    return make_run(make_model(num_layers=1))
+    return make_run(make_bare_model())
 
 
 def make_controls(bars, **changes) -> Controls:

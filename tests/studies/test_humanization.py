@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tiny import CODEC, STYLES, make_model, make_song
+from tiny import CODEC, STYLES, make_bare_model, make_song
 from tiny import make_run as make_tiny_run
 
 from drumjax.codecs.base import ABSENT
@@ -88,7 +88,7 @@ def test_divergence_is_nought_between_equals_and_grows():
 
 def make_run(codec=CODEC, **history_dropout) -> Run:
     """A run that humanizes at a spread of 0.4, and has learned to do without earlier values of some fields."""
-    run = make_tiny_run(make_model(codec, num_layers=1), codec)
+    run = make_tiny_run(make_bare_model(codec), codec)
     sample = dataclasses.replace(run.settings.sample, humanize={"spread": 0.4, "guidance": 1.0})
     train = dataclasses.replace(run.settings.train, history_dropout=history_dropout)
     return dataclasses.replace(run, settings=dataclasses.replace(run.settings, sample=sample, train=train))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny import CODEC, make_model, make_run, make_song
+from tiny import CODEC, make_bare_model, make_run, make_song
 
 from drumjax.midi.reader import write_midi
 from drumjax.music.kits import ROLAND_TD11
@@ -29,7 +29,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run(monkeypatch):
     monkeypatch.setattr(kept_notes, "ADDED", "hat")
-    return make_run(make_model(num_layers=1))
+    return make_run(make_bare_model())
 
 
 def test_files_and_their_notes_are_counted(folder, run):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from bars import make_song
-from tiny import make_run
+from tiny import make_bare_model, make_run
 
 from drumjax.config.data import DataSettings
 from drumjax.music.kits import ROLAND_TD11
@@ -57,7 +57,7 @@ def test_stretches_begin_at_beat_0_and_those_with_most_strokes_come_first():
 
 @pytest.mark.slow
 def test_a_model_s_rolls_have_a_row(monkeypatch):
-    run = make_run()
+    run = make_run(make_bare_model())
     settings = dataclasses.replace(run.settings, data=DataSettings())
     songs = [song()]
     monkeypatch.setattr(rolls, "load_dataset", lambda settings: type("Found", (), {"songs": songs}))
