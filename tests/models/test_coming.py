@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny import CODEC, make_context, make_model, make_weights, random_tokens, stack
+from tiny import CODEC, make_bare_model, make_context, make_weights, random_tokens, stack
 
 from drumjax.codecs.base import ABSENT
 from drumjax.models.coming import hits_ahead
 from drumjax.models.scoring import Example, place_of, score_tokens
 
-MODEL = make_model(coming_beats=2)  # four steps
+MODEL = make_bare_model(coming_beats=2)  # four steps
 NUM_STEPS = 8
 
 

@@ -2,7 +2,17 @@
 
 import jax.numpy as jnp
 import numpy as np
-from tiny import CODEC, make_context, make_model, make_module, make_teacher, make_weights, random_tokens, stack
+from tiny import (
+    CODEC,
+    make_bare_model,
+    make_context,
+    make_model,
+    make_module,
+    make_teacher,
+    make_weights,
+    random_tokens,
+    stack,
+)
 
 from drumjax.codecs.base import ABSENT, field_slices
 from drumjax.models.joint import Joint, choose_kth
@@ -68,7 +78,7 @@ def test_drums_of_a_step_hear_each_other_in_a_model_that_has_units():
     other[:, 2, offsets.start] = (other[:, 2, offsets.start] + 1) % 4
     context = stack([make_context()])
     for units, is_heard in ((4, True), (0, False)):
-        model = make_model(joint_units=units)
+        model = make_bare_model(joint_units=units)
         logits, changed = (make_teacher(model)(make_weights(model), some, context)[2][:, 2] for some in (tokens, other))
         differs = np.abs(logits - changed).max(axis=(0, 2)) > 0
         assert differs.tolist() == [False, is_heard, is_heard]

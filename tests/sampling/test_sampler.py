@@ -9,6 +9,7 @@ import pytest
 from tiny import (
     CODEC,
     NUM_VARIABLES,
+    make_bare_model,
     make_model,
     make_run,
     make_teacher,
@@ -115,7 +116,7 @@ def test_the_likelihood_of_a_sample_is_that_of_its_tokens_under_a_teacher():
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_drums_that_hear_each_other_are_drawn_as_they_are_scored(guidance):
-    model = make_model(num_layers=1, joint_units=4)
+    model = make_bare_model(joint_units=4)
     _, request = sample()
     request = request._replace(guidance=np.full(3, guidance, np.float32))
     samples = jax.tree.map(
@@ -129,7 +130,7 @@ def test_drums_that_hear_each_other_are_drawn_as_they_are_scored(guidance):
 
 def test_drums_that_are_given_are_heard():
     """Of the first step, where nothing was played before: another velocity given to the first drum, other odds."""
-    model = make_model(num_layers=1, joint_units=4)
+    model = make_bare_model(joint_units=4)
     _, request = sample()
     clamp = np.full_like(request.clamp, FREE)
     clamp[..., 0] = 7
@@ -143,7 +144,7 @@ def test_drums_that_are_given_are_heard():
 
 
 def test_a_sampler_that_hears_draws_as_the_teacher_that_hears():
-    model = make_model(num_layers=1, joint_units=4, coming_beats=2)
+    model = make_bare_model(joint_units=4, coming_beats=2)
     given = given_tokens()
     clamp = np.where(np.arange(given.shape[2]) == 0, given, FREE)
     _, request = sample()
