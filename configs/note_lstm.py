@@ -7,8 +7,8 @@ compared. Stops when five evaluations did not get better.
 
 Command:  timeout 750 python run_train.py --config configs/note_lstm.py
 Hardware: 2 CPU cores, 1.9 GB of memory
-Time:     12.5 minutes, as long as piano.py takes without its pointer, for 375 steps of 19,251; all of them would take
-          ten hours
+Time:     12.5 minutes, as long as piano.py takes without its pointer, for 375 steps of 19,251, on two CPU devices (one,
+          as it is now, takes 0.6 of their time); all of them would take ten hours
 Score:    pitch 2.583 nats (27.1% right), whether the next note sounds with it 0.426 (81.1%), on the 33 pieces held out
           (python -m drumjax.evaluate --workdir runs/note_lstm --checkpoint latest)
 """

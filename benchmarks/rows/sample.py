@@ -28,11 +28,8 @@ def contests(options: Options) -> list[Contest]:
 
 def _contest(options: Options, batch: int) -> Contest:
     hidden = 32 if options.quick else 256
-    # Small batches wait for memory and for the next step, not for arithmetic.
-    is_bound = batch in TORCH_TARGETS
-    tokens = batch * BARS * STEPS_PER_BAR
     work: dict[str, Any] = {"work": batch, "x": batch}
-    plain_work = {**work, "flops": lstm_flops(hidden, tokens) if is_bound else 0.0}
+    plain_work = {**work, "flops": lstm_flops(hidden, batch * BARS * STEPS_PER_BAR)}
     ours = "benchmarks.contenders.drumjax_sample:sample"
     asked = {"batch": batch, "bars": BARS}
     theirs = {
@@ -51,16 +48,15 @@ def _contest(options: Options, batch: int) -> Contest:
             needs = ("keras", backend)
             env = {"KERAS_BACKEND": backend}
             entries.append(Entry(name, "benchmarks.contenders.keras_lstm:sample", theirs, needs=needs, env=env, **work))
-    targets = []
+    targets: list[Target] = []
+    bounds: tuple[Entry, ...] = ()
     if batch in KERAS_TARGETS:
         targets += [Target((name,), "ratio", *bars) for name, bars in zip(KERAS, KERAS_TARGETS[batch], strict=True)]
     if batch in TORCH_TARGETS:
         targets.append(Target(("PyTorch",), "ratio", *TORCH_TARGETS[batch], peak=NEAR_PEAK))
+        bounds = peaks(options)  # smaller batches wait for memory and for the next step, not for arithmetic
     title = f"2 x {hidden}, {batch} at a time"
-    bounds = peaks(options) if is_bound else ()
-    return Contest(
-        "sample", title, "grooves/s", (*entries, *bounds), targets=tuple(targets), peaks=PEAKS if is_bound else ()
-    )
+    return Contest("sample", title, "grooves/s", (*entries, *bounds), targets=tuple(targets), peaks=PEAKS)
 
 
 def whole_model(options: Options) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def lstm_flops(hidden: int, tokens: int, num_layers: int = 2) -> float:
 
     Per token and layer: x W_x and h W_h, 2 * (H + H) * 4H; the head 2 * H * 512; the embedding is a look-up.
     """
-    return 1.0 * tokens * (num_layers * 2 * (hidden + hidden) * 4 * hidden + 2 * hidden * NUM_CHORDS)
+    return float(tokens * (num_layers * 2 * (hidden + hidden) * 4 * hidden + 2 * hidden * NUM_CHORDS))
 
 
 def training_flops(hidden: int, tokens: int) -> float:

@@ -66,9 +66,9 @@ def count_shares(batch_size: int, hidden_size: int) -> int:
     """How many CPU devices should share a batch, evenly: fewer than MIN_SHARE examples each make matrix products too
     thin, and one device, whose products use all cores, is better for a recurrence wider than MAX_SHARED.
 
-    Each device goes through all recurrent weights at every step, whatever its share. At 512 these are 4 MB, more than
-    the cache of a core: two devices took 1.6 times as long as one (note_lstm.py; rock_large.py 1.3 times), at 384 1.1
-    times, at 256 and less between 0.8 and 1.0 times.
+    Each device goes through all recurrent weights at every step, whatever its share; at 512 these are 4 MB. There two
+    devices took two cores 1.5 to 1.7 times as long as one did with 64 examples (note_lstm.py 1.6, rock_large.py with 32
+    1.3), 1.1 times with 128; at 384 1.1 times, and at 256 and less between 0.8 and 1.1 times, as the machine was.
     """
     if hidden_size > MAX_SHARED:
         return 1

@@ -22,7 +22,7 @@ def kill_training(target: Target, chance: random.Random) -> Iterator[Outcome]:
         program.runs_for(chance.uniform(0, 2))
         program.send(signal.SIGKILL)
         end = program.wait()
-        what = f"kill {number}"
+        what = f"kill {number}, exit {end.status}"
         problems = check_output(end.status, end.output, (0, -signal.SIGKILL)) + half_written(workdir)
         if "damaged" in end.output:
             problems.append(f"damage: {end.output[-300:]}")
