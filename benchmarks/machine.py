@@ -6,7 +6,10 @@ import os
 import platform
 from pathlib import Path
 
-LIBRARIES = ("jax", "jaxlib", "flax", "optax", "torch", "keras", "tensorflow-cpu", "tensorflow", "numpy")
+LIBRARIES = (
+    "jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "flax", "optax", "torch", "keras", "tensorflow-cpu",
+    "tensorflow", "numpy",
+)  # fmt: skip
 
 
 def describe(num_threads: int) -> dict:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contest import Contest, Outcome, Target, ratio
+from benchmarks.options import Options
 
 COLUMNS = (
     ("", 25), ("median", 9), ("quartiles", 17), ("rate", 19), ("ratio", 8), ("target (aim)", 32), ("start", 8),
@@ -13,14 +14,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def header(judged: bool) -> str:
+def header(options: Options) -> str:
     """The first lines of the table."""
     lines = [
         "median, quartiles: time of one unit of work     ratio: time over that of the row's baseline",
         "start: building, compiling and the first repeat, not in the other figures     threads: as the library says",
     ]
-    if not judged:
+    if options.quick:
         lines.append("--quick: sizes that say nothing about speed; no target is judged")
+    elif options.on_gpu:
+        lines.append("on the GPU: no target is judged, they are set for a CPU")
     return "\n".join([*lines, "", _line([name for name, _ in COLUMNS])])
 
 

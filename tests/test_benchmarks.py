@@ -6,9 +6,10 @@ import math
 import pytest
 from tiny_run import ROOT
 
-from benchmarks import report
+from benchmarks import report, rows
 from benchmarks.contender import Contender, warm_up
 from benchmarks.contest import Contest, Entry, Outcome, Target, hold, ratio
+from benchmarks.options import Options
 from benchmarks.record import Record
 
 
@@ -175,3 +176,17 @@ def test_our_own_contenders_train_and_play(monkeypatch):
     for contender in (trains, plays, comes_along):
         (make,) = contender.modes.values()
         assert make()()["seconds"] > 0
+
+
+def test_on_a_gpu_peers_compute_there_too_and_where_there_is_none_one_line_says_so(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    from benchmarks import __main__ as program
+
+    options = Options(16, False, "starter", "", "gpu")
+    for contest in [*rows.train.contests(options), *rows.end_to_end.contests(options)]:
+        peers = [entry for entry in contest.entries if entry.name.startswith("PyTorch")]
+        assert peers
+        assert {entry.case["device"] for entry in peers} == {"gpu"}
+    assert program.worker_env(options)["JAX_PLATFORMS"] == "cuda"
+    with pytest.raises(SystemExit, match="error: --device gpu: JAX finds no NVIDIA GPU"):
+        program._find_gpu()

@@ -19,6 +19,7 @@ PLAIN: dict[str, Any] = {
     "train.average_decay": 0.0,
     "train.clip_norm": 0.0,
     "sample.style": "",
+    "train.matmul_precision": "default",  # as the peers have it: float32, and TensorFloat-32 on a GPU
 }
 
 # rock.py's model without a memory of the whole song.

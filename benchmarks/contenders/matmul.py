@@ -1,4 +1,4 @@
-"""The machine's peak: one large float32 matrix product, by XLA and by PyTorch."""
+"""The machine's peak: one large float32 matrix product, by XLA and by PyTorch; on a GPU in TensorFloat-32."""
 
 import time
 
@@ -23,17 +23,24 @@ def xla(size: int) -> Contender:
     return Contender({"": make}, threads)
 
 
-def torch(threads_wanted: int, size: int) -> Contender:
+def torch(threads_wanted: int, size: int, device: str = "cpu") -> Contender:
     """Seconds per product [size, size]."""
     import torch as library
 
-    library.set_num_threads(threads_wanted)
+    from benchmarks.contenders.torch_lstm import TORCH_DEVICE, set_threads, used, wait
+
+    set_threads(threads_wanted)
 
     def make() -> Repeat:
-        a = library.rand(size, size)
-        return lambda: _time(lambda: a @ a)
+        a = library.rand(size, size, device=TORCH_DEVICE[device])
 
-    return Contender({"": make}, lambda: str(library.get_num_threads()))
+        def run() -> None:
+            a @ a
+            wait(device)
+
+        return lambda: _time(run)
+
+    return Contender({"": make}, used(device))
 
 
 def _time(run) -> Figures:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.contender import Contender, Figures, Repeat
 from benchmarks.contenders.numpy_augment import Music, augment
-from benchmarks.contenders.torch_lstm import IGNORED, START, Trainer, set_threads, threads
+from benchmarks.contenders.torch_lstm import IGNORED, START, TORCH_DEVICE, Trainer, set_threads, used, wait
 from benchmarks.songs import training_songs
 from drumjax.music.kits import get_kit
 from drumjax.music.notes import Song
@@ -82,32 +82,37 @@ def train(
     length: int,
     steps: int,
     strength: dict[str, float] | None = None,
+    device: str = "cpu",
 ) -> Contender:
     """Steps of training on windows of songs, augmented as far as `strength` says; seconds per step."""
     set_threads(threads_wanted)
     songs = training_songs(dataset)
 
     def make(num_workers: int) -> Repeat:
-        trainer = Trainer(hidden)
+        trainer = Trainer(hidden, device)
         some: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": PREFETCH} if num_workers else {}
+        some["pin_memory"] = device == "gpu"
         batches = endless(
             DataLoader(WindowDataset(songs, length, strength or {}), batch, num_workers=num_workers, **some)
         )
 
         def train_steps(count: int) -> None:
             for _ in range(count):
-                inputs, targets = next(batches)
+                inputs, targets = (x.to(TORCH_DEVICE[device], non_blocking=True) for x in next(batches))
                 trainer.step(inputs.T.contiguous(), targets.T.contiguous())
 
         def repeat() -> Figures:
             # Batches that were made ready while others were being timed are used up first.
             train_steps(num_workers * PREFETCH)
+            wait(device)
             start = time.perf_counter()
             train_steps(steps)
+            wait(device)
             return {"seconds": (time.perf_counter() - start) / steps}
 
         return repeat
 
     # On few cores the processes of the DataLoader take time from training; no process at all may be the better choice.
     numbers = sorted({threads_wanted, 1, 0}, reverse=True)
-    return Contender({f"num_workers={number}": functools.partial(make, number) for number in numbers}, threads)
+    modes = {f"num_workers={number}": functools.partial(make, number) for number in numbers}
+    return Contender(modes, used(device))

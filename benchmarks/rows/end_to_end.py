@@ -14,7 +14,7 @@ def contests(options: Options) -> list[Contest]:
 
 def _contest(options: Options, augmented: bool) -> Contest:
     hidden, batch, beats, calls = (32, 8, 8, 1) if options.quick else (256, 64, 32, 3)
-    steps_per_call = 5
+    steps_per_call = 50 if options.on_gpu else 5
     length = 4 * beats
     strength = AUGMENTED if augmented else {}
     ours = {
@@ -31,6 +31,7 @@ def _contest(options: Options, augmented: bool) -> Contest:
         "length": length,
         "steps": calls * steps_per_call,
         "strength": {name.removeprefix("augment."): value for name, value in strength.items()},
+        "device": options.device,
     }
     loader = "PyTorch, DataLoader"
     work: dict[str, Any] = {"work": batch * length, "flops": training_flops(hidden, batch * length)}

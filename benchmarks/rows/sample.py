@@ -38,10 +38,11 @@ def _contest(options: Options, batch: int) -> Contest:
         "batch": batch,
         "length": BARS * STEPS_PER_BAR,
     }
+    torch = {**theirs, "device": options.device}
     entries = [
         Entry("drumjax", ours, {"config": "default", "changes": plain(hidden), **asked}, **plain_work),
         Entry("drumjax, all of rock.py", ours, {**whole_model(options), **asked}, **work),
-        Entry("PyTorch", "benchmarks.contenders.torch_lstm:sample", theirs, needs=("torch",), **plain_work),
+        Entry("PyTorch", "benchmarks.contenders.torch_lstm:sample", torch, needs=("torch",), **plain_work),
     ]
     if batch <= 64:
         for name, backend in zip(KERAS, ("jax", "tensorflow"), strict=True):

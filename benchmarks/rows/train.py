@@ -8,7 +8,7 @@ from benchmarks.options import Options
 
 BATCH, BEATS, STEPS_PER_BEAT = 64, 32, 4
 NUM_CHORDS = 512
-PEAK_SIZE = 2048
+PEAK_SIZE, GPU_PEAK_SIZE = 2048, 8192
 PEAKS = ("matmul, XLA", "matmul, PyTorch")
 # By hidden size, what PyTorch's seconds over ours should be at least, and what we would like.
 TORCH_TARGETS = {128: (1.5, 1.8), 256: (1.4, 1.6), 512: (1.1, 1.4)}
@@ -16,6 +16,7 @@ TORCH_TARGETS = {128: (1.5, 1.8), 256: (1.4, 1.6), 512: (1.1, 1.4)}
 NEAR_PEAK = 0.85
 # Steps of a repeat, so that repeats take about a second.
 NUM_STEPS = {128: 10, 256: 5, 512: 3}
+GPU_STEPS = 50
 
 
 def lstm_flops(hidden: int, tokens: int, num_layers: int = 2) -> float:
@@ -34,13 +35,15 @@ def training_flops(hidden: int, tokens: int) -> float:
 def contests(options: Options) -> list[Contest]:
     if options.quick:
         return [_contest(options, 32, batch=8, beats=8, steps=2)]
-    return [_contest(options, hidden, BATCH, BEATS, steps) for hidden, steps in NUM_STEPS.items()]
+    sizes = dict.fromkeys(NUM_STEPS, GPU_STEPS) if options.on_gpu else NUM_STEPS
+    return [_contest(options, hidden, BATCH, BEATS, steps) for hidden, steps in sizes.items()]
 
 
 def peaks(options: Options) -> tuple[Entry, ...]:
     """What the machine can do at best: one large product of each library."""
-    flops, case = 2.0 * PEAK_SIZE**3, {"size": PEAK_SIZE}
-    threaded = {**case, "threads_wanted": options.threads}
+    size = GPU_PEAK_SIZE if options.on_gpu else PEAK_SIZE
+    flops, case = 2.0 * size**3, {"size": size}
+    threaded = {**case, "threads_wanted": options.threads, "device": options.device}
     return (
         Entry(PEAKS[0], "benchmarks.contenders.matmul:xla", case, flops=flops),
         Entry(PEAKS[1], "benchmarks.contenders.matmul:torch", threaded, needs=("torch",), flops=flops),
@@ -52,7 +55,7 @@ def _contest(options: Options, hidden: int, batch: int, beats: int, steps: int) 
     tokens = batch * length
     sizes = {"hidden": hidden, "batch": batch, "length": length, "steps": steps}
     threaded = {"threads_wanted": options.threads, **sizes}
-    ours = {
+    ours: dict[str, Any] = {
         "config": "default",
         "changes": {**plain(hidden, batch, beats), "train.steps_per_call": steps},
         "dataset": options.dataset,
@@ -60,15 +63,23 @@ def _contest(options: Options, hidden: int, batch: int, beats: int, steps: int) 
     }
     work: dict[str, Any] = {"work": tokens, "flops": training_flops(hidden, tokens), "x": hidden}
     keras = "benchmarks.contenders.keras_lstm:train"
+    make, torch = "benchmarks.contenders.drumjax_train:train", "benchmarks.contenders.torch_lstm:train"
+    on_device = {**threaded, "device": options.device}
     entries = (
-        Entry("drumjax", "benchmarks.contenders.drumjax_train:train", ours, **work),
-        Entry("PyTorch", "benchmarks.contenders.torch_lstm:train", threaded, needs=("torch",), **work),
+        Entry("drumjax", make, ours, **work),
+        Entry("PyTorch", torch, on_device, needs=("torch",), **work),
         Entry("flax nnx.RNN", "benchmarks.contenders.nnx_rnn:train", sizes, **work),
         Entry("Keras on JAX", keras, threaded, needs=("keras",), env={"KERAS_BACKEND": "jax"}, **work),
         Entry("Keras on TensorFlow", keras, threaded, needs=("keras", "tensorflow"),
               env={"KERAS_BACKEND": "tensorflow"}, **work),
         *peaks(options),
     )  # fmt: skip
+    if options.on_gpu:
+        rounded = {**ours, "changes": {**ours["changes"], "train.matmul_precision": "bfloat16"}}
+        entries += (
+            Entry("drumjax, bfloat16", make, rounded, **work),
+            Entry("PyTorch, bfloat16", torch, {**on_device, "bfloat16": True}, needs=("torch",), **work),
+        )
     targets = (
         Target(("PyTorch",), "ratio", *TORCH_TARGETS.get(hidden, (1.5, 1.8)), peak=NEAR_PEAK),
         Target(("flax nnx.RNN",), "ratio", 1.3, 2.0, peak=NEAR_PEAK),
