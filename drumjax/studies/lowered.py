@@ -31,6 +31,7 @@ class Lowered(NamedTuple):
     calls        what is called that is no operation of StableHLO
     types        of elements, such as f32 and i32
     products     matrix products by the precision of their operands
+    dots         of them, how many are of two vectors: a sum, which is rounded for nothing
     argument_bytes, donated_bytes  of all arguments, and of those that are given away
     unused       donated arrays that no result takes the place of
     constant_bytes, array_bytes  of the largest constant, and of the largest array that is computed
@@ -42,6 +43,7 @@ class Lowered(NamedTuple):
     calls: frozenset[str]
     types: frozenset[str]
     products: collections.Counter[str]
+    dots: int
     argument_bytes: int
     donated_bytes: int
     unused: int
@@ -55,6 +57,8 @@ class Lowered(NamedTuple):
         found = [f"calls {name}" for name in sorted(self.calls - KNOWN_CALLS)]
         found += [f"talks to the host: {name}" for name in sorted(_OF_THE_HOST & self.operations.keys())]
         found += [f"computes in {name}" for name in sorted(self.types) if name.startswith(("f64", "complex<f64"))]
+        if self.dots:
+            found.append(f"adds up by {self.dots} products of two vectors, which a TPU or GPU rounds")
         if self.unused:
             found.append(f"does not reuse {self.unused} donated arrays")
         if self.constant_bytes > MAX_CONSTANT_BYTES:
@@ -72,6 +76,7 @@ def inspect(lowered: jax.stages.Lowered, corpus_rows: frozenset[int] = frozenset
         calls=frozenset(),
         types=frozenset(),
         products=collections.Counter(),
+        dots=0,
         argument_bytes=sum(map(_num_bytes, arguments)),
         donated_bytes=sum(donated),
         unused=len(donated) - _count_reused(module),
@@ -104,6 +109,7 @@ def _add(found: Lowered, operation: Any, times: int, corpus_rows: frozenset[int]
         found = found._replace(constant_bytes=max(found.constant_bytes, _type_bytes(results[0])))
     elif name == "dot_general":
         found.products[_precision(operation)] += 1
+        found = found._replace(dots=found.dots + (len(_shape(results[0])) == _count_batched(operation)))
     is_given, is_made = (any(corpus_rows & set(_shape(kind)) for kind in kinds) for kinds in (operands, results))
     if is_given and name in _TAKES_ROWS and not is_made:
         found = found._replace(taken_bytes=found.taken_bytes + times * sum(map(_type_bytes, results)))
@@ -156,6 +162,13 @@ def _precision(product: Any) -> str:
         return text.partition("lhs_precision_type = ")[2].partition(",")[0]
     kinds = {str(kind).strip("[]<>").rpartition(" ")[2] for kind in product.attributes["precision_config"]}
     return "/".join(sorted(kinds))
+
+
+def _count_batched(product: Any) -> int:
+    """The axes of a matrix product along which it is many."""
+    text = str(product.attributes["dot_dimension_numbers"])
+    axes = text.partition("lhs_batching_dimensions = [")[2].partition("]")[0]
+    return len(axes.split(",")) if axes else 0
 
 
 def _shape(kind: Any) -> list[int]:

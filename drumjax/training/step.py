@@ -231,7 +231,8 @@ def _loss(
     nll = jnp.stack([jnp.sum(score.nll) for score in scores]) / steps
     counts = jax.lax.psum(jnp.stack([jnp.sum(score.count) for score in scores]), axis)
     accuracy = jnp.stack([jnp.sum(score.correct) for score in scores]) / jnp.maximum(counts, 1)
-    return jnp.dot(field_weights, nll), (nll, accuracy, stats)
+    # Not a dot product: of that a TPU or GPU rounds the operands, as of every other.
+    return jnp.sum(field_weights * nll), (nll, accuracy, stats)
 
 
 def _update(recipe: Recipe, hyper: Hyper, state: TrainState, grads: Params, norm: Array) -> TrainState:

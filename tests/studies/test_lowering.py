@@ -113,6 +113,15 @@ def test_large_constants_are_seen():
     assert lower(lambda x: x + np.zeros_like(table), table.shape).faults() == []  # one number, repeated
 
 
+def test_sums_that_are_products_of_vectors_are_seen():
+    """A TPU or GPU rounds their operands, as it was once seen to do with the loss."""
+    fault = "adds up by 1 products of two vectors, which a TPU or GPU rounds"
+    assert lower(jnp.dot, (3,), (3,)).faults() == [fault]
+    assert lower(jax.vmap(jnp.dot), (2, 3), (2, 3)).faults() == [fault]
+    assert lower(lambda x, y: jnp.sum(x * y), (3,), (3,)).faults() == []
+    assert lower(jnp.dot, (2, 3), (3,)).faults() == []
+
+
 def in_a_loop(step):
     return lambda corpus, x: jax.lax.fori_loop(0, 3, lambda i, x: step(corpus, x, i), x)
 
