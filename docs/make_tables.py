@@ -1,4 +1,5 @@
-"""The tables of README.md and docs/ whose figures lie in docs/figures: made from them, never by hand.
+"""The tables of README.md, docs/ and benchmarks/README.md, of what lies in docs/figures and benchmarks/results: made
+from these, never by hand.
 
     python docs/make_tables.py --add rock-seed0 rock.json         # what `python -m drumjax.evaluate --output` wrote
     python docs/make_tables.py --add control-seed0 control.json   # or `python -m drumjax.studies.controllability`
@@ -18,9 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import speed_tables
+
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"
-PAGES = ("README.md", "docs/results.md")
+PAGES = ("README.md", "docs/results.md", "docs/speed.md", "benchmarks/README.md")
 # Of an evaluation, what tables show: predictions of these groups, and means of what is played.
 GROUPS = ("all", "as config.validation")
 FIELDS = ("hits", "velocity", "offset")
@@ -194,6 +197,7 @@ def playable_table() -> list[str]:
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "results": results_table, "plays": plays_table, "playable": playable_table, "control": control_table,
+    **speed_tables.TABLES,
 }  # fmt: skip
 
 
@@ -220,14 +224,15 @@ def main() -> int:
         try:
             filled = fill(text)
         except KeyError as error:
-            print(f"error: {page}: docs/figures lacks {error}; add the evaluations anew with --add", file=sys.stderr)
+            what = "add the evaluations anew with --add, or measure speed anew"
+            print(f"error: {page}: its figures lack {error}; {what}", file=sys.stderr)
             return 1
         if filled != text:
             stale.append(page)
             if not flags.check:
                 path.write_text(filled, "utf-8")
     if flags.check and stale:
-        print(f"error: not what docs/figures says: {', '.join(stale)}; run python docs/make_tables.py", file=sys.stderr)
+        print(f"error: not what the figures say: {', '.join(stale)}; run python docs/make_tables.py", file=sys.stderr)
         return 1
     return 0
 

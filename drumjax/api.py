@@ -88,7 +88,7 @@ class TrainedModel:
 
     @takes_controls
     def stream(self, n: int | None = None, *, seed: int = 0, **controls: Any) -> Iterator[Song]:
-        """Plays pieces without end, or n of them, one at a time: the same ones as `sample`, a block of 64 ahead.
+        """Plays pieces without end, or n of them, one at a time: the same ones as `sample`, a block of them ahead.
 
         Raises UserError, at once, for what this model cannot play.
         """

@@ -147,7 +147,7 @@ def _read_lines(path: Path, job: str) -> dict[int, tuple[str, bytes]]:
 def _check_row(path: Path, row: dict[str, Any], job: str) -> None:
     if row.get("job") != job:
         raise RequestError(
-            f"{path.parent} holds the samples of another job (other model, seed or request): "
+            f"{path.parent} holds the samples of another job (other model, seed, request or kind of device): "
             "choose another --out_dir, or replace them with --overwrite"
         )
 

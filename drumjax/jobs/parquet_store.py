@@ -130,8 +130,8 @@ def read_indices(path: Path, job: str) -> list[int]:
     with _open(path) as file:
         if _job_of(file) != job:
             raise RequestError(
-                f"{path} holds samples of another job (other model, seed or request), or of none: choose another "
-                "--out_dir, or replace them with --overwrite"
+                f"{path} holds samples of another job (other model, seed, request or kind of device), or of none: "
+                "choose another --out_dir, or replace them with --overwrite"
             )
         return file.read(columns=["index"]).column("index").to_pylist()
 

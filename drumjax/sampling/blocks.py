@@ -17,7 +17,7 @@ from drumjax.music.notes import Array, Notes, Song
 from drumjax.runs.run import Run
 from drumjax.sampling.decode import collect_songs, decode_samples, drop_given
 from drumjax.sampling.edits import Edit
-from drumjax.sampling.piece import Piece
+from drumjax.sampling.piece import Piece, settle
 from drumjax.sampling.plan import Plan
 from drumjax.sampling.redraw import MAX_REDRAWS, STRIDE, find_lack, urge
 from drumjax.sampling.request import Urge, make_request
@@ -62,7 +62,7 @@ def begin(
 
     number is that of each piece; where draws are ranked, theirs are `number * draws` and on. urge is a Request's.
     """
-    pieces = [piece.settle(i) for piece, i in zip(pieces, number, strict=True)]
+    pieces = settle(pieces, number)
     ranking = ranking_of(run.codec, pieces[0], edit)
     repeated = [piece for piece in pieces for _ in range(ranking.draws)]
     numbers = [(i * ranking.draws + draw) % 2**31 for i in number for draw in range(ranking.draws)]
@@ -127,15 +127,16 @@ def _finish(copy: tuple[Run, Array], block: Block, start: int, rows: range, edit
     found: dict[int, Sample] = {}
     wanted = np.asarray(rows)
     for draw in range(MAX_REDRAWS + 1):
-        notes = Notes(*jax.device_get(block.notes))
-        songs, nll = collect_songs(run.codec, block.pieces, notes, edit), np.asarray(block.nll).tolist()
         at = wanted if draw == 0 else np.arange(len(wanted))  # where the wanted rows are in this block
-        lack = find_lack(edit, run.codec, Notes(*(column[at] for column in notes)))
-        for i, row in enumerate(wanted.tolist()):
-            song = dataclasses.replace(songs[at[i]], name=f"{start + row:06d}")
+        notes, nll = (jax.tree.map(lambda x, at=at: x[at], jax.device_get(x)) for x in (block.notes, block.nll))
+        pieces = [block.pieces[int(i)] for i in at]
+        lack = find_lack(edit, run.codec, notes)
+        songs = collect_songs(run.codec, pieces, notes, edit)
+        for i, (row, nats) in enumerate(zip(wanted.tolist(), nll.tolist(), strict=True)):
+            song = dataclasses.replace(songs[i], name=f"{start + row:06d}")
             lacks = tuple(name for name, missing in zip(lack.names, lack.lacks[i], strict=True) if missing)
-            nats, controls = dict(zip(names, nll[at[i]], strict=True)), block.pieces[at[i]].controls
-            found[row] = Sample(start + row, song, nats, draw, lacks, controls)
+            named = dict(zip(names, nats, strict=True))
+            found[row] = Sample(start + row, song, named, draw, lacks, pieces[i].controls)
         again = lack.lacks.any(axis=1)
         wanted = wanted[again]
         if not len(wanted) or draw == MAX_REDRAWS:

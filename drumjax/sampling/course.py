@@ -58,9 +58,8 @@ def join_courses(courses: Sequence[Course]) -> Course:
     """Courses [P] of a batch of pieces as one [B, P]. A shorter one is repeated."""
     most = max(len(course.fill) for course in courses)
     size = -(-BUCKET_BARS // most) * most if most < BUCKET_BARS else 1 << (most - 1).bit_length()
-    different = {id(course): course for course in courses}
-    padded = {i: Course(*(np.resize(column, size) for column in course)) for i, course in different.items()}
-    return Course(*(np.stack(columns) for columns in zip(*(padded[id(course)] for course in courses), strict=True)))
+    repeated = [[np.resize(column, size) for column in course] for course in courses]
+    return Course(*map(np.stack, zip(*repeated, strict=True)))
 
 
 def at_bar(course: Course, context: Context, bar: Array) -> Context:

@@ -31,10 +31,9 @@ class Piece(NamedTuple):
     controls: Controls
     fill: int = FILL_NO
 
-    def settle(self, number: int) -> "Piece":
-        """The piece of a sample of this number, of what is a mix its own."""
-        chosen: dict[str, Any] = {name: pick(getattr(self.controls, name), number) for name in NAMES}
-        return self._replace(controls=dataclasses.replace(self.controls, **chosen))
+    def choose(self, number: int) -> dict[str, Any]:
+        """Of what is a mix, what a sample of this number has."""
+        return {name: pick(getattr(self.controls, name), number) for name in NAMES}
 
     @property
     def metre(self) -> Metre:
@@ -81,6 +80,20 @@ class Piece(NamedTuple):
     def end(self, codec: Codec, context: Context) -> int:
         """The tick at which it ends, ENDLESS where notes are counted."""
         return ENDLESS if self.controls.num_notes else int(codec.to_ticks(context, self.beats))
+
+
+def settle(pieces: Sequence[Piece], numbers: Sequence[int]) -> list[Piece]:
+    """The pieces of samples of these numbers, of what is a mix each its own. Of equal ones there is one, so that what
+    is made of a piece is made once."""
+    known: dict[tuple[Any, ...], Piece] = {}
+    settled = []
+    for piece, number in zip(pieces, numbers, strict=True):
+        chosen = piece.choose(number)
+        key = (id(piece), *chosen.values())
+        if key not in known:
+            known[key] = piece._replace(controls=dataclasses.replace(piece.controls, **chosen))
+        settled.append(known[key])
+    return settled
 
 
 def _number(value: Any, row: Condition, vocabularies: dict[str, Sequence[str]]) -> np.ndarray:
@@ -147,7 +160,7 @@ def check_known(controls: Controls, run: Run) -> None:
     find_unwanted(run.codec, controls)
     if controls.balance:
         find_balance(run.codec, controls)
-    Piece(controls).settle(0).context(run.styles, run.players)
+    settle([Piece(controls)], [0])[0].context(run.styles, run.players)
     known = run.time_signatures
     if known and controls.time_signature not in known:
         raise RequestError(f"the model was not trained on {controls.time_signature}; it knows: {', '.join(known)}")

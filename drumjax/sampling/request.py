@@ -105,37 +105,37 @@ def make_request(
     style, tempo, metre, bars, and what else the model is conditioned on.
     """
     codec, controls = run.codec, pieces[0].controls
-    contexts: dict[int, Context] = {}
-    courses: dict[int, Course] = {}
-    ends: dict[int, int] = {}
-    different = {id(piece): piece for piece in pieces}  # often it is one piece again and again
-    for i, piece in different.items():
+    different = list({id(piece): piece for piece in pieces}.values())  # often it is one piece again and again
+    number_of = {id(piece): i for i, piece in enumerate(different)}
+    which = np.asarray([number_of[id(piece)] for piece in pieces])
+    contexts = []
+    for piece in different:
         if not codec.accepts(piece.beats_per_bar):
             raise RequestError(
                 f"bars of {piece.controls.time_signature} do not fit the steps this model was trained on"
             )
-        contexts[i] = piece.context(run.styles, run.players)
-        courses[i] = course_of(piece, contexts[i])
-        ends[i] = piece.end(codec, contexts[i])
-    num_steps = max(_count_steps(codec, piece, edit) for piece in different.values())
+        contexts.append(piece.context(run.styles, run.players))
+    courses = join_courses([course_of(*pair) for pair in zip(different, contexts, strict=True)])
+    end = [piece.end(codec, context) for piece, context in zip(different, contexts, strict=True)]
+    num_steps = max(count_steps(codec, piece, edit) for piece in different)
     num_steps = padded_length(num_steps)
     clamp, keep = free_clamp(len(number), num_steps, codec), np.full((len(number), num_steps), KEEP_ALL, np.int32)
     if edit:
         clamp, keep = edit.rows(number, num_steps, clamp.shape[2])
     return Request(
         number=np.asarray(number, np.int32),
-        context=jax.tree.map(lambda *column: np.stack(column), *(contexts[id(piece)] for piece in pieces)),
+        context=jax.tree.map(lambda *column: np.stack(column)[which], *contexts),
         clamp=clamp,
         keep=keep,
-        end=np.asarray([ends[id(piece)] for piece in pieces], np.int32),
+        end=np.asarray(end, np.int32)[which],
         urge=urge or Urge(*np.zeros((2, len(number), codec.num_voices), np.float32)),
-        course=join_courses([courses[id(piece)] for piece in pieces]),
+        course=jax.tree.map(lambda rows: rows[which], courses),
         unwanted=find_unwanted(codec, controls),
         hears=np.asarray(edit is not None and edit.hears),
         hidden=np.asarray([edit is not None and field.name in edit.hidden for field in codec.fields]),
         guidance=np.asarray([controls.guidance if field.is_guided else 1 for field in codec.fields], np.float32),
         temperature=np.asarray([controls.temperature.get(field.name, 1) for field in codec.fields], np.float32),
-        opening_end=np.asarray([_opening_end(codec, piece, edit) for piece in pieces], np.int32),
+        opening_end=np.asarray([_opening_end(codec, piece, edit) for piece in different], np.int32)[which],
         opening_temperature=np.asarray(_opening_temperature(codec, controls), np.float32),
         spread=np.asarray(controls.spread, np.float32),
         top_k=np.asarray(controls.top_k, np.int32),
@@ -156,7 +156,7 @@ def _opening_temperature(codec: Codec, controls: Controls) -> float:
     return min(controls.opening_temperature, controls.temperature.get(codec.fields[0].name, 1))
 
 
-def _count_steps(codec: Codec, piece: Piece, edit: Edit | None) -> int:
+def count_steps(codec: Codec, piece: Piece, edit: Edit | None) -> int:
     """Steps that surely hold the piece."""
     num_notes = piece.controls.num_notes
     if not num_notes:

@@ -9,8 +9,8 @@ from drumjax.models.interface import Weights
 from drumjax.models.song_scoring import BATCH_SONGS, CHUNK_STEPS, make_chunk_scorer
 from drumjax.music.notes import Context
 from drumjax.runs.run import Run
-from drumjax.sampling.piece import Piece
-from drumjax.sampling.plan import make_plan
+from drumjax.sampling.piece import Piece, settle
+from drumjax.sampling.plan import choose_block_size, make_plan
 from drumjax.sampling.request import make_request
 from drumjax.sampling.sampler import is_guided, is_hearing, make_sampler
 from drumjax.system.devices import make_data_mesh
@@ -59,10 +59,10 @@ def trace_examples(recipe: Recipe, run: Run, data: TrainingData) -> jax.stages.T
 
 
 def trace_sampler(run: Run) -> jax.stages.Traced:
-    """What plays a block of pieces as the config asks for them."""
+    """What plays a block of pieces as the config asks for them, on a GPU or TPU."""
     plan = make_plan(run)
-    pieces = [Piece(plan.controls).settle(number) for number in range(plan.block_size)]
-    request = make_request(plan.run, pieces, range(plan.block_size))
+    number = range(choose_block_size(run.codec, plan.controls, None, "gpu"))
+    request = make_request(plan.run, settle([Piece(plan.controls)] * len(number), number), number)
     sampler: Any = make_sampler(run.model, run.codec, guided=is_guided(request), hears=is_hearing(request))
     key = jax.eval_shape(jax.random.wrap_key_data, _SEED)
     return sampler.trace(_weights_of(run), key, shapes_of(request))

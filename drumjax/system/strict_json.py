@@ -47,7 +47,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def to_strict_json(value: Any, **layout: Any) -> str:
     """The value as JSON, with null for what is not a finite number. `layout` is that of json.dumps."""
-    return json.dumps(with_null(value), allow_nan=False, **layout)
+    try:
+        return json.dumps(value, allow_nan=False, **layout)
+    except ValueError:
+        return json.dumps(with_null(value), allow_nan=False, **layout)
 
 
 def with_null(value: Any) -> Any:

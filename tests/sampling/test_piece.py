@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import jax
 import numpy as np
 import pytest
 from tiny import CODEC, PLAYERS, STYLES, make_model, make_run, make_song, random_tokens
@@ -20,7 +21,7 @@ from drumjax.music.timing import lean_ms
 from drumjax.sampling.buckets import BUCKET
 from drumjax.sampling.controls import make_controls
 from drumjax.sampling.decode import collect_songs, decode_samples
-from drumjax.sampling.piece import Piece, RequestError, check_known
+from drumjax.sampling.piece import Piece, RequestError, check_known, settle
 from drumjax.sampling.request import Samples, make_request
 from drumjax.sampling.sampler import FREE
 
@@ -316,3 +317,17 @@ def test_temperatures_that_cannot_be(text, message):
 def test_controls_that_cannot_be(flag, value):
     with pytest.raises(ControlError, match=f"{flag} is {value:g}"):
         make_controls(DEFAULTS, CODEC.fields, **{flag: value})
+
+
+def test_equal_pieces_are_one_when_mixes_are_settled():
+    """So that what is made of a piece is made once, and not for each sample of a block."""
+    plain, mixed = make(), make(timekeeper="hi-hat,ride")
+    settled = settle([plain, mixed] * 8, range(16))
+    assert len({id(piece) for piece in settled}) == 3
+    assert settled[0] == plain
+    assert {piece.controls.timekeeper for piece in settled[1::2]} == {"hi-hat", "ride"}
+    request = make_request(RUN, settled, range(16))
+    one_by_one = [make_request(RUN, [piece], [i]) for i, piece in enumerate(settled)]
+    for column in ("context", "course", "end", "opening_end"):
+        rows = jax.tree.map(lambda *each: np.concatenate(each), *(getattr(each, column) for each in one_by_one))
+        jax.tree.map(np.testing.assert_array_equal, getattr(request, column), rows)

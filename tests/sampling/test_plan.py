@@ -2,13 +2,14 @@
 
 import dataclasses
 
+import jax
 import pytest
 from tiny import make_model, make_run, make_song
 
 from drumjax.config.controls import Controls
 from drumjax.sampling.edits import EditError
 from drumjax.sampling.given_music import give
-from drumjax.sampling.plan import EditRequest, make_plan
+from drumjax.sampling.plan import ACCELERATOR_BLOCK, CPU_BLOCK, EditRequest, make_plan
 
 SONG = make_song(0, 4)
 CONTROLS = Controls(bars=4)
@@ -126,3 +127,12 @@ def test_a_song_in_another_metre_is_counted_anew():
     plan = make_plan(RUN, EditRequest(humanize=SONG), time_signature="3/4")
     assert (plan.controls.bars, plan.controls.time_signature) == (6, "3/4")
     assert len(plan.edit.clamp) == 6 * 3 * 2
+
+
+def test_devices_that_wait_for_steps_draw_many_pieces_at_once_as_far_as_there_is_memory(monkeypatch):
+    sizes = {}
+    for platform in ("cpu", "gpu", "tpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
+        sizes[platform] = [make_plan(RUN, bars=bars).block_size for bars in (1, 16, 32, 256)]
+    assert sizes["cpu"] == [CPU_BLOCK] * 4
+    assert sizes["gpu"] == sizes["tpu"] == [ACCELERATOR_BLOCK, ACCELERATOR_BLOCK, ACCELERATOR_BLOCK // 2, CPU_BLOCK]
