@@ -11,6 +11,7 @@ from drumjax.data.datasets import load_dataset
 from drumjax.jobs import song_writer
 from drumjax.midi.reader import write_midi
 from drumjax.music.notes import Song, make_notes
+from drumjax.system.files import write_atomically
 
 
 def write_song(path: Path, seed: int, *, is_drums: bool = True) -> None:
@@ -65,9 +66,9 @@ def assert_same_songs(songs, others):
 def fail_at(monkeypatch, index, error):
     """Lets the file of that sample fail."""
 
-    def write(song, path):
+    def write(path, midi):
         if path.name == f"{index:06d}.mid":
             raise error
-        write_midi(song, path)
+        write_atomically(path, midi)
 
-    monkeypatch.setattr(song_writer, "write_midi", write)
+    monkeypatch.setattr(song_writer, "write_atomically", write)

@@ -18,6 +18,7 @@ from drumjax.jobs.manifest import Manifest
 from drumjax.jobs.sample_files import name_sample
 from drumjax.jobs.song_writer import SongWriter
 from drumjax.midi.reader import write_midi
+from drumjax.midi.writer import encode_song
 from drumjax.report.figures import write_json
 from drumjax.runs.metrics import MetricsLog
 from drumjax.runs.workdir import make_workdir, write_config
@@ -118,7 +119,7 @@ def write_job(folder: Path) -> None:
         stack.callback(lambda: manifest.end())
         stack.enter_context(writer)
         for index in range(3):
-            writer.write(SONG, {"file": name_sample(index), "index": index, "job": "x"})
+            writer.write(encode_song(SONG), {"file": name_sample(index), "index": index, "job": "x"})
         writer.drain()
 
 

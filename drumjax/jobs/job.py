@@ -22,6 +22,7 @@ from drumjax.jobs.parquet_store import ParquetStore, remove_parts
 from drumjax.jobs.sample_files import name_sample
 from drumjax.jobs.shard import WHOLE, Shard
 from drumjax.jobs.store import Store
+from drumjax.midi.writer import encode_songs
 from drumjax.music.drum_maps import DrumMap, count_meeting, write_pitches
 from drumjax.music.notes import Song
 from drumjax.sampling.blocks import Sample, block_size, sample_blocks
@@ -33,6 +34,8 @@ from drumjax.system.lock import lock_folder
 
 logger = logging.getLogger(__name__)
 
+# So few that files are written while the next ones are encoded.
+ENCODED_AT_ONCE = 64
 FORMATS: dict[str, Callable[..., Store]] = {"midi": MidiStore, "parquet": ParquetStore}
 
 
@@ -76,7 +79,7 @@ def write_samples(
     `show` is called with the first song that is made, and its row.
     """
     out_dir, plan, span = Path(out_dir), job.plan, job.span
-    identity, kit = job_identity(job), job.plan.run.codec.kit
+    identity = job_identity(job)
     bar: tqdm  # made once it is known what is there
     with contextlib.ExitStack() as stack:
         _lock(stack, job, out_dir)
@@ -91,19 +94,23 @@ def write_samples(
             remove_temporaries(out_dir)
         else:
             write_job_file(out_dir, JobFile(identity, job.num_samples, job.shard.count, block_size(plan), job.format))
-        redrawn, lacks, meeting = [], [], 0
+        redrawn: list[int] = []
+        lacks: list[tuple[str, ...]] = []
+        meeting = 0
         for block in sample_blocks(plan, span.stop, first):
             if show and block[0].number == first:
                 show(block[0].song, make_row(plan, identity, block[0]))
-            for sample in block:
-                if sample.number not in store.indices:
-                    song = write_pitches(sample.song, kit, job.out_map) if kit and job.out_map else sample.song
-                    meeting += count_meeting(song) if plan.edit else 0
-                    row = make_row(plan, identity, sample)
-                    store.write(dataclasses.replace(song, name=row["name"]), row)
-                    redrawn.append(sample.redrawn)
-                    lacks.append(sample.lacks)
+            new = [sample for sample in block if sample.number not in store.indices]
+            for start in range(0, len(new), ENCODED_AT_ONCE):
+                some = new[start : start + ENCODED_AT_ONCE]
+                rows = [make_row(plan, identity, sample) for sample in some]
+                songs = [_name(job, sample, row) for sample, row in zip(some, rows, strict=True)]
+                meeting += sum(map(count_meeting, songs)) if plan.edit else 0
+                for midi, song, row in zip(encode_songs(songs), songs, rows, strict=True):
+                    store.write(midi, len(song.notes.pitch), row)
             store.drain()
+            redrawn += [sample.redrawn for sample in new]
+            lacks += [sample.lacks for sample in new]
     written = len(store.indices) - before
     whose = "this job" if job.shard == WHOLE else f"shard {job.shard}"
     if not written:
@@ -118,6 +125,14 @@ def write_samples(
     for line in describe_redraws(redrawn, lacks):
         logger.warning("%s", line)
     return written
+
+
+def _name(job: Job, sample: Sample, row: dict[str, Any]) -> Song:
+    """The song of a sample as it is written: in the pitches that are asked for, by the name that no other has."""
+    kit, song = job.plan.run.codec.kit, sample.song
+    if kit and job.out_map:
+        song = write_pitches(song, kit, job.out_map)
+    return dataclasses.replace(song, name=row["name"])
 
 
 def _lock(stack: contextlib.ExitStack, job: Job, out_dir: Path) -> None:

@@ -8,7 +8,6 @@ from drumjax.jobs.manifest import Manifest
 from drumjax.jobs.shard import Shard
 from drumjax.jobs.song_writer import SongWriter
 from drumjax.jobs.store import Done
-from drumjax.music.notes import Song
 
 
 class MidiStore:
@@ -36,12 +35,12 @@ class MidiStore:
     def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
-    def write(self, song: Song, row: dict[str, Any]) -> None:
+    def write(self, midi: bytes, num_notes: int, row: dict[str, Any]) -> None:
         folder = (self._out_dir / row["file"]).parent
         if folder not in self._folders:
             folder.mkdir(exist_ok=True)
             self._folders.add(folder)
-        self._writer.write(song, row)
+        self._writer.write(midi, row)
 
     def drain(self) -> None:
         self._writer.drain()

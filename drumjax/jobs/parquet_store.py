@@ -21,8 +21,6 @@ from typing import Any
 from drumjax.config.controls import CONTROLS, Controls
 from drumjax.jobs.shard import Shard
 from drumjax.jobs.store import Done
-from drumjax.midi.writer import encode_song
-from drumjax.music.notes import Song
 from drumjax.sampling.piece import RequestError
 from drumjax.system.files import write_atomically
 from drumjax.system.strict_json import to_strict_json
@@ -56,10 +54,10 @@ class ParquetStore:
         elif self._rows:
             logger.info("%d pieces are of a part that is not full, and will be made again", len(self._rows))
 
-    def write(self, song: Song, row: dict[str, Any]) -> None:
+    def write(self, midi: bytes, num_notes: int, row: dict[str, Any]) -> None:
         if self._rows and row["index"] != self._rows[-1]["index"] + 1:
             self._flush()
-        self._rows.append(make_columns(song, row))
+        self._rows.append(make_columns(midi, num_notes, row))
         if (row["index"] + 1) % PART_SIZE == 0:
             self._flush()
 
@@ -74,13 +72,13 @@ class ParquetStore:
             self._tell(row)
 
 
-def make_columns(song: Song, row: dict[str, Any]) -> dict[str, Any]:
+def make_columns(midi: bytes, num_notes: int, row: dict[str, Any]) -> dict[str, Any]:
     """The sample as a row of a part."""
     return {
         "index": row["index"],
         "name": row["name"],
-        "midi": encode_song(song),
-        "num_notes": len(song.notes.pitch),
+        "midi": midi,
+        "num_notes": num_notes,
         "seed": row["seed"],
         **{_column(name): value for name, value in row["context"].items()},
         **{f"nll_{field}": value for field, value in row["nll"].items()},

@@ -1,6 +1,6 @@
 """Songs on their way to the disk: written side by side by a few threads, and accounted for in order.
 
-Threads, not processes: to encode a song takes 0.2 ms, and waiting for the disk, which is the rest, holds up nobody.
+They come as the bytes of their files. Threads, not processes: they wait for the disk, which holds up nobody.
 
 Not an executor of concurrent.futures: its futures and its submit() lock conditions in the thread that waits, and Ctrl-C
 between locking one and leaving it is a program that never ends. A SimpleQueue locks nothing that Python can be
@@ -15,8 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from drumjax.midi.reader import write_midi
-from drumjax.music.notes import Song
+from drumjax.system.files import write_atomically
 
 # More gain nothing on a local disk; a slow one waits for all of them at once.
 NUM_THREADS = 8
@@ -45,7 +44,7 @@ class SongWriter:
 
     def __init__(self, folder: Path, done: Callable[[dict[str, Any]], None]):
         self._folder, self._done = folder, done
-        self._work: queue.SimpleQueue[tuple[Song, _Entry] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[bytes, _Entry] | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._pending = 0  # results to come
         self._is_over = self.has_ended = False
@@ -75,14 +74,14 @@ class SongWriter:
             thread.join()
         self.has_ended = True
 
-    def write(self, song: Song, row: dict[str, Any]) -> None:
+    def write(self, midi: bytes, row: dict[str, Any]) -> None:
         """Starts to write row["file"]; waits first if too many are under way. Raises the OSError of an earlier one."""
         while self._pending and len(self._entries) >= MAX_PENDING:
             self._settle()
         entry = _Entry(row)
         self._entries.append(entry)
         self._pending += 1
-        self._work.put((song, entry))
+        self._work.put((midi, entry))
 
     def drain(self) -> None:
         """Returns once all that was written is in place. Raises OSError if it cannot be."""
@@ -111,10 +110,10 @@ class SongWriter:
                 error = caught
             self._results.put(error)
 
-    def _write(self, song: Song, entry: _Entry) -> None:
+    def _write(self, midi: bytes, entry: _Entry) -> None:
         """Writes a file, then accounts for those at the front that are over, itself or others."""
         try:
-            write_midi(song, self._folder / entry.row["file"])
+            write_atomically(self._folder / entry.row["file"], midi)
             entry.in_place = True
         finally:
             with self._lock:

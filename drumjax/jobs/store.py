@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from drumjax.music.notes import Song
-
 # Called with the row of each sample that is on the disk, in their order.
 Done = Callable[[dict[str, Any]], None]
 
@@ -19,8 +17,8 @@ class Store(Protocol):
     @property
     def indices(self) -> set[int]: ...
 
-    def write(self, song: Song, row: dict[str, Any]) -> None:
-        """Takes one more, perhaps for later. Raises OSError, of this one or an earlier one."""
+    def write(self, midi: bytes, num_notes: int, row: dict[str, Any]) -> None:
+        """Takes one more, the bytes of its file, perhaps for later. Raises OSError, of this one or an earlier one."""
 
     def drain(self) -> None:
         """Returns once all that was taken is on the disk. Raises OSError if it cannot be."""

@@ -14,9 +14,10 @@ from song_files import fail_at
 from drumjax.jobs import song_writer
 from drumjax.jobs.song_writer import MAX_PENDING, NUM_THREADS, SongWriter
 from drumjax.midi.reader import read_midi
+from drumjax.midi.writer import encode_song
 from drumjax.music.notes import Song, make_notes
 
-SONG = Song(make_notes([0], [0.1], [36], [100]))
+MIDI = encode_song(Song(make_notes([0], [0.1], [36], [100])))
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -46,7 +47,7 @@ def test_songs_are_accounted_for_in_order_once_in_place(tmp_path):
 
     with SongWriter(tmp_path, check) as writer:
         for row in rows(100):
-            writer.write(SONG, row)
+            writer.write(MIDI, row)
         writer.drain()
         assert done == rows(100)
     assert len(list(tmp_path.iterdir())) == 100
@@ -58,7 +59,7 @@ def test_no_more_are_under_way_than_allowed(tmp_path, monkeypatch):
     lock, now, most = threading.Lock(), [0], [0]
     together = threading.Event()
 
-    def write(song, path):
+    def write(path, midi):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -68,11 +69,11 @@ def test_no_more_are_under_way_than_allowed(tmp_path, monkeypatch):
         with lock:
             now[0] -= 1
 
-    monkeypatch.setattr(song_writer, "write_midi", write)
+    monkeypatch.setattr(song_writer, "write_atomically", write)
     done = []
     with SongWriter(tmp_path, done.append) as writer:
         for number, row in enumerate(rows(5 * MAX_PENDING)):
-            writer.write(SONG, row)
+            writer.write(MIDI, row)
             assert number + 1 - len(done) <= MAX_PENDING
         writer.drain()
     assert done == rows(5 * MAX_PENDING)
@@ -83,7 +84,7 @@ def write_all(folder: Path, done: Callable[[dict], None], error: BaseException |
     """Writes 40 songs; raises the error while some are under way."""
     with SongWriter(folder, done) as writer:
         for row in rows(40):
-            writer.write(SONG, row)
+            writer.write(MIDI, row)
         if error:
             raise error
         writer.drain()
@@ -155,7 +156,7 @@ def test_a_song_that_is_taken_slowly_is_not_passed(tmp_path, monkeypatch):
     def interrupted():
         with SongWriter(tmp_path, done.append) as writer:
             for row in rows(3):
-                writer.write(SONG, row)
+                writer.write(MIDI, row)
             time.sleep(0.1)
             raise KeyboardInterrupt
 

@@ -6,8 +6,8 @@ import miditoolkit
 import numpy as np
 import pytest
 
-from drumjax.midi.writer import encode_song
-from drumjax.music.notes import TICKS_PER_BEAT, Song, make_notes
+from drumjax.midi.writer import encode_song, encode_songs
+from drumjax.music.notes import TICKS_PER_BEAT, Song, Timeline, make_notes
 
 
 def encode_with_miditoolkit(song: Song, rows) -> bytes:
@@ -62,3 +62,26 @@ def test_bytes_are_those_of_miditoolkit(seed):
 def test_a_song_without_notes_too():
     song = to_song([], name="rest")
     assert encode_song(song) == encode_with_miditoolkit(song, [])
+
+
+def test_songs_that_are_encoded_together_have_the_bytes_that_each_has_alone():
+    """Whatever is beside them: songs without notes, of other instruments and resolutions, with messages and pickups,
+    and hits so close that they are kept apart."""
+    chances = np.random.default_rng(0)
+    songs = [to_song(random_rows(chances), is_drums=bool(k % 2), program=3 * (k % 2 == 0)) for k in range(6)]
+    close = make_notes([1, 1.0001, 1.0002, 2, 2], [0.1] * 5, [38, 38, 38, 38, 38], [50, 60, 70, 80, 90])
+    messages = ((0.5, bytes((0xB9, 4, 90))), (2.0, bytes((0xA9, 49, 1))), (1.0, bytes((0xC9, 5))))
+    timeline = Timeline(ticks_per_beat=960, start_beat=-1.0, tempos=((-1.0, 90.0), (2.0, 95.0)))
+    songs += [
+        Song(close), Song(close, timeline=timeline), Song(close, timeline=timeline._replace(messages=messages)),
+        to_song([], name="rest"),
+    ]  # fmt: skip
+    alone = [encode_song(song) for song in songs]
+    assert len(set(alone)) == len(songs)
+    for order in (range(len(songs)), reversed(range(len(songs))), chances.permutation(len(songs))):
+        which = list(order)
+        assert encode_songs([songs[i] for i in which]) == [alone[i] for i in which]
+    assert encode_songs([]) == []
+    bad = to_song([(0, 10, 128, 100)])
+    with pytest.raises(ValueError, match=r"pitch is not a whole number in 0\.\.127"):
+        encode_songs([*songs, bad])
