@@ -88,7 +88,7 @@ def head(titles: list[str]) -> list[str]:
 
 
 def row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+    return "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
 
 
 def title_of(contest: Figures) -> str:

@@ -104,7 +104,7 @@ def write_samples(
             for start in range(0, len(new), ENCODED_AT_ONCE):
                 some = new[start : start + ENCODED_AT_ONCE]
                 rows = [make_row(plan, identity, sample) for sample in some]
-                songs = [_name(job, sample, row) for sample, row in zip(some, rows, strict=True)]
+                songs = [_as_written(job, sample, row) for sample, row in zip(some, rows, strict=True)]
                 meeting += sum(map(count_meeting, songs)) if plan.edit else 0
                 for midi, song, row in zip(encode_songs(songs), songs, rows, strict=True):
                     store.write(midi, len(song.notes.pitch), row)
@@ -127,7 +127,7 @@ def write_samples(
     return written
 
 
-def _name(job: Job, sample: Sample, row: dict[str, Any]) -> Song:
+def _as_written(job: Job, sample: Sample, row: dict[str, Any]) -> Song:
     """The song of a sample as it is written: in the pitches that are asked for, by the name that no other has."""
     kit, song = job.plan.run.codec.kit, sample.song
     if kit and job.out_map:

@@ -188,7 +188,8 @@ def _encode_notes(num_songs: int, which, channel, tick, end, pitch, velocity) ->
     )
     is_written = np.ones(table.shape, bool)
     is_written[:, :3] = delta[:, :3] > 0
-    is_written[1:, 4] = is_first[1:] | (status[1:] != status[:-1])  # running status: only where it changes
+    # Running status: only where it changes. It does between songs, which end with the end of a note.
+    is_written[1:, 4] = status[1:] != status[:-1]
     data = table.astype(np.uint8)[is_written].tobytes()
     sizes = np.bincount(song, is_written.sum(axis=1), num_songs).astype(int)
     bounds = [0, *np.cumsum(sizes).tolist()]
