@@ -15,7 +15,7 @@ CONTROLS = Controls(bars=2, bpm=101.0, style="rock", temperature=TEMPERATURE, to
 
 
 @functools.cache
-def pretend_sampler(model, codec, *, guided=False, hears=False):
+def pretend_sampler(model, codec, options=None, *, guided=False, hears=False, limited=True):
     """In the place of the model's: random tokens, of the key and each sample's number alone, where the key is."""
 
     def sample(weights, key, request):

@@ -20,7 +20,8 @@ from drumjax.runs.run import Run, load_run, make_model
 from drumjax.sampling.blocks import begin
 from drumjax.sampling.piece import Piece
 from drumjax.sampling.request import make_request
-from drumjax.sampling.sampler import make_sampler
+from drumjax.sampling.sampler import make_sampler, needs
+from drumjax.system.devices import loop_options
 
 STYLES = ("", "rock")
 Changes = dict[str, Any]  # of a config, by dotted name
@@ -62,8 +63,9 @@ def sample(batch: int, bars: int, config: str = "", changes: Changes | None = No
         run = load_run(find_model(model)) if model else make_run(config, changes or {})
         controls = Controls(bars=bars, temperature={field.name: 1.0 for field in run.codec.fields})
         request = make_request(run, [Piece(controls)] * batch, range(batch))
-        sampler = make_sampler(run.model, run.codec)
         key = jax.random.key(0)
+        options = loop_options(jax.devices()[0])
+        sampler = make_sampler(run.model, run.codec, options, **needs(request, options))
 
         def repeat() -> Figures:
             start = time.perf_counter()

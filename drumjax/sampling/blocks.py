@@ -22,7 +22,8 @@ from drumjax.sampling.plan import Plan
 from drumjax.sampling.redraw import MAX_REDRAWS, STRIDE, find_lack, urge
 from drumjax.sampling.request import Urge, make_request
 from drumjax.sampling.rerank import make_reranker, ranking_of
-from drumjax.sampling.sampler import is_guided, is_hearing, make_sampler
+from drumjax.sampling.sampler import make_sampler, needs
+from drumjax.system.devices import loop_options
 from drumjax.system.kept_programs import keep
 
 # Blocks that each device has been given while one is written. More would only make Ctrl-C wait longer: a block that
@@ -67,8 +68,10 @@ def begin(
     repeated = [piece for piece in pieces for _ in range(ranking.draws)]
     numbers = [(i * ranking.draws + draw) % 2**31 for i in number for draw in range(ranking.draws)]
     request = make_request(run, repeated, numbers, edit, urge)
-    how = {"guided": is_guided(request), "hears": is_hearing(request)}
-    sampler = keep(make_sampler(run.model, run.codec, **how), run.model, run.codec, *how.values())
+    options = loop_options(next(iter(jnp.asarray(key).devices())))
+    how = needs(request, options)
+    made = make_sampler(run.model, run.codec, options, **how)
+    sampler = keep(made, run.model, run.codec, *how.values(), compiler_options=options)
     request = jax.device_put(request, getattr(key, "sharding", None))
     samples = sampler(run.weights, key, request)
     if ranking.draws > 1:

@@ -14,16 +14,21 @@ from drumjax.music.notes import Array
 BLOCK = 32
 
 
-def choose(uniform: Array, logits: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
+def choose(
+    uniform: Array, logits: Array, temperature: Array, top_k: Array | None = None, top_p: Array | None = None
+) -> Array:
     """One value [..., count] per variable from logits [..., count, size], by one number in [0, 1) each.
 
     The value is where the cumulative distribution passes the number: one random number per variable, where the Gumbel
-    trick draws one per value. At temperature 0 only the most likely value is possible.
+    trick draws one per value. At temperature 0 only the most likely value is possible. top_k and top_p are given both,
+    or neither: then no value is left out, and the program holds no loop that would find out which.
     """
     return _invert(_odds(logits, temperature, top_k, top_p), uniform)
 
 
-def choose_point(uniform: Array, logits: Array, temperature: Array, top_k: Array, top_p: Array) -> tuple[Array, Array]:
+def choose_point(
+    uniform: Array, logits: Array, temperature: Array, top_k: Array | None = None, top_p: Array | None = None
+) -> tuple[Array, Array]:
     """The value as in `choose`, and where in it [..., count] the number falls, in [0, 1): as evenly spread as the
     numbers are. For at most BLOCK values."""
     odds = _odds(logits, temperature, top_k, top_p)
@@ -35,9 +40,11 @@ def choose_point(uniform: Array, logits: Array, temperature: Array, top_k: Array
     return value, jnp.clip((target - before) / jnp.maximum(mine, 1e-30), 0, 1 - 2**-10)
 
 
-def _odds(logits: Array, temperature: Array, top_k: Array, top_p: Array) -> Array:
+def _odds(logits: Array, temperature: Array, top_k: Array | None, top_p: Array | None) -> Array:
     """What each value [..., size] counts for, 0..1."""
     odds = jnp.exp((logits - jnp.max(logits, axis=-1, keepdims=True)) / jnp.maximum(temperature, 1e-30))
+    if top_k is None or top_p is None:
+        return odds
     return jax.lax.cond((top_k > 0) | (top_p < 1), _narrow, lambda x, *_: x, odds, top_k, top_p)
 
 

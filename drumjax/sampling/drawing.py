@@ -18,10 +18,17 @@ from drumjax.sampling.luck import share_luck
 from drumjax.sampling.no_repeat import forbid_repeats
 from drumjax.sampling.request import Request
 
+# Where a branch takes longer than the head that it would leave out.
+ALWAYS_DRAWN_ON = ("cuda",)
+
 
 class Setup(NamedTuple):
-    """What is the same at all steps. A `guided` sampler runs two models side by side, one that `hears` knows the hits
-    to come: see sampler.make_sampler."""
+    """What is the same at all steps.
+
+    guided   whether two models run side by side, see sampler.make_sampler
+    hears    whether the model knows the hits to come
+    limited  whether top_k, top_p and no_repeat may leave values out
+    """
 
     model: Model
     codec: Codec
@@ -29,6 +36,7 @@ class Setup(NamedTuple):
     request: Request
     guided: bool
     hears: bool
+    limited: bool
 
     def twice(self, x: Array) -> Array:
         """Rows [B, ...] for the model as asked, and again for the one that nothing is asked of."""
@@ -85,8 +93,15 @@ class Drawn(NamedTuple):
 def draw_field(setup: Setup, field: int, so_far: SoFar, by: Draw, is_needed: Array) -> Drawn:
     """What a step draws of a field. No head where no sample needs it: who humanizes pays for no hits, and a rest for
     no velocities."""
-    draw = _draw_jointly if setup.model.is_joint(field) else _draw_apart
-    return jax.lax.cond(is_needed, functools.partial(draw, setup, field, so_far), _draw_nothing, by)
+    is_joint = setup.model.is_joint(field)
+    draw = functools.partial(_draw_jointly if is_joint else _draw_apart, setup, field, so_far)
+
+    def draw_if_needed(by: Draw) -> Drawn:
+        return jax.lax.cond(is_needed, draw, _draw_nothing, by)
+
+    if is_joint:
+        return draw_if_needed(by)
+    return jax.lax.platform_dependent(by, default=draw_if_needed, **dict.fromkeys(ALWAYS_DRAWN_ON, draw))
 
 
 def _draw_apart(setup: Setup, field: int, so_far: SoFar, by: Draw) -> Drawn:
@@ -99,7 +114,8 @@ def _draw_apart(setup: Setup, field: int, so_far: SoFar, by: Draw) -> Drawn:
         logits = jnp.where(allowed[:, None], logits, -jnp.inf)
     if field == 0:
         wanted = _urge(codec, request, so_far, logits[:, 0])
-        logits = _guard(request, so_far, _leave_out(codec, request, by, wanted))[:, None]
+        possible = _leave_out(codec, request, by, wanted)
+        logits = (_guard(request, so_far, possible) if setup.limited else possible)[:, None]
     temperature = jnp.asarray(request.temperature[field])
     if field == 0:
         in_opening = so_far.tick < request.opening_end
@@ -138,17 +154,18 @@ def _draw_jointly(setup: Setup, field: int, so_far: SoFar, by: Draw) -> Drawn:
 def _choose(setup: Setup, field: int, uniform: Array, logits: Array, temperature: Array) -> tuple[Array, Array]:
     """Values, and where in their bins they are."""
     request = setup.request
+    limits = (request.top_k, request.top_p) if setup.limited else ()
     if not setup.model.fields[field].is_expression:
-        value = choose(uniform, logits, temperature, request.top_k, request.top_p)
+        value = choose(uniform, logits, temperature, *limits)
         return value, jnp.full(value.shape, CENTRE)
     # Values go from least to most, so the middle of the odds is their median.
     uniform = 0.5 + request.spread * (uniform - 0.5)
-    return choose_point(uniform, logits, temperature, request.top_k, request.top_p)
+    return choose_point(uniform, logits, temperature, *limits)
 
 
 def _urge(codec: Codec, request: Request, so_far: SoFar, logits: jax.Array) -> jax.Array:
     """The first field's logits [B, size], those of chords with drums that are behind their pace raised."""
-    if not codec.num_voices:
+    if not request.urge.nats.shape[1]:
         return logits
 
     def raised(logits: jax.Array) -> jax.Array:

@@ -24,7 +24,7 @@ class Urge(NamedTuple):
     """How much each sample is urged to each drum.
 
     nats  [B, C] float32, what a chord with the drum gains while that is a hit or more behind its pace, and loses while
-          it is as much ahead; in between in proportion
+          it is as much ahead; in between in proportion. [B, 0] where no drum is ever urged
     pace  [B, C] float32, hits a tick
     """
 
@@ -128,7 +128,7 @@ def make_request(
         clamp=clamp,
         keep=keep,
         end=np.asarray(end, np.int32)[which],
-        urge=urge or Urge(*np.zeros((2, len(number), codec.num_voices), np.float32)),
+        urge=urge or Urge(*np.zeros((2, len(number), codec.num_voices if edit and edit.wanted else 0), np.float32)),
         course=jax.tree.map(lambda rows: rows[which], courses),
         unwanted=find_unwanted(codec, controls),
         hears=np.asarray(edit is not None and edit.hears),

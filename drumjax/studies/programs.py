@@ -12,7 +12,7 @@ from drumjax.runs.run import Run
 from drumjax.sampling.piece import Piece, settle
 from drumjax.sampling.plan import choose_block_size, make_plan
 from drumjax.sampling.request import make_request
-from drumjax.sampling.sampler import is_guided, is_hearing, make_sampler
+from drumjax.sampling.sampler import make_sampler, needs
 from drumjax.system.devices import make_data_mesh
 from drumjax.training.data import TrainingData
 from drumjax.training.example import take_example
@@ -63,7 +63,7 @@ def trace_sampler(run: Run) -> jax.stages.Traced:
     plan = make_plan(run)
     number = range(choose_block_size(run.codec, plan.controls, None, "gpu"))
     request = make_request(plan.run, settle([Piece(plan.controls)] * len(number), number), number)
-    sampler: Any = make_sampler(run.model, run.codec, guided=is_guided(request), hears=is_hearing(request))
+    sampler: Any = make_sampler(run.model, run.codec, **needs(request, ()))
     key = jax.eval_shape(jax.random.wrap_key_data, _SEED)
     return sampler.trace(_weights_of(run), key, shapes_of(request))
 

@@ -12,12 +12,15 @@ import platformdirs
 
 from drumjax.system.accelerators import find_accelerators
 from drumjax.system.errors import UserError
-from drumjax.system.kept_programs import use_kept_programs
+from drumjax.system.kept_programs import CompilerOptions, use_kept_programs
 
 logger = logging.getLogger(__name__)
 
 MIN_SHARE = 8  # examples per CPU device
 MAX_SHARED = 256  # hidden size: see count_shares
+# XLA's option that says what goes into CUDA graphs, and what does without it.
+_COMMAND_BUFFERS = "xla_gpu_enable_command_buffer"
+_USUAL_COMMANDS = ("FUSION", "CUBLAS", "CUBLASLT", "CUSTOM_CALL", "CUDNN", "DYNAMIC_SLICE_FUSION")
 # What makes JAX use an accelerator.
 _EXTRAS = {"GPU": "jax[cuda12]", "TPU": "jax[tpu]"}
 
@@ -106,6 +109,19 @@ def choose_precision(name: str, device: jax.Device) -> str | None:
     if name == "bfloat16" and has_tensor_cores:
         return "BF16_BF16_F32"
     return None if name == "default" else name
+
+
+def loop_options(device: jax.Device) -> CompilerOptions:
+    """What XLA is asked for in a loop of small steps whose branches depend on its data; empty but on NVIDIA GPUs.
+
+    There the GPU decides on loops and branches itself, as parts of a CUDA graph, where XLA by default has it wait for
+    the host at each. A driver that cannot do that (of CUDA before 12.3) goes on waiting. XLA_FLAGS, if it says anything
+    of command buffers, as XLA calls such graphs, has the last word.
+    """
+    is_nvidia = device.platform == "gpu" and "cuda" in device.client.platform_version
+    if not is_nvidia or _COMMAND_BUFFERS in os.environ.get("XLA_FLAGS", ""):
+        return ()
+    return ((_COMMAND_BUFFERS, ",".join((*_USUAL_COMMANDS, "CONDITIONAL", "WHILE"))),)
 
 
 def _multiplies_bfloat16(device: jax.Device) -> bool:

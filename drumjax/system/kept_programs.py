@@ -27,6 +27,8 @@ from drumjax.system.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
+CompilerOptions = tuple[tuple[str, str], ...]  # of jax.jit, by name
+
 # The least recently used go when there are more.
 MAX_KEPT = 64
 _SUFFIX = ".program"
@@ -49,7 +51,11 @@ def use_kept_programs(folder: Path | None) -> None:
 
 @functools.lru_cache(maxsize=16)
 def keep(
-    function: Callable[..., Any], *closed_over: Any, mesh: jax.sharding.Mesh | None = None, **options: Any
+    function: Callable[..., Any],
+    *closed_over: Any,
+    mesh: jax.sharding.Mesh | None = None,
+    compiler_options: CompilerOptions = (),
+    **options: Any,
 ) -> "Kept":
     """The jitted function, whose programs are kept where use_kept_programs says.
 
@@ -58,8 +64,9 @@ def keep(
       closed_over: what has to decide all that it does, but for its arguments.
       mesh: the devices that it runs on, of all processes; None where its arguments are arrays of one process, on one
         device.
+      compiler_options: those that the function was jitted with.
     """
-    return Kept(function, closed_over, mesh, options)
+    return Kept(function, closed_over, mesh, {**options, "compiler_options": dict(compiler_options)})
 
 
 class Kept:
@@ -158,8 +165,10 @@ def _lower_anew(function: Callable[..., Any], name: str, args: Any, options: Map
     """Lowered under a name that only this file gives, so that JAX's cache does not hold it: XLA writes a program for
     the CPU that it has read itself without some of its functions, which is found out when it runs."""
 
+    bare = getattr(function, "__wrapped__", function)  # JAX takes compiler options of the outermost jit alone
+
     def program(*args: Any) -> Any:
-        return function(*args)
+        return bare(*args)
 
     program.__name__ = program.__qualname__ = f"kept_{name}"
     return jax.jit(program, **options).lower(*args)

@@ -191,8 +191,8 @@ def test_no_device_is_without_work_nor_far_ahead(monkeypatch, num_devices, job):
     begun, devices = [], jax.devices()[:num_devices]
     monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
-    def make_counting_sampler(model, codec, guided, hears):
-        sampler = pretend_sampler(model, codec, guided=guided, hears=hears)
+    def make_counting_sampler(model, codec, *options, **how):
+        sampler = pretend_sampler(model, codec, **how)
 
         def sample(weights, key, request):
             assert request.number.devices() == {devices[len(begun) % num_devices]}

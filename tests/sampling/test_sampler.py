@@ -1,6 +1,7 @@
 """The sampler: every sample its own, given tokens kept, and odds as asked for."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +27,22 @@ from drumjax.models.interface import Weights
 from drumjax.models.model import Model
 from drumjax.models.scoring import Example, score_tokens
 from drumjax.music.notes import FILL_YES
+from drumjax.sampling import drawing
 from drumjax.sampling.decode import drop_given
 from drumjax.sampling.piece import Piece
 from drumjax.sampling.request import free_clamp, make_request
-from drumjax.sampling.sampler import FREE, draw, make_sampler
+from drumjax.sampling.sampler import FREE, draw, make_sampler, needs
+from drumjax.system.devices import loop_options
+
+
+class Client(NamedTuple):
+    platform_version: str
+
+
+class PretendGPU(NamedTuple):
+    platform: str
+    client: Client
+
 
 NUM_STEPS = 64  # eight bars; all requests below share one compiled sampler
 BATCH = 4
@@ -99,7 +112,7 @@ def test_a_pointer_that_sees_no_further_than_the_piece_is_long_plays_the_same(mo
     make_sampler.cache_clear()
     far = make_sampler(model, CODEC)(*args)
     np.testing.assert_array_equal(far.tokens, short.tokens)
-    np.testing.assert_array_equal(far.nll, short.nll)
+    np.testing.assert_allclose(far.nll, short.nll, rtol=1e-6)
     np.testing.assert_allclose(far.points, short.points, atol=1e-5)
     make_sampler.cache_clear()
 
@@ -332,6 +345,33 @@ def test_another_request_does_not_compile_anew():
            number=[7, 8, 9, 10])  # fmt: skip
     sample(bars=1, bpm=200.0, style="jazz", time_signature="7/8", key=8)
     assert sampler._cache_size() == before
+
+
+@pytest.mark.parametrize("limit", [{}, {"top_k": 5}, {"top_p": 0.5}, {"no_repeat": 4}], ids=str)
+def test_on_an_nvidia_gpu_limits_have_a_program_of_their_own(limit):
+    """Elsewhere there is one for all."""
+    graphs = loop_options(PretendGPU("gpu", Client("cuda 13000")))
+    request = make_request(make_run(), [Piece(Controls(**limit))] * BATCH, range(BATCH))
+    assert needs(request, graphs) == {"guided": False, "hears": False, "limited": bool(limit)}
+    assert needs(request, ())["limited"]
+
+
+def test_the_program_without_limits_draws_the_same(monkeypatch):
+    with_limits, request = sample()
+    model = make_model(num_layers=1)
+    args = jax.device_put((weights(), jax.random.key(0), request), jax.devices()[0])
+    np.testing.assert_array_equal(make_sampler(model, CODEC, limited=False)(*args).tokens, with_limits.tokens)
+    # And where no head is left out, as on an NVIDIA GPU.
+    monkeypatch.setattr(drawing, "ALWAYS_DRAWN_ON", ("cpu",))
+    always = make_sampler.__wrapped__(model, CODEC, limited=False)
+    np.testing.assert_array_equal(always(*args).tokens, with_limits.tokens)
+
+
+def test_the_hits_are_drawn_without_a_branch_on_an_nvidia_gpu():
+    _, request = sample()
+    traced = make_sampler(make_model(num_layers=1), CODEC, limited=False).trace(weights(), jax.random.key(0), request)
+    branches = {on: traced.lower(lowering_platforms=(on,)).as_text().count("stablehlo.case") for on in ("cpu", "cuda")}
+    assert branches["cuda"] < branches["cpu"]
 
 
 @pytest.mark.parametrize(

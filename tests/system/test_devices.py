@@ -11,7 +11,7 @@ import pytest
 
 from drumjax.config.training import MATMUL_PRECISIONS
 from drumjax.system import devices
-from drumjax.system.devices import DeviceError, choose_precision, count_cores, find_devices
+from drumjax.system.devices import DeviceError, choose_precision, count_cores, find_devices, loop_options
 
 CORES = count_cores()
 
@@ -74,9 +74,14 @@ def test_an_accelerator_that_is_required_must_be_there(monkeypatch):
     find_devices(require_accelerator=True)
 
 
+class Client(NamedTuple):
+    platform_version: str = ""
+
+
 class Device(NamedTuple):
     platform: str
     compute_capability: str = ""
+    client: Client = Client()
 
 
 CPU, TPU, T4, H100 = Device("cpu"), Device("tpu"), Device("gpu", "7.5"), Device("gpu", "9.0")
@@ -103,3 +108,15 @@ def test_auto_is_bfloat16_where_the_device_multiplies_it():
     assert choose_precision("default", H100) is None
     # What is chosen once is not chosen anew.
     assert choose_precision("BF16_BF16_F32", CPU) == "BF16_BF16_F32"
+
+
+def test_loops_are_parts_of_cuda_graphs_on_nvidia_gpus_alone(monkeypatch):
+    nvidia = H100._replace(client=Client("PJRT C API\ncuda 13000"))
+    ((name, commands),) = loop_options(nvidia)
+    assert {"FUSION", "CONDITIONAL", "WHILE"} <= set(commands.split(","))
+    # XLA refuses, also on a CPU, an option or a command that it does not know.
+    assert jax.jit(jnp.sin, compiler_options={name: commands})(0.0) == 0
+    for other in (CPU, TPU, MI250._replace(client=Client("PJRT C API\nrocm 70000"))):
+        assert loop_options(other) == ()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_enable_command_buffer=")
+    assert loop_options(nvidia) == ()

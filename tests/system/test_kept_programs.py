@@ -84,6 +84,23 @@ def test_it_runs_where_its_arguments_are(folder, device):
     assert traces == []
 
 
+def test_the_compiler_is_asked_for_the_same_whether_a_program_is_kept_or_not(folder):
+    """Here for what it refuses."""
+    asked = {"xla_gpu_enable_command_buffer": "NOTHING_KNOWN"}
+    refused = jax.jit(lambda x: x + 1, compiler_options=asked)
+    for kept_in in (folder, None):
+        use_kept_programs(kept_in)
+        with pytest.raises(Exception, match="NOTHING_KNOWN"):
+            keep(refused, 1.0, compiler_options=tuple(asked.items()))(np.float32(1))
+
+
+def test_compiler_options_have_programs_of_their_own(folder):
+    asked = {"xla_gpu_enable_command_buffer": "FUSION"}
+    keep(jax.jit(lambda x: x + 1), 1.0)(np.float32(1))
+    assert keep(jax.jit(lambda x: x + 1, compiler_options=asked), 1.0, compiler_options=tuple(asked.items()))(np.float32(2)) == 3
+    assert len(programs(folder)) == 2
+
+
 def test_what_makes_another_program_has_another_name(folder, monkeypatch):
     make()(*ARGS)
     make(Setup(factor=3.0))(*ARGS)
