@@ -24,6 +24,8 @@ import pytest
 from browsing import start_browser
 from tiny_run import EXPRESSIVE, Programs, make_config, make_once, write_songs
 
+from drumjax.system.devices import count_cores
+
 gc.set_threshold(200_000, 20, 100)  # tracing makes many small things, and JAX keeps many: a tenth of the time
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -41,6 +43,11 @@ def pytest_configure(config):
         # Of GPUs, but its folder would be a part of the key: programs, which have another one, would find nothing.
         os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
         jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores: many tests wait, for a process, a browser or a queue."""
+    return count_cores() + 1
 
 
 # What makes a test slow by itself: a browser, processes, a training, real data.

@@ -115,8 +115,8 @@ def loop_options(device: jax.Device) -> CompilerOptions:
     """What XLA is asked for in a loop of small steps whose branches depend on its data; empty but on NVIDIA GPUs.
 
     There the GPU decides on loops and branches itself, as parts of a CUDA graph, where XLA by default has it wait for
-    the host at each. A driver that cannot do that (of CUDA before 12.3) goes on waiting. XLA_FLAGS, if it says anything
-    of command buffers, as XLA calls such graphs, has the last word.
+    the host at each. Where the driver or the runtime is of CUDA before 12.3, XLA leaves them out. XLA_FLAGS, if it says
+    anything of command buffers, as XLA calls such graphs, has the last word.
     """
     is_nvidia = device.platform == "gpu" and "cuda" in device.client.platform_version
     if not is_nvidia or _COMMAND_BUFFERS in os.environ.get("XLA_FLAGS", ""):

@@ -356,22 +356,16 @@ def test_on_an_nvidia_gpu_limits_have_a_program_of_their_own(limit):
     assert needs(request, ())["limited"]
 
 
-def test_the_program_without_limits_draws_the_same(monkeypatch):
+@pytest.mark.slow
+def test_the_program_of_an_nvidia_gpu_has_fewer_branches_and_draws_the_same(monkeypatch):
     with_limits, request = sample()
-    model = make_model(num_layers=1)
-    args = jax.device_put((weights(), jax.random.key(0), request), jax.devices()[0])
-    np.testing.assert_array_equal(make_sampler(model, CODEC, limited=False)(*args).tokens, with_limits.tokens)
-    # And where no head is left out, as on an NVIDIA GPU.
     monkeypatch.setattr(drawing, "ALWAYS_DRAWN_ON", ("cpu",))
-    always = make_sampler.__wrapped__(model, CODEC, limited=False)
-    np.testing.assert_array_equal(always(*args).tokens, with_limits.tokens)
-
-
-def test_the_hits_are_drawn_without_a_branch_on_an_nvidia_gpu():
-    _, request = sample()
-    traced = make_sampler(make_model(num_layers=1), CODEC, limited=False).trace(weights(), jax.random.key(0), request)
-    branches = {on: traced.lower(lowering_platforms=(on,)).as_text().count("stablehlo.case") for on in ("cpu", "cuda")}
-    assert branches["cuda"] < branches["cpu"]
+    sampler = make_sampler.__wrapped__(make_model(num_layers=1), CODEC, limited=False)
+    args = jax.device_put((weights(), jax.random.key(0), request), jax.devices()[0])
+    np.testing.assert_array_equal(sampler(*args).tokens, with_limits.tokens)
+    traced = sampler.trace(*args)
+    branches = {on: traced.lower(lowering_platforms=(on,)).as_text().count("stablehlo.case") for on in ("cpu", "tpu")}
+    assert branches["cpu"] < branches["tpu"]
 
 
 @pytest.mark.parametrize(
