@@ -58,8 +58,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
-    # What starts processes and keeps all cores busy first, and by one worker, while the others do what is quick: two of
-    # these at a time take longer than one after the other.
+    # A file's tests go to one worker. Files of what is long begin first, so that none comes alone at the end.
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("long", "slow")])
 
 
