@@ -109,7 +109,7 @@ def judged_by(contest: Figures, bar: float) -> Figures:
 def bar_of(target: Figures) -> str:
     """What is asked."""
     if target["kind"] == "ratio":
-        limit = f", or {target['peak']:.0%} of the peak" if target["peak"] else ""
+        limit = f", or {target['peak']:.0%} of peak" if target["peak"] else ""
         return f"{times(target['bar'])}{limit}"
     return f"at most {duration(target['bar']) if target['kind'] == 'seconds' else percent(target['bar'])}"
 
