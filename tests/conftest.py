@@ -24,8 +24,6 @@ import pytest
 from browsing import start_browser
 from tiny_run import EXPRESSIVE, Programs, make_config, make_once, write_songs
 
-from drumjax.system.devices import count_cores
-
 gc.set_threshold(200_000, 20, 100)  # tracing makes many small things, and JAX keeps many: a tenth of the time
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -45,11 +43,6 @@ def pytest_configure(config):
         jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 
-def pytest_xdist_auto_num_workers(config):
-    """One more than there are cores: many tests wait, for a process, a browser or a queue."""
-    return count_cores() + 1
-
-
 # What makes a test slow by itself: a browser, processes, a training, real data.
 SLOW_FIXTURES = {"browser", "programs", "expressive_run", "finished", "board", "shared_data"}
 
@@ -58,7 +51,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
-    # A file's tests go to one worker. Files of what is long begin first, so that none comes alone at the end.
+    # What starts processes and keeps all cores busy first, and by one worker, while the others do what is quick: two of
+    # these at a time take longer than one after the other.
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("long", "slow")])
 
 
